@@ -1,0 +1,82 @@
+"""The few meanings an error can have. A rule raises a noun of its own that inherits one of these."""
+
+from typing import ClassVar
+
+
+class HeadraceError(Exception):
+    """Anything the platform says on purpose about what went wrong.
+
+    A subclass names itself once (`code`, `title`); `detail` is the sentence for the person who reads it.
+    `retryable` says whether the same request, or the same attempt, may succeed later.
+    """
+
+    code: ClassVar[str] = "error"
+    title: ClassVar[str] = "Something went wrong"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+
+
+class NotFound(HeadraceError):
+    """There is no such thing, or none the caller may see."""
+
+    code = "not_found"
+    title = "Not found"
+
+
+class Conflict(HeadraceError):
+    """The thing is in a state that does not allow this."""
+
+    code = "conflict"
+    title = "Conflicts with the present state"
+
+
+class Invalid(HeadraceError):
+    """What was given is not acceptable; `pointer` names the field (RFC 6901)."""
+
+    code = "invalid"
+    title = "Invalid input"
+
+    def __init__(self, detail: str = "", *, pointer: str = "") -> None:
+        super().__init__(detail)
+        self.pointer = pointer
+
+
+class Unauthenticated(HeadraceError):
+    """Who is calling could not be established."""
+
+    code = "unauthenticated"
+    title = "Authentication required"
+
+
+class Forbidden(HeadraceError):
+    """The caller is known, and may not do this."""
+
+    code = "forbidden"
+    title = "Not allowed"
+
+
+class Limited(HeadraceError):
+    """A limit or a budget is used up; `retry_after_seconds` says when to come back, where that is known."""
+
+    code = "limited"
+    title = "Limit reached"
+    retryable = True
+
+    def __init__(self, detail: str = "", *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Unavailable(HeadraceError):
+    """Something the platform needs does not answer now; `retry_after_seconds` says when to come back, where that is known."""
+
+    code = "unavailable"
+    title = "Temporarily unavailable"
+    retryable = True
+
+    def __init__(self, detail: str = "", *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds

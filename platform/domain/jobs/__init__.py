@@ -1,0 +1,1 @@
+"""What a job is, which moves it may make, and how an attempt's outcome is judged."""

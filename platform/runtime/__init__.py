@@ -1,0 +1,1 @@
+"""What a process needs to live: settings, resources, the broker, logs."""

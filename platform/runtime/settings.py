@@ -1,0 +1,112 @@
+"""Every setting: one name, a type, a default or none, a line of documentation. The only reader of the environment."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from domain.errors import Invalid
+
+PREFIX: Final = "HEADRACE_"
+
+Environment = Literal["development", "production"]
+
+
+class SettingInvalid(Invalid):
+    """A `HEADRACE_` variable is unknown, missing or not acceptable."""
+
+    code = "setting_invalid"
+    title = "A setting is not acceptable"
+
+
+def _doc(text: str) -> Meta:
+    return Meta(description=text)
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The environment, read once. A field's variable is `HEADRACE_` and its name in capitals."""
+
+    environment: Annotated[Environment, _doc("development seeds data; production refuses weak settings")] = "development"
+    database_url: Annotated[str | None, _doc("Postgres, as postgresql://…; absent: embedded")] = None
+    redis_url: Annotated[str | None, _doc("Redis or Valkey, as redis://… or unix://…; absent: embedded")] = None
+    broker_url: Annotated[str | None, _doc("Celery's broker; absent: the Redis")] = None
+    smtp_url: Annotated[str | None, _doc("outgoing mail, as smtp://user:password@host:587; absent: local inbox")] = None
+    gemini_api_key: Annotated[str | None, _doc("Gemini's key; absent: the local text engine")] = None
+    gemini_base_url: Annotated[str | None, _doc("where Gemini is reached; absent: Google's own address")] = None
+    gemini_model: Annotated[str, _doc("the Gemini model asked")] = "gemini-3.8-flash"
+    secret_key: Annotated[str | None, _doc("signs what the platform hands out; made and kept by `up`")] = None
+    data_dir: Annotated[Path, _doc("where embedded servers, inbox and credentials live")] = field(
+        default_factory=lambda: Path(".headrace")
+    )
+    api_key: Annotated[str | None, _doc("the key the command uses, or the one `up` seeds for its admin")] = None
+    url: Annotated[str | None, _doc("where the command finds the API")] = None
+    log_format: Annotated[Literal["console", "json"] | None, _doc("absent: console on a terminal, else json")] = None
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _doc("the least level logged")] = "info"
+    mail_from: Annotated[str, _doc("the sender of outgoing mail")] = "Headrace <noreply@headrace.invalid>"
+    flower_password: Annotated[str | None, _doc("asks Flower's visitors for user `operator` and this")] = None
+    remote_control: Annotated[
+        bool | None, _doc("Celery's remote control, which Flower's details need; absent: on in development only")
+    ] = None
+    lease_seconds: Annotated[float, Meta(gt=0, le=3600, description="how long a silent worker keeps its jobs")] = 30.0
+    heartbeat_seconds: Annotated[float, Meta(gt=0, le=1200, description="how often a worker renews its leases")] = 10.0
+    resend_seconds: Annotated[
+        float, Meta(gt=0, le=3600, description="how long a message may go unclaimed before it is sent again")
+    ] = 15.0
+    grace_seconds: Annotated[float, Meta(ge=0, le=3600, description="how long a stopping worker lets jobs finish")] = 10.0
+    kill_points: Annotated[str, _doc("armed kill points, as name=kill|raise|sleep:SECONDS, comma-separated")] = ""
+
+    @property
+    def is_production(self) -> bool:
+        """Whether weak settings are refused and nothing is seeded."""
+        return self.environment == "production"
+
+    @property
+    def wants_remote_control(self) -> bool:
+        """Whether workers answer Celery's remote control."""
+        return not self.is_production if self.remote_control is None else self.remote_control
+
+
+def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read `HEADRACE_` variables; an empty one counts as absent.
+
+    Raises:
+        SettingInvalid: an unknown name (with the nearest known one), a value out of bounds, or a production
+            environment with weak settings.
+    """
+    given = {
+        name.removeprefix(PREFIX): value
+        for name, value in (os.environ if environ is None else environ).items()
+        if name.startswith(PREFIX) and value
+    }
+    known = {name.upper() for name in Settings.__struct_fields__}
+    for name in sorted(given.keys() - known):
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f" Did you mean {PREFIX}{near[0]}?" if near else ""
+        raise SettingInvalid(f"{PREFIX}{name} is not a setting of Headrace.{hint}")
+    try:
+        settings = msgspec.convert({name.lower(): value for name, value in given.items()}, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingInvalid(_named(str(error))) from None
+    _refuse_weak(settings)
+    return settings
+
+
+def _named(message: str) -> str:
+    what, _, path = message.partition(" - at `$.")
+    return f"{PREFIX}{path.rstrip('`').upper()}: {what}" if path else message
+
+
+def _refuse_weak(settings: Settings) -> None:
+    if settings.heartbeat_seconds * 2 > settings.lease_seconds:
+        raise SettingInvalid("HEADRACE_HEARTBEAT_SECONDS must be at most half of HEADRACE_LEASE_SECONDS.")
+    if not settings.is_production:
+        return
+    if settings.kill_points:
+        raise SettingInvalid("HEADRACE_KILL_POINTS is for tests; production refuses it.")
+    for name in ("database_url", "redis_url", "smtp_url", "secret_key"):
+        if getattr(settings, name) is None:
+            raise SettingInvalid(f"{PREFIX}{name.upper()} must be set when HEADRACE_ENVIRONMENT=production.")

@@ -1,0 +1,1 @@
+"""Celery beat over the schedules table."""

@@ -1,0 +1,1 @@
+"""All SQL. Functions take a connection first and return frozen Structs."""

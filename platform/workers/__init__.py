@@ -1,0 +1,1 @@
+"""Everything off the request path: the relay, the attempts, the handlers."""
