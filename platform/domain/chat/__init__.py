@@ -1,0 +1,1 @@
+"""Conversations and the replies in them."""

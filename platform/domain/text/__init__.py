@@ -1,0 +1,1 @@
+"""What can be asked about a text: summarize, moderate, classify it, or write one."""

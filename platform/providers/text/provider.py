@@ -1,0 +1,105 @@
+"""What the platform asks of whoever reads and writes texts for it, and the ways that can go wrong."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from msgspec import Struct
+
+from domain.chat.conversation import ChatMessage
+from domain.errors import HeadraceError, Invalid, Limited, Unavailable
+from domain.text.classify import Classification, Classify
+from domain.text.generate import Generate, Generated
+from domain.text.moderate import Moderate, Moderation
+from domain.text.summarize import Summarize, Summary
+
+T = TypeVar("T")
+
+
+class Usage(Struct, frozen=True, kw_only=True):
+    """What an answer cost. `engine` is the form that answered, `model` the one of its models that did."""
+
+    engine: str
+    model: str
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+
+
+class Answer(Struct, Generic[T], frozen=True):
+    """What was asked for, and what it cost; no usage where nothing is counted."""
+
+    value: T
+    usage: Usage | None = None
+
+
+class ReplyPart(Struct, frozen=True):
+    """A piece of a reply, whose pieces joined are the reply. The last carries the usage; its text may be empty."""
+
+    text: str
+    usage: Usage | None = None
+
+
+class TextProvider(Protocol):
+    """Reads and writes texts. Safe to use by many coroutines at once; none of its calls blocks the event loop.
+
+    Every call raises one of this module's errors, or a bug; what a form's own client raises never gets out.
+    """
+
+    async def summarize(self, asked: Summarize) -> Answer[Summary]:
+        """Say the text in at most `asked.max_chars` characters."""
+        ...
+
+    async def moderate(self, asked: Moderate) -> Answer[Moderation]:
+        """Judge whether the text is toxic."""
+        ...
+
+    async def classify(self, asked: Classify) -> Answer[Classification]:
+        """Find the text's topic, sentiment and language."""
+        ...
+
+    async def generate(self, asked: Generate) -> Answer[Generated]:
+        """Write a text from a brief."""
+        ...
+
+    def reply(self, conversation: Sequence[ChatMessage]) -> AsyncIterator[ReplyPart]:
+        """Answer the last message of the conversation, piece by piece as it is written."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections and threads; calling it twice is fine."""
+        ...
+
+
+class ProviderThrottled(Limited):
+    """The provider asks for fewer requests; `retry_after_seconds` is its own word on when, where it gave one."""
+
+    code = "ai_throttled"
+    title = "The text provider is throttling"
+
+
+class ProviderDown(Unavailable):
+    """The provider does not answer, or answers that it cannot now."""
+
+    code = "ai_unavailable"
+    title = "The text provider is unavailable"
+
+
+class ProviderBlocked(Invalid):
+    """The provider refuses this text on grounds of safety; asking again changes nothing."""
+
+    code = "ai_blocked"
+    title = "The text provider blocked this text"
+
+
+class ProviderAnswerMalformed(HeadraceError):  # noqa: N818 - errors here are nouns
+    """The provider answered with something that is not what was asked for."""
+
+    code = "ai_malformed"
+    title = "The text provider's answer was malformed"
+    retryable = True
+
+
+class ProviderRefused(HeadraceError):  # noqa: N818 - errors here are nouns
+    """The provider refuses the request itself: a bad key, an unknown model, a bad request."""
+
+    code = "ai_refused"
+    title = "The text provider refused the request"
