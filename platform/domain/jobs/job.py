@@ -66,7 +66,8 @@ class NewJob(Struct, frozen=True, kw_only=True):
 
 
 class Job(Struct, frozen=True, kw_only=True):
-    """A job as its row stands. `input` and `result` are JSON text nobody below the handler looks into.
+    """A job as its row stands. `input`, `result`, `metadata`, `error` and `usage` are JSON
+    text that passes through unread.
 
     `seq` counts the job's events; it grows with every change and so names the version of the row.
     """
@@ -79,7 +80,7 @@ class Job(Struct, frozen=True, kw_only=True):
     state: State
     priority: int
     tags: tuple[str, ...]
-    metadata: dict[str, str]
+    metadata: bytes
     attempt: int
     max_attempts: int
     crashes: int

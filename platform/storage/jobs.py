@@ -1,0 +1,347 @@
+"""The life of a job in SQL: submit, claim, extend, settle, cancel, retry. Each move is one guarded statement."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Row, text
+
+from domain.jobs.job import Job, NewJob
+from domain.jobs.state import State
+from domain.jobs.verdict import Verdict
+from storage.database import Tx
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+_JOB: Final = (
+    "id, tenant_id, caller_id, kind, queue, state, priority, tags, metadata, attempt, max_attempts, crashes, input, "
+    "result, error, usage, progress, timeout_seconds, concurrency_key, schedule_id, batch_id, parent_id, request_id, "
+    "traceparent, created_at, run_at, started_at, finished_at, expires_at, cancel_requested_at, lease, worker, seq"
+)
+
+_SUBMIT: Final = text(f"""
+WITH given AS (
+    SELECT *, coalesce(run_at, now() + make_interval(secs => coalesce(delay_seconds, 0))) AS due_at
+    FROM unnest(
+        CAST(:id AS text[]), CAST(:tenant_id AS text[]), CAST(:caller_id AS text[]), CAST(:kind AS text[]),
+        CAST(:queue AS text[]), CAST(:input AS text[]), CAST(:priority AS smallint[]), CAST(:tags AS text[]),
+        CAST(:metadata AS text[]), CAST(:max_attempts AS int[]), CAST(:timeout_seconds AS float8[]),
+        CAST(:delay_seconds AS float8[]), CAST(:run_at AS timestamptz[]), CAST(:expires_in_seconds AS float8[]),
+        CAST(:concurrency_key AS text[]), CAST(:schedule_id AS text[]), CAST(:batch_id AS text[]),
+        CAST(:parent_id AS text[]), CAST(:request_id AS text[]), CAST(:traceparent AS text[])
+    ) AS g (
+        id, tenant_id, caller_id, kind, queue, input, priority, tags, metadata, max_attempts, timeout_seconds,
+        delay_seconds, run_at, expires_in_seconds, concurrency_key, schedule_id, batch_id, parent_id, request_id,
+        traceparent
+    )
+), submitted AS (
+    INSERT INTO jobs (
+        id, tenant_id, caller_id, kind, queue, state, priority, tags, metadata, max_attempts, input, timeout_seconds,
+        concurrency_key, schedule_id, batch_id, parent_id, request_id, traceparent, created_at, run_at, expires_at, seq
+    )
+    SELECT id, tenant_id, caller_id, kind, queue,
+        CASE WHEN due_at > now() THEN 'scheduled' ELSE 'queued' END, priority,
+        CASE WHEN tags = '[]' THEN '{{}}' ELSE ARRAY(SELECT json_array_elements_text(CAST(tags AS json))) END,
+        CAST(metadata AS json), max_attempts, CAST(input AS json), timeout_seconds,
+        concurrency_key, schedule_id, batch_id, parent_id, request_id, traceparent, now(), due_at,
+        now() + make_interval(secs => expires_in_seconds),
+        CASE WHEN due_at > now() THEN 0 ELSE 1 END
+    FROM given
+    RETURNING {_JOB}
+), posted AS (
+    INSERT INTO outbox (job_id, tenant_id, kind, queue, priority, traceparent, stage, due_at)
+    SELECT id, tenant_id, kind, queue, priority, traceparent,
+        CASE WHEN state = 'scheduled' THEN 'waiting' ELSE 'due' END, run_at
+    FROM submitted
+), told AS (
+    INSERT INTO events (job_id, seq, tenant_id, type, data)
+    SELECT id, seq, tenant_id, 'queued', '{{}}' FROM submitted WHERE state = 'queued'
+)
+SELECT {_JOB} FROM submitted
+""")  # noqa: S608 - the only thing formatted in is a constant list of columns
+
+_CLAIM: Final = text(f"""
+WITH wanted AS (
+    SELECT id FROM jobs
+    WHERE id = ANY(CAST(:ids AS text[])) AND state = 'queued' AND (expires_at IS NULL OR expires_at > now())
+    ORDER BY id FOR UPDATE SKIP LOCKED
+), claimed AS (
+    UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = now(), progress = NULL, worker = :worker,
+        lease = :lease, lease_until = now() + make_interval(secs => :lease_seconds), seq = seq + 1
+    FROM wanted WHERE jobs.id = wanted.id
+    RETURNING jobs.*
+), taken AS (
+    DELETE FROM outbox USING claimed WHERE outbox.job_id = claimed.id
+), told AS (
+    INSERT INTO events (job_id, seq, tenant_id, type, data)
+    SELECT id, seq, tenant_id, 'started', json_build_object('attempt', attempt, 'worker', worker) FROM claimed
+)
+SELECT {_JOB} FROM claimed
+""")  # noqa: S608 - as above
+
+# Rows locked by a settle or a cancel in flight are skipped: both end the need for the extension.
+_EXTEND: Final = text("""
+WITH mine AS (
+    SELECT jobs.id FROM jobs
+    JOIN unnest(CAST(:ids AS text[]), CAST(:leases AS text[])) AS held (id, lease)
+        ON jobs.id = held.id AND jobs.lease = held.lease
+    FOR UPDATE OF jobs SKIP LOCKED
+)
+UPDATE jobs SET lease_until = now() + make_interval(secs => :lease_seconds) FROM mine WHERE jobs.id = mine.id
+""")
+
+_HELD: Final = text("""
+SELECT jobs.id, jobs.cancel_requested_at IS NOT NULL FROM jobs
+JOIN unnest(CAST(:ids AS text[]), CAST(:leases AS text[])) AS held (id, lease)
+    ON jobs.id = held.id AND jobs.lease = held.lease
+""")
+
+# A cancel asked for while the attempt ran wins over trying again, and loses to an end that came first.
+_SETTLE: Final = text(f"""
+WITH given AS (
+    SELECT * FROM unnest(
+        CAST(:id AS text[]), CAST(:lease AS text[]), CAST(:state AS text[]), CAST(:result AS text[]),
+        CAST(:usage AS text[]), CAST(:error AS text[]), CAST(:delay_seconds AS float8[]),
+        CAST(:counts_as_attempt AS bool[]), CAST(:counts_as_crash AS bool[])
+    ) AS g (id, lease, state, result, usage, error, delay_seconds, counts_as_attempt, counts_as_crash)
+), held AS (
+    SELECT given.*, jobs.attempt AS tried, jobs.worker AS held_by, jobs.started_at AS since,
+        CASE WHEN jobs.cancel_requested_at IS NOT NULL AND given.state IN ('scheduled', 'queued')
+            THEN 'cancelled' ELSE given.state END AS to_state
+    FROM given JOIN jobs ON jobs.id = given.id AND jobs.lease = given.lease AND jobs.state = 'running'
+    ORDER BY jobs.id FOR UPDATE OF jobs
+), settled AS (
+    UPDATE jobs SET state = held.to_state, result = CAST(held.result AS json), error = CAST(held.error AS json),
+        usage = coalesce(CAST(held.usage AS json), jobs.usage), lease = NULL, lease_until = NULL, worker = NULL,
+        progress = CASE WHEN held.to_state = 'succeeded' THEN 1 ELSE jobs.progress END,
+        attempt = jobs.attempt - CASE WHEN held.counts_as_attempt THEN 0 ELSE 1 END,
+        crashes = jobs.crashes + CASE WHEN held.counts_as_crash THEN 1 ELSE 0 END,
+        run_at = CASE WHEN held.to_state = 'scheduled' THEN now() + make_interval(secs => held.delay_seconds)
+            ELSE jobs.run_at END,
+        finished_at = CASE WHEN held.to_state IN ('scheduled', 'queued') THEN NULL ELSE now() END,
+        seq = jobs.seq + 1
+    FROM held WHERE jobs.id = held.id
+    RETURNING jobs.*
+), tried AS (
+    INSERT INTO attempts (job_id, attempt, worker, lease, started_at, finished_at, outcome, code, detail)
+    SELECT id, tried, held_by, lease, since, now(), to_state, CAST(error AS json) ->> 'code',
+        CAST(error AS json) ->> 'detail'
+    FROM held
+), posted AS (
+    INSERT INTO outbox (job_id, tenant_id, kind, queue, priority, traceparent, stage, due_at)
+    SELECT id, tenant_id, kind, queue, priority, traceparent,
+        CASE WHEN state = 'scheduled' THEN 'waiting' ELSE 'due' END,
+        CASE WHEN state = 'scheduled' THEN run_at ELSE now() END
+    FROM settled WHERE state IN ('scheduled', 'queued')
+    ON CONFLICT (job_id) DO UPDATE SET stage = excluded.stage, due_at = excluded.due_at, sent_at = NULL
+), told AS (
+    INSERT INTO events (job_id, seq, tenant_id, type, data)
+    SELECT settled.id, settled.seq, settled.tenant_id,
+        CASE settled.state WHEN 'scheduled' THEN 'retrying' ELSE settled.state END,
+        json_strip_nulls(json_build_object(
+            'attempt', held.tried, 'error', settled.error,
+            'run_at', CASE WHEN settled.state = 'scheduled' THEN settled.run_at END))
+    FROM settled JOIN held ON held.id = settled.id
+)
+SELECT {_JOB} FROM settled
+""")  # noqa: S608 - as above
+
+_LAPSED: Final = text(f"""
+SELECT {_JOB} FROM jobs WHERE state = 'running' AND lease_until < now()
+ORDER BY lease_until LIMIT :limit FOR UPDATE SKIP LOCKED
+""")  # noqa: S608 - as above
+
+_CANCEL: Final = text(f"""
+WITH stopped AS (
+    UPDATE jobs SET
+        state = CASE WHEN state = 'running' THEN state ELSE 'cancelled' END,
+        finished_at = CASE WHEN state = 'running' THEN NULL ELSE now() END,
+        seq = seq + CASE WHEN state = 'running' THEN 0 ELSE 1 END,
+        cancel_requested_at = coalesce(cancel_requested_at, now())
+    WHERE id = :id AND tenant_id = :tenant_id AND state IN ('scheduled', 'queued', 'running')
+    RETURNING *
+), withdrawn AS (
+    DELETE FROM outbox USING stopped WHERE outbox.job_id = stopped.id
+), told AS (
+    INSERT INTO events (job_id, seq, tenant_id, type, data)
+    SELECT id, seq, tenant_id, 'cancelled', '{{}}' FROM stopped WHERE state = 'cancelled'
+)
+SELECT {_JOB} FROM stopped
+""")  # noqa: S608 - as above
+
+_RETRY: Final = text(f"""
+WITH revived AS (
+    UPDATE jobs SET state = 'queued', attempt = 0, crashes = 0, error = NULL, result = NULL, progress = NULL,
+        cancel_requested_at = NULL, finished_at = NULL, expires_at = NULL, run_at = now(), seq = seq + 1
+    WHERE id = :id AND tenant_id = :tenant_id AND state IN ('failed', 'cancelled', 'expired')
+    RETURNING *
+), posted AS (
+    INSERT INTO outbox (job_id, tenant_id, kind, queue, priority, traceparent, stage, due_at)
+    SELECT id, tenant_id, kind, queue, priority, traceparent, 'due', now() FROM revived
+    ON CONFLICT (job_id) DO UPDATE SET stage = 'due', due_at = now(), sent_at = NULL
+), told AS (
+    INSERT INTO events (job_id, seq, tenant_id, type, data)
+    SELECT id, seq, tenant_id, 'queued', '{{"by": "hand"}}' FROM revived
+)
+SELECT {_JOB} FROM revived
+""")  # noqa: S608 - as above
+
+_EXPIRE: Final = text(f"""
+WITH late AS (
+    SELECT id FROM jobs WHERE expires_at <= now() AND state IN ('scheduled', 'queued')
+    ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
+), expired AS (
+    UPDATE jobs SET state = 'expired', finished_at = now(), seq = seq + 1 FROM late WHERE jobs.id = late.id
+    RETURNING jobs.*
+), withdrawn AS (
+    DELETE FROM outbox USING expired WHERE outbox.job_id = expired.id
+), told AS (
+    INSERT INTO events (job_id, seq, tenant_id, type, data)
+    SELECT id, seq, tenant_id, 'expired', '{{}}' FROM expired
+)
+SELECT {_JOB} FROM expired
+""")  # noqa: S608 - as above
+
+_PROGRESS: Final = text("""
+WITH moved AS (
+    UPDATE jobs SET progress = :progress, seq = seq + 1 WHERE id = :id AND lease = :lease AND state = 'running'
+    RETURNING id, seq, tenant_id
+)
+INSERT INTO events (job_id, seq, tenant_id, type, data)
+SELECT id, seq, tenant_id, 'progress', json_build_object('progress', CAST(:progress AS float8)) FROM moved
+RETURNING job_id
+""")
+
+_FIND: Final = text(f"SELECT {_JOB} FROM jobs WHERE id = :id AND tenant_id = :tenant_id")  # noqa: S608 - as above
+
+
+class Settlement(Struct, frozen=True, kw_only=True):
+    """The end of one attempt, to be written if `lease` still holds."""
+
+    job_id: str
+    lease: str
+    verdict: Verdict
+
+
+class Held(Struct, frozen=True):
+    """A lease that still holds, and whether a caller wants its job stopped."""
+
+    job_id: str
+    cancel_requested: bool
+
+
+async def submit_jobs(tx: Tx, new: Sequence[NewJob]) -> list[Job]:
+    """Write jobs with their outbox rows and first events, all or none; answers with the rows, in the order given."""
+    if not new:
+        return []
+    rows = await tx.execute(
+        _SUBMIT,
+        {
+            "id": [job.id for job in new],
+            "tenant_id": [job.tenant_id for job in new],
+            "caller_id": [job.caller_id for job in new],
+            "kind": [job.kind for job in new],
+            "queue": [job.queue for job in new],
+            "input": [job.input.decode() for job in new],
+            "priority": [job.priority for job in new],
+            "tags": [_ENCODER.encode(job.tags).decode() for job in new],
+            "metadata": [_ENCODER.encode(job.metadata).decode() for job in new],
+            "max_attempts": [job.max_attempts for job in new],
+            "timeout_seconds": [job.timeout_seconds for job in new],
+            "delay_seconds": [job.delay_seconds for job in new],
+            "run_at": [job.run_at for job in new],
+            "expires_in_seconds": [job.expires_in_seconds for job in new],
+            "concurrency_key": [job.concurrency_key for job in new],
+            "schedule_id": [job.schedule_id for job in new],
+            "batch_id": [job.batch_id for job in new],
+            "parent_id": [job.parent_id for job in new],
+            "request_id": [job.request_id for job in new],
+            "traceparent": [job.traceparent for job in new],
+        },
+    )
+    submitted = {job.id: job for job in map(as_job, rows)}
+    return [submitted[job.id] for job in new]
+
+
+async def claim_jobs(tx: Tx, ids: Sequence[str], *, worker: str, lease: str, lease_seconds: float) -> list[Job]:
+    """Make those of `ids` that are queued run under `lease`; the others are not ours: done, cancelled, or claimed."""
+    rows = await tx.execute(
+        _CLAIM, {"ids": list(ids), "worker": worker, "lease": lease, "lease_seconds": lease_seconds}
+    )
+    return [as_job(row) for row in rows]
+
+
+async def extend_leases(tx: Tx, leases: Sequence[tuple[str, str]], *, lease_seconds: float) -> list[Held]:
+    """Renew (job id, lease) pairs; answers with those that still hold. The missing ones are lost for good."""
+    held = {"ids": [job_id for job_id, _ in leases], "leases": [lease for _, lease in leases]}
+    await tx.execute(_EXTEND, {**held, "lease_seconds": lease_seconds})
+    return [Held(job_id, wanted) for job_id, wanted in await tx.execute(_HELD, held)]
+
+
+async def settle_jobs(tx: Tx, settlements: Sequence[Settlement]) -> list[Job]:
+    """Write the ends of attempts whose leases hold; answers with the jobs settled. The others were fenced off."""
+    if not settlements:
+        return []
+    verdicts = [one.verdict for one in settlements]
+    rows = await tx.execute(
+        _SETTLE,
+        {
+            "id": [one.job_id for one in settlements],
+            "lease": [one.lease for one in settlements],
+            "state": [verdict.state.value for verdict in verdicts],
+            "result": [_text(verdict.result) for verdict in verdicts],
+            "usage": [_text(verdict.usage) for verdict in verdicts],
+            "error": [None if verdict.error is None else _ENCODER.encode(verdict.error).decode() for verdict in verdicts],
+            "delay_seconds": [verdict.delay.total_seconds() for verdict in verdicts],
+            "counts_as_attempt": [verdict.counts_as_attempt for verdict in verdicts],
+            "counts_as_crash": [verdict.counts_as_crash for verdict in verdicts],
+        },
+    )
+    return [as_job(row) for row in rows]
+
+
+async def take_lapsed(tx: Tx, *, limit: int) -> list[Job]:
+    """Lock running jobs whose lease has run out, oldest first; whoever else is at them is left alone."""
+    return [as_job(row) for row in await tx.execute(_LAPSED, {"limit": limit})]
+
+
+async def cancel_job(tx: Tx, tenant_id: str, job_id: str) -> Job | None:
+    """Cancel a waiting job, or ask the worker of a running one to stop. None: there is no such live job."""
+    row = (await tx.execute(_CANCEL, {"id": job_id, "tenant_id": tenant_id})).one_or_none()
+    return None if row is None else as_job(row)
+
+
+async def retry_job(tx: Tx, tenant_id: str, job_id: str) -> Job | None:
+    """Queue a failed, cancelled or expired job again with fresh attempts. None: there is no such job."""
+    row = (await tx.execute(_RETRY, {"id": job_id, "tenant_id": tenant_id})).one_or_none()
+    return None if row is None else as_job(row)
+
+
+async def expire_jobs(tx: Tx, *, limit: int) -> list[Job]:
+    """End waiting jobs whose time to start has passed."""
+    return [as_job(row) for row in await tx.execute(_EXPIRE, {"limit": limit})]
+
+
+async def note_progress(tx: Tx, job_id: str, lease: str, progress: float) -> bool:
+    """Record how far a running job is, 0 to 1; False: the lease is lost."""
+    rows = await tx.execute(_PROGRESS, {"id": job_id, "lease": lease, "progress": progress})
+    return rows.first() is not None
+
+
+async def find_job(tx: Tx, tenant_id: str, job_id: str) -> Job | None:
+    """A tenant's job, or None."""
+    row = (await tx.execute(_FIND, {"id": job_id, "tenant_id": tenant_id})).one_or_none()
+    return None if row is None else as_job(row)
+
+
+def as_job(row: Row[Any]) -> Job:
+    """A row of the columns of `Job` as one."""
+    values = dict(row._mapping)  # noqa: SLF001 - public, for all its underscore
+    values["state"] = State(values["state"])
+    values["tags"] = tuple(values["tags"])
+    return Job(**values)
+
+
+def _text(json: bytes | None) -> str | None:
+    return None if json is None else json.decode()

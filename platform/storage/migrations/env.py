@@ -1,0 +1,24 @@
+"""How Alembic reaches the database: through the URL `run.migrate` hands over."""
+
+from alembic import context
+from sqlalchemy import create_engine
+
+from storage.tables import METADATA
+
+
+def _run() -> None:
+    engine = create_engine(context.config.attributes["url"])
+    with engine.connect() as connection:
+        context.configure(
+            connection=connection,
+            target_metadata=METADATA,
+            transaction_per_migration=True,
+            compare_type=True,
+            compare_server_default=True,
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+    engine.dispose()
+
+
+_run()

@@ -1,0 +1,103 @@
+"""Jobs committed but not yet claimed by a worker: what is due, what was sent, what must be sent again."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+from sqlalchemy import text
+
+from storage.database import Tx
+
+_PROMOTE: Final = text("""
+WITH due AS (
+    SELECT job_id FROM outbox WHERE stage = 'waiting' AND due_at <= now()
+    ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED
+), moved AS (
+    UPDATE outbox SET stage = 'due' FROM due WHERE outbox.job_id = due.job_id RETURNING outbox.job_id
+), queued AS (
+    UPDATE jobs SET state = 'queued', seq = seq + 1 FROM moved
+    WHERE jobs.id = moved.job_id AND jobs.state = 'scheduled'
+    RETURNING jobs.id, jobs.seq, jobs.tenant_id
+)
+INSERT INTO events (job_id, seq, tenant_id, type, data)
+SELECT id, seq, tenant_id, 'queued', '{}' FROM queued
+RETURNING job_id
+""")
+
+_TAKE: Final = text("""
+WITH chosen AS (
+    SELECT job_id FROM outbox WHERE queue = :queue AND stage = 'due'
+    ORDER BY priority DESC, due_at LIMIT :limit FOR UPDATE SKIP LOCKED
+)
+UPDATE outbox SET stage = 'sent', sent_at = now(), sends = sends + 1 FROM chosen WHERE outbox.job_id = chosen.job_id
+RETURNING outbox.job_id, outbox.kind, outbox.priority, outbox.due_at, outbox.traceparent
+""")
+
+_DUE_QUEUES: Final = text("""
+WITH RECURSIVE queues AS (
+    (SELECT queue FROM outbox WHERE stage = 'due' ORDER BY queue LIMIT 1)
+    UNION ALL
+    SELECT (SELECT queue FROM outbox WHERE stage = 'due' AND queue > queues.queue ORDER BY queue LIMIT 1)
+    FROM queues WHERE queues.queue IS NOT NULL
+)
+SELECT queue FROM queues WHERE queue IS NOT NULL
+""")
+
+_NEXT: Final = text("SELECT extract(epoch FROM min(due_at) - now()) FROM outbox WHERE stage = 'waiting'")
+
+# The wait doubles with every send: a queue whose workers are gone must not fill the broker with copies.
+_PUT_BACK: Final = text("""
+WITH lost AS (
+    SELECT job_id FROM outbox
+    WHERE stage = 'sent' AND sent_at < now() - make_interval(secs => :resend_seconds * power(2, least(sends, 6) - 1))
+    ORDER BY sent_at LIMIT :limit FOR UPDATE SKIP LOCKED
+)
+UPDATE outbox SET stage = 'due', sent_at = NULL FROM lost WHERE outbox.job_id = lost.job_id RETURNING outbox.job_id
+""")
+
+_RETURN: Final = text("""
+UPDATE outbox SET stage = 'due', sent_at = NULL WHERE job_id = ANY(CAST(:ids AS text[])) AND stage = 'sent'
+""")
+
+
+class Due(Struct, frozen=True, kw_only=True):
+    """A job the relay is about to hand to the broker."""
+
+    job_id: str
+    kind: str
+    traceparent: str | None
+
+
+async def promote_due(tx: Tx, *, limit: int) -> list[str]:
+    """Queue the scheduled jobs whose time has come, on the database's clock; answers with their ids."""
+    return list((await tx.execute(_PROMOTE, {"limit": limit})).scalars())
+
+
+async def due_queues(tx: Tx) -> list[str]:
+    """The queues that have something to send. Costs one index probe a queue, whatever the backlog."""
+    return list((await tx.execute(_DUE_QUEUES)).scalars())
+
+
+async def take_due(tx: Tx, queue: str, *, limit: int) -> list[Due]:
+    """Mark the most urgent due jobs of `queue` as sent: by priority, then by age. Send them before committing."""
+    rows = (await tx.execute(_TAKE, {"queue": queue, "limit": limit})).all()
+    return [
+        Due(job_id=row.job_id, kind=row.kind, traceparent=row.traceparent)
+        for row in sorted(rows, key=lambda row: (-row.priority, row.due_at))
+    ]
+
+
+async def seconds_to_next(tx: Tx) -> float | None:
+    """How long until the next waiting job is due; None: nothing waits."""
+    seconds = (await tx.execute(_NEXT)).scalar_one()
+    return None if seconds is None else max(0.0, float(seconds))
+
+
+async def put_back_lost(tx: Tx, *, resend_seconds: float, limit: int) -> list[str]:
+    """Make due again what was sent and never claimed: its message is lost, or waits behind a worker that is gone."""
+    return list((await tx.execute(_PUT_BACK, {"resend_seconds": resend_seconds, "limit": limit})).scalars())
+
+
+async def put_back(tx: Tx, ids: Sequence[str]) -> None:
+    """Make due again jobs a worker received but has no room to claim."""
+    await tx.execute(_RETURN, {"ids": list(ids)})
