@@ -1,0 +1,242 @@
+"""Wake-ups through Redis pub/sub: "there is news", never the news. Losing one costs a poll's time, nothing else."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Final
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+_RELAY: Final = "hr:relay"
+_JOBS: Final = "hr:jobs"
+_CANCEL: Final = "hr:cancel"
+
+_SEND_SECONDS: Final = 0.5
+_CLOSE_SECONDS: Final = 0.5
+_MOST_IDS: Final = 500  # in one publication: 20 kB
+_QUIET_SECONDS: Final = 10.0  # after which the subscription's connection is asked whether it still lives
+_RECONNECT_SECONDS: Final = (0.1, 0.5, 1.0)
+
+_LOG: Final = structlog.stdlib.get_logger(__name__)
+
+_FAILURES: Final = (RedisError, OSError, TimeoutError)
+
+Hear = Callable[[tuple[str, ...]], None]
+"""Told the ids that were heard; none of them after a reconnect, which means: there may be news of any."""
+
+
+class News:
+    """Whether something was heard since the last wait."""
+
+    def __init__(self) -> None:
+        self._heard = asyncio.Event()
+
+    def tell(self) -> None:
+        """Let the present wait, or else the next one, return at once."""
+        self._heard.set()
+
+    async def wait(self, timeout_seconds: float) -> bool:
+        """True as soon as there is news, also when it came before the call; False when the time has passed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await self._heard.wait()
+        heard = self._heard.is_set()
+        self._heard.clear()
+        return heard
+
+
+class Wakeups:
+    """Tells and hears that there is news. One for each process, used on one event loop; close it on that loop.
+
+    What tells (`ring_relay`, `tell_jobs`, `tell_cancelled`) returns at once and never raises: it is sent by a task of
+    its own, together with whatever else there is by then, and dropped when Redis does not take it within 500 ms.
+    What listens shares one connection a channel, which reconnects by itself and then tells everybody there may be
+    news. Whoever listens polls Postgres besides.
+    """
+
+    def __init__(self, redis_url: str) -> None:
+        once = Retry(NoBackoff(), 0)
+        self._teller = Redis.from_url(
+            redis_url, socket_timeout=_SEND_SECONDS, socket_connect_timeout=_SEND_SECONDS, retry=once
+        )
+        # a subscription is quiet while nothing happens: reading it must not time out, as it does by default
+        self._hearer = Redis.from_url(
+            redis_url, socket_timeout=None, socket_connect_timeout=2, retry=once, decode_responses=True
+        )
+        self._untold: dict[str, dict[str, None]] = {}
+        self._telling: asyncio.Task[None] | None = None
+        self._is_lost = False
+        self._subscriptions: dict[str, _Subscription] = {}
+        self._waiting: dict[str, set[News]] = {}  # by job
+
+    def ring_relay(self) -> None:
+        """Tell the relay that jobs may be due."""
+        self._tell(_RELAY, ("*",))
+
+    def tell_jobs(self, ids: Iterable[str]) -> None:
+        """Tell who watches these jobs that something happened to them."""
+        self._tell(_JOBS, ids)
+
+    def tell_cancelled(self, ids: Iterable[str]) -> None:
+        """Tell the workers that these jobs, if they run them, are to be stopped."""
+        self._tell(_CANCEL, ids)
+
+    @asynccontextmanager
+    async def listen_relay(self) -> AsyncIterator[News]:
+        """News for the relay: jobs may be due."""
+        news = News()
+
+        def hear(_ids: tuple[str, ...]) -> None:
+            news.tell()
+
+        with self._heard(_RELAY, hear):
+            yield news
+
+    async def listen_cancelled(self) -> AsyncGenerator[tuple[str, ...], None]:
+        """Ids of running jobs that are to be stopped, as they are told; none are told again after a reconnect."""
+        heard: asyncio.Queue[tuple[str, ...]] = asyncio.Queue()
+
+        with self._heard(_CANCEL, heard.put_nowait):
+            while True:
+                ids = await heard.get()
+                if ids:
+                    yield ids
+
+    @asynccontextmanager
+    async def listening(self, job_id: str) -> AsyncIterator[News]:
+        """News of one job."""
+        news = News()
+        self._subscription(_JOBS).hearers.add(self._hear_jobs)
+        self._waiting.setdefault(job_id, set()).add(news)
+        try:
+            yield news
+        finally:
+            waiting = self._waiting[job_id]
+            waiting.discard(news)
+            if not waiting:
+                del self._waiting[job_id]
+
+    async def answers(self, timeout_seconds: float) -> bool:
+        """Whether Redis answers a ping in time."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._teller.ping()
+        except _FAILURES:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Send what is still to be told, within 500 ms, and stop listening."""
+        if self._telling is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await asyncio.shield(self._telling)
+        tasks = [subscription.task for subscription in self._subscriptions.values()]
+        if self._telling is not None:
+            tasks.append(self._telling)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for client in (self._teller, self._hearer):
+            with suppress(*_FAILURES):
+                await client.aclose()
+
+    def _tell(self, channel: str, ids: Iterable[str]) -> None:
+        self._untold.setdefault(channel, {}).update(dict.fromkeys(ids))
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.get_running_loop().create_task(self._send(), name="wakeups-send")
+
+    async def _send(self) -> None:
+        while self._untold:
+            untold, self._untold = self._untold, {}
+            try:
+                async with asyncio.timeout(_SEND_SECONDS):
+                    await self._publish(untold)
+            except _FAILURES as error:
+                if not self._is_lost:
+                    self._is_lost = True
+                    _LOG.warning("wakeups.lost", error=type(error).__name__)
+            else:
+                if self._is_lost:
+                    self._is_lost = False
+                    _LOG.info("wakeups.back")
+
+    async def _publish(self, untold: dict[str, dict[str, None]]) -> None:
+        async with self._teller.pipeline(transaction=False) as pipeline:
+            for channel, ids in untold.items():
+                listed = list(ids)
+                for start in range(0, len(listed), _MOST_IDS):
+                    pipeline.publish(channel, " ".join(listed[start : start + _MOST_IDS]))
+            await pipeline.execute()
+
+    @contextmanager
+    def _heard(self, channel: str, hear: Hear) -> Generator[None]:
+        hearers = self._subscription(channel).hearers
+        hearers.add(hear)
+        try:
+            yield
+        finally:
+            hearers.discard(hear)
+
+    def _subscription(self, channel: str) -> "_Subscription":
+        subscription = self._subscriptions.get(channel)
+        if subscription is None:
+            subscription = self._subscriptions[channel] = _Subscription(self._hearer, channel)
+        return subscription
+
+    def _hear_jobs(self, ids: tuple[str, ...]) -> None:
+        for job_id in ids or tuple(self._waiting):
+            for news in self._waiting.get(job_id, ()):
+                news.tell()
+
+
+def open_wakeups(redis_url: str) -> Wakeups:
+    """Wake-ups through the Redis at `redis_url` (`redis://…` or `unix://…`). Nothing is connected until it is used."""
+    return Wakeups(redis_url)
+
+
+class _Subscription:
+    """One channel, heard on one connection that comes back by itself."""
+
+    def __init__(self, client: Redis, channel: str) -> None:
+        self.hearers: set[Hear] = set()
+        self._client = client
+        self._channel = channel
+        self.task = asyncio.get_running_loop().create_task(self._keep(), name=f"wakeups-{channel}")
+
+    async def _keep(self) -> None:
+        failures = 0
+        while True:
+            try:
+                async with self._client.pubsub() as pubsub:
+                    await pubsub.subscribe(self._channel)
+                    failures = 0
+                    self._hear(())  # there may be news that was told while nobody heard
+                    await self._read(pubsub)
+            except Exception as error:  # noqa: BLE001 - whatever broke it, nobody else would bring it back
+                if failures == 0:
+                    _LOG.warning("wakeups.deaf", channel=self._channel, error=type(error).__name__)
+                await asyncio.sleep(_RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)])
+                failures += 1
+
+    async def _read(self, pubsub: PubSub) -> None:
+        """Hear until the connection breaks, or does not answer a ping: half of it may be gone without a sound."""
+        pinged = False
+        while True:
+            message = await pubsub.get_message(timeout=_QUIET_SECONDS)
+            if message is None:
+                if pinged:
+                    raise TimeoutError("no answer to a ping")
+                await pubsub.ping()
+            elif message["type"] == "message":
+                self._hear(tuple(str(message["data"]).split()))
+            pinged = message is None
+
+    def _hear(self, ids: tuple[str, ...]) -> None:
+        for hear in tuple(self.hearers):
+            hear(ids)

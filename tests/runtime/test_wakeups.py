@@ -1,0 +1,129 @@
+"""Wake-ups: told at once, heard by whoever listens, lost without harm."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from runtime.wakeups import Wakeups, open_wakeups
+
+SOON = 5.0  # an upper bound; what is waited for comes within milliseconds
+
+
+@pytest.fixture
+async def wakeups(redis_url: str) -> AsyncIterator[Wakeups]:
+    opened = open_wakeups(redis_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def others(redis_url: str) -> AsyncIterator[Wakeups]:
+    """Those of another process."""
+    opened = open_wakeups(redis_url)
+    yield opened
+    await opened.close()
+
+
+@asynccontextmanager
+async def hanging_server(folder: Path) -> AsyncIterator[str]:
+    """A server that takes connections and never says a word."""
+
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_unix_server(swallow, folder / "s.sock")
+    try:
+        yield f"unix://{folder / 's.sock'}"
+    finally:
+        server.close()
+
+
+async def test_the_relay_hears_the_bell(wakeups: Wakeups, others: Wakeups) -> None:
+    async with others.listen_relay() as news:
+        assert await news.wait(SOON)  # subscribed
+        wakeups.ring_relay()
+        assert await news.wait(SOON)
+        assert not await news.wait(0)
+
+
+async def test_who_watches_a_job_hears_of_it_and_of_no_other(wakeups: Wakeups, others: Wakeups) -> None:
+    async with others.listening("job_a") as a, others.listening("job_b") as b:
+        assert await a.wait(SOON)
+        assert await b.wait(SOON)
+        wakeups.tell_jobs(["job_a"])
+        assert await a.wait(SOON)
+        assert not await b.wait(0)
+
+
+async def test_news_between_two_waits_is_not_missed(wakeups: Wakeups) -> None:
+    async with wakeups.listening("job_a") as first, wakeups.listening("job_a") as second:
+        await first.wait(SOON)
+        await second.wait(SOON)
+        wakeups.tell_jobs(["job_a"])
+        assert await first.wait(SOON)
+        assert await second.wait(0)
+
+
+async def test_workers_hear_which_jobs_to_stop(wakeups: Wakeups, others: Wakeups) -> None:
+    async with others.listen_relay() as ready:
+        heard = others.listen_cancelled()
+        first = asyncio.ensure_future(anext(heard))
+        assert await ready.wait(SOON)
+        for _ in range(100):  # until the subscription stands
+            wakeups.tell_cancelled(["job_a", "job_b"])
+            done, _ = await asyncio.wait([first], timeout=0.05)
+            if done:
+                break
+        assert await first == ("job_a", "job_b")
+        await heard.aclose()
+
+
+async def test_a_thousand_tellings_are_few_publications(wakeups: Wakeups, others: Wakeups) -> None:
+    ids = [f"job_{number}" for number in range(1200)]
+    async with others.listening(ids[-1]) as news:
+        assert await news.wait(SOON)
+        for job_id in ids:
+            wakeups.tell_jobs([job_id])
+        assert await news.wait(SOON)
+
+
+async def test_telling_never_waits_nor_raises_while_redis_is_down() -> None:
+    wakeups = open_wakeups("unix:///nowhere/s.sock")
+    for _ in range(3):
+        wakeups.ring_relay()
+        await asyncio.sleep(0)
+    await wakeups.close()
+    assert not await wakeups.answers(0.2)
+
+
+async def test_telling_never_waits_while_redis_hangs(tmp_path: Path) -> None:
+    async with hanging_server(tmp_path) as url:
+        wakeups = open_wakeups(url)
+        began = time.monotonic()
+        wakeups.ring_relay()
+        await asyncio.sleep(0)
+        assert time.monotonic() - began < 0.1
+        assert not await wakeups.answers(0.1)
+        await wakeups.close()
+        assert time.monotonic() - began < 2
+
+
+async def test_a_listener_waits_in_vain_while_redis_is_down() -> None:
+    wakeups = open_wakeups("unix:///nowhere/s.sock")
+    async with wakeups.listening("job_a") as news:
+        assert not await news.wait(0.05)
+    await wakeups.close()
+
+
+async def test_a_cut_subscription_comes_back_and_says_there_may_be_news(wakeups: Wakeups, others: Wakeups) -> None:
+    async with others.listening("job_a") as news:
+        assert await news.wait(SOON)
+        await wakeups._teller.client_kill_filter(_type="pubsub")  # noqa: SLF001 - the cut comes from the server
+        assert await news.wait(SOON)
+        wakeups.tell_jobs(["job_a"])
+        assert await news.wait(SOON)
