@@ -244,4 +244,4 @@ def _body(message: EmailMessage, subtype: str) -> str | None:
         content = None if part is None else part.get_content()
     except Exception:  # noqa: BLE001 - as above: an unknown charset, a broken multipart
         return None
-    return content if isinstance(content, str) else None
+    return content.replace("\r\n", "\n") if isinstance(content, str) else None
