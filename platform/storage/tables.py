@@ -12,6 +12,7 @@ from sqlalchemy import (
     DateTime,
     Float,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -20,11 +21,16 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    UniqueConstraint,
     desc,
     text,
 )
 
 from domain.jobs.state import TERMINAL, State
+from domain.orders.balance import TransferReason
+from domain.orders.order import Status
+from domain.orders.product import Movement
+from domain.schedules.schedule import CatchUp, Overlap, RunOutcome
 
 METADATA: Final = MetaData(
     naming_convention={
@@ -166,7 +172,7 @@ outbox = Table(
     CheckConstraint("(sent_at IS NOT NULL) = (stage = 'sent')", name="sent_at_when_sent"),
     Index("ix_outbox_waiting", "due_at", postgresql_where=text("stage = 'waiting'")),
     Index("ix_outbox_due", "queue", desc("priority"), "due_at", postgresql_where=text("stage = 'due'")),
-    Index("ix_outbox_sent", "sent_at", postgresql_where=text("stage = 'sent'")),
+    Index("ix_outbox_sent", "queue", "sent_at", postgresql_where=text("stage = 'sent'")),
     # its rows live for milliseconds: vacuum by count, not by share of a table that is empty most of the time
     postgresql_with={"fillfactor": "70", "autovacuum_vacuum_scale_factor": "0", "autovacuum_vacuum_threshold": "5000"},
 )
@@ -209,4 +215,197 @@ workers = Table(
     Column("stopping", Boolean, nullable=False, server_default="false"),
     Column("started_at", Moment, nullable=False, server_default=text("now()")),
     Column("seen_at", Moment, nullable=False, server_default=text("now()")),
+)
+
+# --- orders -----------------------------------------------------------------------------------------------------------
+
+categories = Table(
+    "categories",
+    METADATA,
+    Column("tenant_id", Id, ForeignKey("tenants.id"), primary_key=True),
+    Column("slug", Id, primary_key=True),
+    Column("name", Text, nullable=False),
+)
+
+products = Table(
+    "products",
+    METADATA,
+    Column("id", Id, primary_key=True),
+    Column("tenant_id", Id, ForeignKey("tenants.id"), nullable=False),
+    Column("sku", Id, nullable=False),
+    # by bytes, as ids are: lists are sorted by it, and their cursors compare it
+    Column("name", Id, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("price_amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    # the sum of the product's movements; written only together with one
+    Column("stock", BigInteger, nullable=False, server_default="0"),
+    Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    CheckConstraint("stock >= 0", name="stock"),
+    CheckConstraint("price_amount BETWEEN 0 AND 1000000000", name="price_amount"),
+    UniqueConstraint("tenant_id", "sku"),
+    Index("ix_products_tenant_id_id", "tenant_id", desc("id")),
+    # every sale updates stock, which no index holds
+    postgresql_with={"fillfactor": "50"},
+)
+
+product_categories = Table(
+    "product_categories",
+    METADATA,
+    Column("product_id", Id, ForeignKey("products.id", ondelete="CASCADE"), primary_key=True),
+    Column("tenant_id", Id, nullable=False),
+    Column("slug", Id, primary_key=True),
+    ForeignKeyConstraint(["tenant_id", "slug"], ["categories.tenant_id", "categories.slug"], ondelete="CASCADE"),
+    Index("ix_product_categories_tenant_id_slug", "tenant_id", "slug"),
+)
+
+stock_movements = Table(
+    "stock_movements",
+    METADATA,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("product_id", Id, ForeignKey("products.id"), nullable=False),
+    Column("change", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("order_id", Id),
+    Column("job_id", Id),
+    Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    CheckConstraint("change <> 0", name="change"),
+    CheckConstraint(_one_of("reason", [reason.value for reason in Movement]), name="reason"),
+    Index("ix_stock_movements_product_id_id", "product_id", desc("id")),
+    # an order takes each product once and gives it back once, whatever happens
+    Index(
+        "uq_stock_movements_order_id_product_id_reason",
+        "order_id",
+        "product_id",
+        "reason",
+        unique=True,
+        postgresql_where=text("order_id IS NOT NULL"),
+    ),
+)
+
+orders = Table(
+    "orders",
+    METADATA,
+    Column("id", Id, primary_key=True),
+    Column("tenant_id", Id, nullable=False),
+    Column("customer_id", Id, ForeignKey("users.id"), nullable=False),
+    # no reference: orders outlive the jobs that placed them
+    Column("job_id", Id, nullable=False, unique=True),
+    Column("ship_job_id", Id),
+    Column("status", Text, nullable=False),
+    Column("total_amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("ship_to", JSON),
+    Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    Column("shipped_at", Moment),
+    Column("cancelled_at", Moment),
+    CheckConstraint(_one_of("status", [status.value for status in Status]), name="status"),
+    CheckConstraint("(shipped_at IS NOT NULL) = (status = 'shipped')", name="shipped_at_when_shipped"),
+    CheckConstraint("(cancelled_at IS NOT NULL) = (status = 'cancelled')", name="cancelled_at_when_cancelled"),
+    CheckConstraint("total_amount >= 0", name="total_amount"),
+    Index("ix_orders_tenant_id_id", "tenant_id", desc("id")),
+    Index("ix_orders_customer_id_id", "customer_id", desc("id")),
+)
+
+order_lines = Table(
+    "order_lines",
+    METADATA,
+    Column("order_id", Id, ForeignKey("orders.id", ondelete="CASCADE"), primary_key=True),
+    Column("line", SmallInteger, primary_key=True, autoincrement=False),
+    Column("product_id", Id, ForeignKey("products.id"), nullable=False),
+    # name and price as they were when it was bought
+    Column("name", Text, nullable=False),
+    Column("unit_amount", BigInteger, nullable=False),
+    Column("quantity", Integer, nullable=False),
+    CheckConstraint("quantity > 0", name="quantity"),
+    Index("ix_order_lines_product_id", "product_id"),
+)
+
+balances = Table(
+    "balances",
+    METADATA,
+    Column("tenant_id", Id, nullable=False),
+    Column("customer_id", Id, ForeignKey("users.id"), primary_key=True),
+    Column("currency", Text, primary_key=True),
+    # the sum of the customer's ledger entries; written only together with them
+    Column("amount", BigInteger, nullable=False),
+    CheckConstraint("amount BETWEEN 0 AND 1000000000000000", name="amount"),
+)
+
+ledger_entries = Table(
+    "ledger_entries",
+    METADATA,
+    # a transfer writes two entries, which sum to zero; its id is made from what caused it, so it is written once
+    Column("transfer_id", Id, primary_key=True),
+    Column("account", Id, primary_key=True),
+    Column("tenant_id", Id, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("order_id", Id),
+    Column("job_id", Id),
+    Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    CheckConstraint("amount <> 0", name="amount"),
+    CheckConstraint(_one_of("reason", [reason.value for reason in TransferReason]), name="reason"),
+    Index("ix_ledger_entries_tenant_id_account", "tenant_id", "account", "currency"),
+)
+
+# --- schedules --------------------------------------------------------------------------------------------------------
+
+schedules = Table(
+    "schedules",
+    METADATA,
+    Column("id", Id, primary_key=True),
+    Column("tenant_id", Id, ForeignKey("tenants.id"), nullable=False),
+    Column("caller_id", Id, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("cron", Text),
+    Column("every_seconds", Float),
+    Column("timezone", Text, nullable=False),
+    # what intervals are counted from
+    Column("anchor", Moment, nullable=False),
+    Column("starts_at", Moment),
+    Column("ends_at", Moment),
+    Column("kind", Text, nullable=False),
+    Column("input", JSON, nullable=False),
+    Column("options", JSON, nullable=False),
+    Column("overlap", Text, nullable=False),
+    Column("catch_up", Text, nullable=False),
+    Column("jitter_seconds", Float, nullable=False, server_default="0"),
+    Column("paused", Boolean, nullable=False, server_default="false"),
+    # the firing to come; null: there is none any more
+    Column("next_at", Moment),
+    Column("last_at", Moment),
+    Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    Column("updated_at", Moment, nullable=False, server_default=text("now()")),
+    CheckConstraint("(cron IS NULL) <> (every_seconds IS NULL)", name="cron_or_every"),
+    CheckConstraint("every_seconds > 0", name="every_seconds"),
+    CheckConstraint("jitter_seconds >= 0", name="jitter_seconds"),
+    CheckConstraint(_one_of("overlap", [overlap.value for overlap in Overlap]), name="overlap"),
+    CheckConstraint(_one_of("catch_up", [catch_up.value for catch_up in CatchUp]), name="catch_up"),
+    Index("ix_schedules_tenant_id_id", "tenant_id", desc("id")),
+    Index("ix_schedules_next_at", "next_at", postgresql_where=text("NOT paused")),
+)
+
+schedule_runs = Table(
+    "schedule_runs",
+    METADATA,
+    # the key is what makes a firing happen once, however many beats see it due
+    Column("schedule_id", Id, ForeignKey("schedules.id", ondelete="CASCADE"), primary_key=True),
+    Column("fire_at", Moment, primary_key=True),
+    Column("outcome", Text, nullable=False),
+    # no reference: the record outlives the job
+    Column("job_id", Id),
+    Column("by_hand", Boolean, nullable=False),
+    Column("detail", Text),
+    Column("recorded_at", Moment, nullable=False, server_default=text("now()")),
+    CheckConstraint(_one_of("outcome", [outcome.value for outcome in RunOutcome]), name="outcome"),
+    CheckConstraint("(job_id IS NOT NULL) = (outcome = 'submitted')", name="job_id_when_submitted"),
+)
+
+# the live jobs of a schedule, for its overlap: a handful, however long its history
+Index(
+    "ix_jobs_live_schedule_id",
+    jobs.c.schedule_id,
+    postgresql_where=text("schedule_id IS NOT NULL AND state IN ('scheduled', 'queued', 'running')"),
 )

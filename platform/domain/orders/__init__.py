@@ -1,0 +1,1 @@
+"""What is sold, what is bought, and the store credit it is paid with."""

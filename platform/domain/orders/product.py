@@ -1,0 +1,104 @@
+"""What is for sale, and what it takes out of the stock."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+from domain.errors import Conflict, NotFound
+from domain.ids import ProductId
+from domain.orders.money import Money
+
+MOST_PRICE: Final = 10**9
+"""In minor units. With 100 lines of 1,000 pieces, the dearest order there can be stays within `money.MOST`."""
+
+MOST_STOCK: Final = 10**9
+
+
+class UnknownProduct(NotFound):
+    """No product of the tenant has this id."""
+
+    code = "unknown_product"
+    title = "Unknown product"
+
+
+class OutOfStock(Conflict):
+    """There is less of a product than was asked for."""
+
+    code = "out_of_stock"
+    title = "Out of stock"
+
+
+class Movement(StrEnum):
+    """Why stock changed. The sum of a product's movements is its stock."""
+
+    RECEIVED = "received"
+    SOLD = "sold"
+    RETURNED = "returned"
+    ADJUSTED = "adjusted"
+
+
+class Category(Struct, frozen=True, kw_only=True):
+    """A shelf of the catalogue, named by its slug; `products` counts what stands on it."""
+
+    slug: str
+    name: str
+    products: int
+
+
+class Product(Struct, frozen=True, kw_only=True):
+    """A product as it stands now. `categories` are slugs."""
+
+    id: ProductId
+    sku: str
+    name: str
+    description: str
+    price: Money
+    stock: int
+    categories: tuple[str, ...]
+    created_at: datetime
+
+
+class StockChange(Struct, frozen=True, kw_only=True):
+    """A movement to be written: `change` pieces more, or fewer where it is negative."""
+
+    product_id: ProductId
+    change: int
+
+
+class ProductSort(StrEnum):
+    """The orders a list of products comes in; a leading minus turns one round."""
+
+    NEWEST = "-created_at"
+    OLDEST = "created_at"
+    NAME = "name"
+    NAME_DOWN = "-name"
+    CHEAPEST = "price"
+    DEAREST = "-price"
+
+    @property
+    def descends(self) -> bool:
+        """Whether the largest comes first."""
+        return self.value.startswith("-")
+
+    @property
+    def field(self) -> str:
+        """What is compared."""
+        return self.value.removeprefix("-")
+
+
+def check_stock(product: Product, wanted: int) -> None:
+    """Go on only if there are `wanted` pieces of `product`.
+
+    Raises:
+        OutOfStock: there are fewer.
+    """
+    if product.stock < wanted:
+        raise OutOfStock(f"{product.name} ({product.id}): {wanted} wanted, {product.stock} in stock.")
+
+
+def by_id(products: Iterable[Product]) -> dict[str, Product]:
+    """Products, to be looked up by their ids."""
+    return {product.id: product for product in products}
