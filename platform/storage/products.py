@@ -1,0 +1,190 @@
+"""The catalogue and its stock in SQL. Stock changes only together with a movement that says why."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select, text, true, tuple_
+
+from domain.orders.money import Money
+from domain.orders.product import Category, Movement, Product, ProductSort, StockChange
+from storage.database import Tx
+from storage.tables import product_categories, products
+
+# In the order of their ids, so that two carts with the same products never wait for each other in a circle.
+_LOCK: Final = text("""
+SELECT id, sku, name, description, price_amount, currency, stock, created_at, CAST('{}' AS text[]) AS categories
+FROM products WHERE id = ANY(CAST(:ids AS text[])) AND tenant_id = :tenant_id
+ORDER BY id FOR NO KEY UPDATE
+""")
+
+_MOVE: Final = text("""
+WITH given AS (
+    SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:changes AS bigint[])) AS g (id, change)
+), moved AS (
+    UPDATE products SET stock = stock + given.change FROM given
+    WHERE products.id = given.id AND products.tenant_id = :tenant_id
+    RETURNING products.id, given.change
+)
+INSERT INTO stock_movements (product_id, change, reason, order_id, job_id)
+SELECT id, change, :reason, :order_id, :job_id FROM moved
+RETURNING product_id
+""")
+
+_CATEGORIES: Final = text("""
+SELECT slug, name, (
+    SELECT count(*) FROM product_categories AS placed
+    WHERE placed.tenant_id = categories.tenant_id AND placed.slug = categories.slug
+) AS products
+FROM categories WHERE tenant_id = :tenant_id ORDER BY slug
+""")
+
+_PLACED: Final = (
+    select(func.coalesce(func.array_agg(product_categories.c.slug), text("'{}'")))
+    .where(product_categories.c.product_id == products.c.id)
+    .scalar_subquery()
+    .label("categories")
+)
+
+_SORTED_BY: Final[dict[str, ColumnElement[Any]]] = {
+    "created_at": products.c.id,  # ids sort by time of creation
+    "name": products.c.name,
+    "price": products.c.price_amount,
+}
+
+
+class ProductFilter(Struct, frozen=True, kw_only=True):
+    """Which products; what is None does not narrow. `q` is looked for in name, description and SKU."""
+
+    q: str | None = None
+    category: str | None = None
+    in_stock: bool | None = None
+
+
+class ProductMark(Struct, frozen=True, kw_only=True):
+    """Where in a sorted list one stands: the last product seen, and what it was sorted by."""
+
+    value: str | int
+    id: str
+
+
+class StockMismatch(RuntimeError):  # noqa: N818 - errors here are nouns
+    """A product whose stock was to be moved is not there: the caller did not lock it first."""
+
+
+async def lock_products(tx: Tx, tenant_id: str, ids: Iterable[str]) -> list[Product]:
+    """Hold those of `ids` that are products until the transaction ends. Their categories are not read."""
+    rows = await tx.execute(_LOCK, {"ids": sorted(set(ids)), "tenant_id": tenant_id})
+    return [_as_product(row) for row in rows]
+
+
+async def move_stock(  # noqa: PLR0913 - what moved, why, and what caused it
+    tx: Tx,
+    tenant_id: str,
+    changes: Sequence[StockChange],
+    *,
+    reason: Movement,
+    order_id: str | None = None,
+    job_id: str | None = None,
+) -> None:
+    """Change the stock of products, each once, leaving a movement for each.
+
+    The products should be locked; a stock that would go below zero, or an order that moves a product twice for one
+    reason, is refused by the database.
+
+    Raises:
+        StockMismatch: one of the products is not there.
+    """
+    rows = await tx.execute(
+        _MOVE,
+        {
+            "ids": [change.product_id for change in changes],
+            "changes": [change.change for change in changes],
+            "tenant_id": tenant_id,
+            "reason": reason.value,
+            "order_id": order_id,
+            "job_id": job_id,
+        },
+    )
+    if len(rows.all()) != len(changes):
+        raise StockMismatch(f"stock of {len(changes)} products was to be moved, and not all are there")
+
+
+async def find_product(tx: Tx, tenant_id: str, product_id: str) -> Product | None:
+    """A tenant's product, or None."""
+    query = select(products, _PLACED).where(products.c.id == product_id, products.c.tenant_id == tenant_id)
+    row = (await tx.execute(query)).one_or_none()
+    return None if row is None else _as_product(row)
+
+
+async def list_products(  # noqa: PLR0913 - a list has these many sides
+    tx: Tx,
+    tenant_id: str,
+    wanted: ProductFilter,
+    *,
+    sort: ProductSort,
+    limit: int,
+    after: ProductMark | None = None,
+) -> list[Product]:
+    """A tenant's products in the order of `sort`, those past `after`."""
+    column = _SORTED_BY[sort.field]
+    place = tuple_(column, products.c.id)
+    past: ColumnElement[bool] = true()
+    if after is not None:
+        mark = tuple_(after.id if sort.field == "created_at" else after.value, after.id)
+        past = place < mark if sort.descends else place > mark
+    order = (column.desc(), products.c.id.desc()) if sort.descends else (column, products.c.id)
+    query = (
+        select(products, _PLACED)
+        .where(products.c.tenant_id == tenant_id, _matches(wanted), past)
+        .order_by(*order)
+        .limit(limit)
+    )
+    return [_as_product(row) for row in await tx.execute(query)]
+
+
+def mark_of(product: Product, sort: ProductSort) -> ProductMark:
+    """Where a list in the order of `sort` stands after `product`."""
+    values: dict[str, str | int] = {"name": product.name, "price": product.price.amount}
+    return ProductMark(value=values.get(sort.field, product.id), id=product.id)
+
+
+async def list_categories(tx: Tx, tenant_id: str) -> list[Category]:
+    """A tenant's categories by slug, with how many products each has."""
+    rows = await tx.execute(_CATEGORIES, {"tenant_id": tenant_id})
+    return [Category(slug=slug, name=name, products=count) for slug, name, count in rows]
+
+
+def _matches(wanted: ProductFilter) -> ColumnElement[bool]:
+    narrowed: list[ColumnElement[bool]] = []
+    if wanted.q is not None:
+        narrowed.append(
+            or_(
+                *(
+                    column.icontains(wanted.q, autoescape=True)
+                    for column in (products.c.name, products.c.description, products.c.sku)
+                )
+            )
+        )
+    if wanted.category is not None:
+        narrowed.append(
+            select(1)
+            .where(product_categories.c.product_id == products.c.id, product_categories.c.slug == wanted.category)
+            .exists()
+        )
+    if wanted.in_stock is not None:
+        narrowed.append(products.c.stock > 0 if wanted.in_stock else products.c.stock == 0)
+    return and_(true(), *narrowed)
+
+
+def _as_product(row: Row[Any]) -> Product:
+    return Product(
+        id=row.id,
+        sku=row.sku,
+        name=row.name,
+        description=row.description,
+        price=Money(amount=row.price_amount, currency=row.currency),
+        stock=row.stock,
+        categories=tuple(sorted(row.categories)),
+        created_at=row.created_at,
+    )
