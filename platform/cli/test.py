@@ -1,0 +1,69 @@
+"""`headrace test`: every check and every test, as CI runs them."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import click
+
+from runtime.settings import PREFIX
+
+_ROOT: Final = Path(__file__).resolve().parents[2]
+_PROGRAMS: Final = Path(sys.executable).parent
+# Quick ones first: who broke the format should not wait for the types.
+_CHECKS: Final[tuple[tuple[str, ...], ...]] = (
+    ("ruff", "check"),
+    ("ruff", "format", "--check"),
+    ("lint-imports",),
+    ("mypy",),
+    ("basedpyright",),
+)
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
+@click.argument("pytest_args", nargs=-1, type=click.UNPROCESSED)
+def test(pytest_args: tuple[str, ...]) -> None:
+    """Run the checks, then the tests; with arguments, only pytest with those arguments."""
+    if pytest_args:
+        sys.exit(_pytest(*pytest_args))
+    failed = [" ".join(check) for check in _CHECKS if not _passes(check)]
+    status = _pytest("-n", "2")
+    if failed:
+        click.echo(f"headrace: these checks failed (see above): {', '.join(failed)}", err=True)
+    sys.exit(status or bool(failed))
+
+
+def _passes(check: tuple[str, ...]) -> bool:
+    began = time.monotonic()
+    program, *words = check
+    answer = subprocess.run(  # noqa: S603 # our own words
+        [_PROGRAMS / program, *words],
+        cwd=_ROOT,
+        env=_environ(),
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    passed = answer.returncode == 0
+    click.echo(f"{'ok    ' if passed else 'FAILED'} {' '.join(check)} ({time.monotonic() - began:.1f} s)")
+    if not passed:
+        click.echo(answer.stdout.decode("utf-8", "replace"))
+    return passed
+
+
+def _pytest(*words: str) -> int:
+    return subprocess.run(  # noqa: S603 # our own words, and the developer's
+        [sys.executable, "-m", "pytest", *words], cwd=_ROOT, env=_environ(), check=False
+    ).returncode
+
+
+def _environ() -> dict[str, str]:
+    """Ours without Headrace's settings, which tests give themselves, and with the checkers of this environment first."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return kept | {
+        "PATH": f"{_PROGRAMS}{os.pathsep}{kept.get('PATH', os.defpath)}",
+        "VIRTUAL_ENV": str(_PROGRAMS.parent),
+    }

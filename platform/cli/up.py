@@ -1,0 +1,208 @@
+"""`headrace up`: everything the platform needs on this machine, under one supervisor."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+import msgspec
+from msgspec import Struct
+
+from cli.children import LOOPBACK, Addresses, Children, children_environ
+from domain.errors import HeadraceError
+from runtime.child_logs import ChildLogs, LogFormat
+from runtime.data_dir import hold_data_dir, keep_credentials, keep_secret_key
+from runtime.embedded.places import find_places
+from runtime.embedded.postgres import postgres_program, postgres_url
+from runtime.embedded.redis import redis_program, redis_url
+from runtime.leftovers import end_leftovers
+from runtime.ports import PortTaken, find_free, is_free
+from runtime.programs import Program
+from runtime.settings import Settings, read_settings
+from runtime.supervisor import RUN, Supervisor
+
+API_PORT: Final = 8000
+FLOWER_PORT: Final = 5555
+MAIL_PORT: Final = 1025
+
+
+class Ready(Struct, frozen=True, kw_only=True):
+    """Where everything is; what `--json` prints."""
+
+    api: str
+    flower: str | None
+    console: str
+    mail: str | None
+    database_url: str
+    redis_url: str
+    api_key: str
+    processes: dict[str, int]
+
+
+class Stores(Struct, frozen=True, kw_only=True):
+    """Where Postgres and Redis are, and the programs to start for those that are embedded."""
+
+    database_url: str
+    redis_url: str
+    programs: tuple[Program, ...]
+
+
+class Wish(Struct, frozen=True, kw_only=True):
+    """What was asked for on the command line."""
+
+    host: str
+    port: int | None
+    data_dir: Path
+    workers: int
+    has_flower: bool
+    as_json: bool
+
+
+@click.command()
+@click.option("--host", default=LOOPBACK, show_default=True, help="The address the API listens on.")
+@click.option("--port", type=click.IntRange(1, 65535), help=f"The API's port; else the first free one from {API_PORT}.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where data, logs and credentials are kept.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="How many worker processes.")
+@click.option("--no-flower", is_flag=True, help="Leave Flower out.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON on standard output when ready.")
+def up(  # noqa: PLR0913 # one parameter an option, as click hands them over
+    *, host: str, port: int | None, data_dir: Path | None, workers: int, no_flower: bool, as_json: bool
+) -> None:
+    """Start the whole platform on this machine, and keep it running until Ctrl-C.
+
+    Postgres, Redis and a mail inbox are started too, unless HEADRACE_DATABASE_URL, HEADRACE_REDIS_URL and
+    HEADRACE_SMTP_URL name your own. What dies is started again; nothing is lost by stopping, or by being killed.
+    """
+    try:
+        settings = read_settings()
+        wish = Wish(
+            host=host,
+            port=port,
+            data_dir=(data_dir or settings.data_dir).absolute(),
+            workers=workers,
+            has_flower=not no_flower,
+            as_json=as_json,
+        )
+        with hold_data_dir(wish.data_dir):
+            for name in end_leftovers(wish.data_dir / RUN):
+                _tell(f"Ended {name}, which an `up` that was killed had left running.")
+            asyncio.run(_run(wish, settings))
+    except HeadraceError as error:
+        raise click.ClickException(error.detail) from error
+
+
+async def _run(wish: Wish, settings: Settings) -> None:
+    addresses = _addresses(wish, settings)
+    stores = _stores(wish, settings)
+    credentials = keep_credentials(wish.data_dir, url=addresses.api, api_key=settings.api_key)
+    log_format: LogFormat = settings.log_format or ("console" if sys.stderr.isatty() else "json")
+    environ = children_environ(
+        settings,
+        {
+            "data_dir": str(wish.data_dir),
+            "database_url": stores.database_url,
+            "redis_url": stores.redis_url,
+            "smtp_url": addresses.mail,
+            "secret_key": settings.secret_key or keep_secret_key(wish.data_dir),
+            "url": settings.url or addresses.api,
+            "log_format": log_format,
+        },
+    )
+    children = Children(environ=environ, data_dir=wish.data_dir, grace_seconds=settings.grace_seconds)
+    logs = ChildLogs(wish.data_dir / "logs", sys.stderr, log_format)
+    supervisor = Supervisor(wish.data_dir, logs)
+
+    async def start() -> None:
+        mail = [children.mail(addresses.mail_port)] if addresses.mail_port else []
+        await supervisor.start(*stores.programs, *mail)
+        await supervisor.finish(children.migrate(api_key=credentials.api_key))
+        await supervisor.start(*_platform(children, wish, addresses))
+        ready = Ready(
+            api=addresses.api,
+            flower=addresses.flower,
+            console=f"{addresses.api}/console",
+            mail=addresses.mail,
+            database_url=stores.database_url,
+            redis_url=stores.redis_url,
+            api_key=credentials.api_key,
+            processes=supervisor.pids,
+        )
+        _announce(ready, as_json=wish.as_json)
+
+    try:
+        await supervisor.run(start)
+    finally:
+        logs.close()
+
+
+def _platform(children: Children, wish: Wish, addresses: Addresses) -> list[Program]:
+    programs = [
+        children.api(addresses.host, addresses.api_port),
+        children.relay(),
+        *(children.worker(number) for number in range(1, wish.workers + 1)),
+        children.beat(),
+    ]
+    return [*programs, children.flower(addresses.flower_port)] if addresses.flower_port else programs
+
+
+def _stores(wish: Wish, settings: Settings) -> Stores:
+    if settings.database_url and settings.redis_url:
+        return Stores(database_url=settings.database_url, redis_url=settings.redis_url, programs=())
+    places = find_places(wish.data_dir)
+    if places.home != wish.data_dir:
+        _tell(f"The servers cannot reach {wish.data_dir} as an ordinary user; their data is in {places.home}.")
+    programs: list[Program] = []
+    if settings.database_url is None:
+        programs.append(postgres_program(places))
+    if settings.redis_url is None:
+        programs.append(redis_program(places))
+    return Stores(
+        database_url=settings.database_url or postgres_url(places),
+        redis_url=settings.redis_url or redis_url(places),
+        programs=tuple(programs),
+    )
+
+
+def _addresses(wish: Wish, settings: Settings) -> Addresses:
+    if wish.port and not is_free(wish.host, wish.port):
+        raise PortTaken(
+            f"Port {wish.port} on {wish.host} is in use, or not ours to use: end what listens there, or choose another "
+            "--port; without the option a free one is found."
+        )
+    api_port = wish.port or _default_port("The API", wish.host, API_PORT, frozenset())
+    taken = frozenset({api_port})
+    flower_port = _default_port("Flower", LOOPBACK, FLOWER_PORT, taken) if wish.has_flower else None
+    taken |= {flower_port or 0}
+    mail_port = None if settings.smtp_url else _default_port("The mail inbox", LOOPBACK, MAIL_PORT, taken)
+    return Addresses(host=wish.host, api_port=api_port, flower_port=flower_port, mail_port=mail_port)
+
+
+def _default_port(whose: str, host: str, wanted: int, taken: frozenset[int]) -> int:
+    found = find_free(host, wanted, taken=taken)
+    if found != wanted:
+        _tell(f"Port {wanted} is in use; {whose} listens on {found}.")
+    return found
+
+
+def _announce(ready: Ready, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(msgspec.json.encode(ready))
+        return
+    lines = {
+        "API": ready.api,
+        "Docs": f"{ready.api}/docs",
+        "Console": ready.console,
+        "Flower": ready.flower,
+        "Mail": ready.mail,
+        "Key": ready.api_key,
+    }
+    click.echo("\nHeadrace is ready. Ctrl-C stops it; nothing is lost.\n")
+    for name, value in lines.items():
+        if value:
+            click.echo(f"  {name:<8} {value}")
+    click.echo("\n  Try      ./headrace demo\n")
+
+
+def _tell(line: str) -> None:
+    click.echo(f"headrace: {line}", err=True)
