@@ -88,11 +88,24 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         hint = f" Did you mean {PREFIX}{near[0]}?" if near else ""
         raise SettingInvalid(f"{PREFIX}{name} is not a setting of Headrace.{hint}")
     try:
-        settings = msgspec.convert({name.lower(): value for name, value in given.items()}, Settings, strict=False)
+        settings = msgspec.convert(
+            {name.lower(): value for name, value in given.items()}, Settings, strict=False, dec_hook=_path
+        )
     except msgspec.ValidationError as error:
         raise SettingInvalid(_named(str(error))) from None
     _refuse_weak(settings)
     return settings
+
+
+def environment_with(**more: str) -> dict[str, str]:
+    """This process's environment with `more` in it, for a child."""
+    return {**os.environ, **more}
+
+
+def _path(wanted: type, value: object) -> Path:
+    if wanted is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError
 
 
 def _named(message: str) -> str:

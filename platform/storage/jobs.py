@@ -1,6 +1,6 @@
 """The life of a job in SQL: submit, claim, extend, settle, cancel, retry. Each move is one guarded statement."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -64,7 +64,8 @@ SELECT {_JOB} FROM submitted
 _CLAIM: Final = text(f"""
 WITH wanted AS (
     SELECT id FROM jobs
-    WHERE id = ANY(CAST(:ids AS text[])) AND state = 'queued' AND (expires_at IS NULL OR expires_at > now())
+    WHERE id = ANY(CAST(:ids AS text[])) AND state = 'queued' AND kind = ANY(CAST(:kinds AS text[]))
+        AND (expires_at IS NULL OR expires_at > now())
     ORDER BY id FOR UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = now(), progress = NULL, worker = :worker,
@@ -264,10 +265,16 @@ async def submit_jobs(tx: Tx, new: Sequence[NewJob]) -> list[Job]:
     return [submitted[job.id] for job in new]
 
 
-async def claim_jobs(tx: Tx, ids: Sequence[str], *, worker: str, lease: str, lease_seconds: float) -> list[Job]:
-    """Make those of `ids` that are queued run under `lease`; the others are not ours: done, cancelled, or claimed."""
+async def claim_jobs(  # noqa: PLR0913 - who claims, what, how
+    tx: Tx, ids: Sequence[str], *, worker: str, lease: str, lease_seconds: float, kinds: Iterable[str]
+) -> list[Job]:
+    """Make those of `ids` that are queued, and of a kind the worker knows, run under `lease`.
+
+    The others are not ours: ended, cancelled, claimed already, or of a newer release's kind.
+    """
     rows = await tx.execute(
-        _CLAIM, {"ids": list(ids), "worker": worker, "lease": lease, "lease_seconds": lease_seconds}
+        _CLAIM,
+        {"ids": list(ids), "worker": worker, "lease": lease, "lease_seconds": lease_seconds, "kinds": list(kinds)},
     )
     return [as_job(row) for row in rows]
 

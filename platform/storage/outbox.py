@@ -43,6 +43,10 @@ WITH RECURSIVE queues AS (
 SELECT queue FROM queues WHERE queue IS NOT NULL
 """)
 
+_COUNT_SENT: Final = text("""
+SELECT count(*) FROM (SELECT FROM outbox WHERE queue = :queue AND stage = 'sent' LIMIT :most) AS sent
+""")
+
 _NEXT: Final = text("SELECT extract(epoch FROM min(due_at) - now()) FROM outbox WHERE stage = 'waiting'")
 
 # The wait doubles with every send: a queue whose workers are gone must not fill the broker with copies.
@@ -85,6 +89,11 @@ async def take_due(tx: Tx, queue: str, *, limit: int) -> list[Due]:
         Due(job_id=row.job_id, kind=row.kind, traceparent=row.traceparent)
         for row in sorted(rows, key=lambda row: (-row.priority, row.due_at))
     ]
+
+
+async def count_sent(tx: Tx, queue: str, *, most: int) -> int:
+    """How many jobs of `queue` are with the broker and not yet claimed; counts no further than `most`."""
+    return int((await tx.execute(_COUNT_SENT, {"queue": queue, "most": most})).scalar_one())
 
 
 async def seconds_to_next(tx: Tx) -> float | None:

@@ -409,3 +409,39 @@ Index(
     jobs.c.schedule_id,
     postgresql_where=text("schedule_id IS NOT NULL AND state IN ('scheduled', 'queued', 'running')"),
 )
+
+# --- chat -------------------------------------------------------------------------------------------------------------
+
+conversations = Table(
+    "conversations",
+    METADATA,
+    Column("id", Id, primary_key=True),
+    Column("tenant_id", Id, ForeignKey("tenants.id"), nullable=False),
+    Column("caller_id", Id, nullable=False),
+    # null until the first message gives it one
+    Column("title", Text),
+    # how many messages it has had: the position of the next is one more, given out under the row's lock
+    Column("messages", Integer, nullable=False, server_default="0"),
+    Column("prompt_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("output_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    Column("updated_at", Moment, nullable=False, server_default=text("now()")),
+    Index("ix_conversations_caller_id_id", "tenant_id", "caller_id", desc("id")),
+)
+
+messages = Table(
+    "messages",
+    METADATA,
+    Column("id", Id, primary_key=True),
+    Column("conversation_id", Id, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    # which message this one answers; a message is answered once
+    Column("reply_to", Id, unique=True),
+    Column("engine", Text),
+    Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    CheckConstraint(_one_of("role", ["user", "assistant"]), name="role"),
+    CheckConstraint("(reply_to IS NOT NULL) = (role = 'assistant')", name="reply_to_when_assistant"),
+    UniqueConstraint("conversation_id", "position"),
+)

@@ -187,7 +187,9 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("stage = 'due'"),
     )
-    op.create_index("ix_outbox_sent", "outbox", ["sent_at"], unique=False, postgresql_where=sa.text("stage = 'sent'"))
+    op.create_index(
+        "ix_outbox_sent", "outbox", ["queue", "sent_at"], unique=False, postgresql_where=sa.text("stage = 'sent'")
+    )
     op.create_index(
         "ix_outbox_waiting", "outbox", ["due_at"], unique=False, postgresql_where=sa.text("stage = 'waiting'")
     )

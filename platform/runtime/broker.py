@@ -1,0 +1,149 @@
+"""The Celery app, its queues and settings, and the sender of job ids. The API never imports this."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+from celery import Celery
+from kombu import Producer, Queue
+from msgspec import Struct
+
+from domain.errors import Unavailable
+from runtime.settings import Settings
+
+RUN: Final = "headrace.run"
+"""The one Celery task. What it is given: job ids, and the trace."""
+
+_MOST_BATCHED: Final = 500
+_VISIBILITY_SECONDS: Final = 3600
+
+
+class BrokerDown(Unavailable):
+    """The broker does not take messages now; what was to be sent stays in the outbox."""
+
+    code = "broker_unavailable"
+    title = "The broker does not answer"
+
+
+class Bell(Struct, frozen=True, kw_only=True):
+    """What a message carries: ids of jobs of one kind, and the trace of the first. Nothing else ever."""
+
+    kind: str
+    ids: tuple[str, ...]
+    traceparent: str | None = None
+
+
+def make_celery(settings: Settings, *, broker_url: str, queues: Sequence[str], client: str) -> Celery:
+    """Celery as Headrace uses it: JSON only, no result backend, no retries, no clocks; ids go out, workers come back."""
+    app = Celery("headrace", broker=broker_url, set_as_current=False)
+    app.conf.update(
+        task_serializer="json",
+        accept_content=["json"],
+        result_backend=None,
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_acks_on_failure_or_timeout=True,
+        # a job that kills its worker is counted in Postgres; the broker must not loop it
+        task_reject_on_worker_lost=False,
+        worker_prefetch_multiplier=1,
+        task_queues=[Queue(name) for name in queues],
+        task_default_queue=queues[0],
+        task_create_missing_queues=False,
+        task_publish_retry=False,
+        worker_send_task_events=True,
+        worker_enable_remote_control=settings.wants_remote_control,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "global_keyprefix": "hr:",
+            "client_name": f"headrace-{client}",
+            "priority_steps": [0],
+            "visibility_timeout": _VISIBILITY_SECONDS,
+            "unacked_restore_interval": 10,
+            "unacked_restore_throttle": 1,
+            "socket_timeout": 10,
+            "socket_connect_timeout": 3,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            "max_retries": 1,
+            "interval_start": 0,
+            "interval_step": 0.2,
+            "interval_max": 0.5,
+        },
+        enable_utc=True,
+        timezone="UTC",
+    )
+    return app
+
+
+def celery_url(redis_url: str) -> str:
+    """The broker URL kombu wants for a Redis that redis-py knows as `redis_url`: sockets are spelled differently."""
+    parts = urlsplit(redis_url)
+    if parts.scheme != "unix":
+        return redis_url
+    database = parse_qs(parts.query).get("db", ["0"])[0]
+    return f"redis+socket://{parts.path}?virtual_host={database}"
+
+
+class Sender:
+    """Hands bells to the broker, pipelined, from a thread of its own; a producer belongs to one thread."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sender")
+        self._producer: Producer | None = None
+
+    async def send(self, queue: str, bells: Sequence[Bell]) -> None:
+        """Put `bells` into `queue`.
+
+        Raises:
+            BrokerDown: some or all may not have arrived; sending them again is harmless.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._send, queue, bells)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._thread.submit(self._drop)
+        self._thread.shutdown(wait=True)
+
+    def _send(self, queue: str, bells: Sequence[Bell]) -> None:
+        try:
+            producer = self._producer or self._connect()
+            with producer.batch(max_size=_MOST_BATCHED):
+                for bell in bells:
+                    self._publish(producer, queue, bell)
+        except Exception as error:
+            # kombu lets through what its transport raises, and the transports raise what their clients raise
+            self._drop()
+            raise BrokerDown(f"The broker did not take {len(bells)} messages ({type(error).__name__}).") from error
+
+    def _publish(self, producer: Producer, queue: str, bell: Bell) -> None:
+        first = bell.ids[0]
+        more = f"+{len(bell.ids) - 1}" if len(bell.ids) > 1 else ""
+        message: Any = self._app.amqp.as_task_v2(
+            f"{first}{more}",
+            RUN,
+            (list(bell.ids), bell.traceparent),
+            {},
+            ignore_result=True,
+            shadow=bell.kind,
+            argsrepr=f"{first}{more}",
+            kwargsrepr="",
+        )
+        self._app.amqp.send_task_message(producer, RUN, message, queue=queue, retry=False, declare=[])
+
+    def _connect(self) -> Producer:
+        connection = self._app.connection_for_write()
+        connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0.2, interval_max=0.5)
+        self._producer = self._app.amqp.Producer(connection, auto_declare=False)
+        return self._producer
+
+    def _drop(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.connection.release()

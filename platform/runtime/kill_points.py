@@ -1,0 +1,75 @@
+"""Named places where a test can make a process die, raise or stall. Armed by a setting that production refuses."""
+
+import os
+import signal
+import time
+from typing import Final
+
+import structlog
+
+from domain.errors import Invalid
+
+NAMES: Final = frozenset(
+    {
+        "api.before_commit",
+        "api.after_commit",
+        "relay.before_publish",
+        "relay.after_publish",
+        "worker.after_pop",
+        "worker.after_claim",
+        "job.before_effect",
+        "job.after_outside_call",
+        "job.after_effect_commit",
+        "worker.before_ack",
+        "heartbeat.stall",
+        "rescue.after_select",
+        "beat.before_insert",
+        "beat.after_insert",
+        "smtp.after_250",
+        "order.after_reserve",
+        "ai.after_response",
+        "result.before_write",
+    }
+)
+
+
+class KillPointUnknown(Invalid):
+    """No kill point has this name, or the action is not one of kill, raise, sleep:SECONDS."""
+
+    code = "kill_point_unknown"
+    title = "Unknown kill point"
+
+
+class KillPointReached(RuntimeError):  # noqa: N818 - it is an event of a test, not a fault of ours
+    """Raised at a point armed with `raise`."""
+
+
+class KillPoints:
+    """The armed points of a process; reaching any other costs a dictionary look-up."""
+
+    def __init__(self, armed: str = "") -> None:
+        """Arm points from `name=kill|raise|sleep:SECONDS`, comma-separated.
+
+        Raises:
+            KillPointUnknown: a name or an action is unknown.
+        """
+        self._actions: dict[str, str] = {}
+        for entry in filter(None, (part.strip() for part in armed.split(","))):
+            name, _, action = entry.partition("=")
+            if name not in NAMES:
+                raise KillPointUnknown(f"{name!r} is no kill point. There are: {', '.join(sorted(NAMES))}.")
+            if action not in {"kill", "raise"} and not action.startswith("sleep:"):
+                raise KillPointUnknown(f"{action!r} is no action of a kill point: use kill, raise or sleep:SECONDS.")
+            self._actions[name] = action
+
+    def reach(self, name: str) -> None:
+        """Do what the point is armed with, if it is."""
+        action = self._actions.get(name)
+        if action is None:
+            return
+        structlog.get_logger().warning("kill_point.reached", name=name, action=action)
+        if action == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if action == "raise":
+            raise KillPointReached(name)
+        time.sleep(float(action.removeprefix("sleep:")))

@@ -1,0 +1,71 @@
+"""Logs: an event name and fields. JSON in production, coloured lines on a terminal."""
+
+import logging
+import sys
+from typing import Any, Final, TextIO
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from runtime.settings import Settings
+
+_SECRET: Final = frozenset({"password", "secret", "secret_key", "api_key", "authorization", "token", "cookie"})
+_LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=repr)
+
+
+def configure_logs(settings: Settings, *, process: str, stream: TextIO | None = None) -> None:
+    """Log to `stream` (standard error) as the settings say; what other libraries log passes at WARNING."""
+    out = stream or sys.stderr
+    level = _LEVELS[settings.log_level]
+    as_console = (settings.log_format or ("console" if out.isatty() else "json")) == "console"
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _Stamp(process),
+        _redact,
+    ]
+    renderer: list[structlog.types.Processor] = (
+        [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+        if as_console
+        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(serializer=_encode)]
+    )
+    structlog.configure(
+        processors=[*shared, *renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(max(level, logging.WARNING))
+
+
+class _Stamp:
+    """Names the process on every line."""
+
+    def __init__(self, process: str) -> None:
+        self._process = process
+
+    def __call__(self, _logger: WrappedLogger, _name: str, fields: EventDict) -> EventDict:
+        fields["process"] = self._process
+        return fields
+
+
+def _redact(_logger: WrappedLogger, _name: str, fields: EventDict) -> EventDict:
+    for name in fields.keys() & _SECRET:
+        fields[name] = "[redacted]"
+    return fields
+
+
+def _encode(fields: Any, **_: Any) -> str:  # noqa: ANN401 - structlog's own signature
+    return _ENCODER.encode(fields).decode()

@@ -1,0 +1,145 @@
+"""What a handler is handed besides its input."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from domain.ids import JobId, derived_id
+from domain.jobs.events import EventType
+from domain.jobs.job import Job, JobOptions, NewJob
+from domain.jobs.kind import Input, Kind
+from runtime.resources import Resources
+from storage.database import Tx
+from storage.events import append_event
+from storage.jobs import note_progress
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+class LeaseLost(Exception):  # noqa: N818 - errors here are nouns
+    """The job is no longer this attempt's: whatever it writes is refused."""
+
+
+class Context:
+    """One attempt at one job. Effects in Postgres go through `settling()`, effects elsewhere carry a `stable_id()`."""
+
+    def __init__(self, job: Job, use: Resources) -> None:
+        self.job = job
+        self.use = use
+        self.usage: bytes | None = None
+        self.follow_ups = False
+        self._settling: AsyncExitStack | None = None
+        self._tx: Tx | None = None
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant the job belongs to."""
+        return self.job.tenant_id
+
+    @property
+    def caller_id(self) -> str:
+        """The user on whose behalf the job runs."""
+        return self.job.caller_id
+
+    def stable_id(self, prefix: str, label: str = "") -> str:
+        """An id that is the same on every attempt at this job: what makes an outside effect recognisable."""
+        return derived_id(prefix, self.job.id, label)
+
+    def follow_up(
+        self, kind: Kind[Any, Any], given: Input, *, label: str = "", run_at: datetime | None = None
+    ) -> NewJob:
+        """A job that follows from this one, to be submitted in `settling()`; its id is the same on every attempt."""
+        self.follow_ups = True
+        options = JobOptions(run_at=run_at)
+        return NewJob(
+            id=JobId(self.stable_id("job", f"{kind.name}|{label}")),
+            tenant_id=self.job.tenant_id,
+            caller_id=self.job.caller_id,
+            kind=kind.name,
+            queue=kind.queue,
+            input=_ENCODER.encode(given),
+            priority=self.job.priority,
+            tags=(),
+            metadata={},
+            max_attempts=kind.max_attempts,
+            timeout_seconds=kind.timeout.total_seconds(),
+            delay_seconds=None,
+            run_at=options.run_at,
+            expires_in_seconds=None,
+            concurrency_key=None,
+            parent_id=self.job.id,
+            request_id=self.job.request_id,
+            traceparent=self.job.traceparent,
+        )
+
+    @asynccontextmanager
+    async def settling(self) -> AsyncIterator[Tx]:
+        """The transaction that will settle the job: what is written in it commits with the job's end, or not at all.
+
+        It stays open when the block ends well, until the handler has returned and its result is written with it.
+        If the block raises, it is rolled back there and then.
+        """
+        stack = AsyncExitStack()
+        async with stack:
+            tx = await stack.enter_async_context(self.use.database.begin())
+            self.use.kill_points.reach("job.before_effect")
+            yield tx
+            self._tx = tx
+            self._settling = stack.pop_all()
+
+    @property
+    def settling_tx(self) -> Tx | None:
+        """The transaction the handler left open, if it did."""
+        return self._tx
+
+    async def commit(self) -> None:
+        """End the transaction the handler left open, keeping what it wrote."""
+        await self._end(None)
+
+    async def roll_back(self) -> None:
+        """End the transaction the handler left open, if it did, keeping nothing."""
+        await self._end(LeaseLost())
+
+    async def progress(self, fraction: float) -> None:
+        """Tell how far the attempt is, 0 to 1.
+
+        Raises:
+            LeaseLost: the job is somebody else's by now.
+        """
+        async with self.use.database.begin() as tx:
+            told = await note_progress(tx, self.job.id, self.job.lease or "", min(1.0, max(0.0, fraction)))
+        self._believe(told=told)
+
+    async def log(self, text: str) -> None:
+        """Add a line to the job's events, for the person who watches it; at most 4,000 characters are kept.
+
+        Raises:
+            LeaseLost: the job is somebody else's by now.
+        """
+        data = _ENCODER.encode({"text": text[:4000]})
+        async with self.use.database.begin() as tx:
+            told = await append_event(tx, self.job.id, self.job.lease or "", EventType.LOG, data)
+        self._believe(told=told)
+
+    def note_usage(self, usage: Struct | None) -> None:
+        """Keep what the attempt used up, to be written with its result."""
+        if usage is not None:
+            self.usage = _ENCODER.encode(usage)
+
+    def _believe(self, *, told: bool) -> None:
+        if not told:
+            raise LeaseLost(self.job.id)
+        self.use.wakeups.tell_jobs([self.job.id])
+
+    async def _end(self, reason: BaseException | None) -> None:
+        stack, self._settling, self._tx = self._settling, None, None
+        if stack is None:
+            return
+        if reason is None:
+            await stack.aclose()
+        else:
+            await stack.__aexit__(type(reason), reason, None)

@@ -1,0 +1,196 @@
+"""The life of an attempt: open, hold, attempt, close."""
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from domain.errors import HeadraceError, Unavailable
+from domain.jobs.job import Job, JobError
+from domain.jobs.verdict import (
+    Failed,
+    GivenBack,
+    Outcome,
+    Retry,
+    Stopped,
+    Succeeded,
+    judge,
+    outcome_of,
+    timed_out,
+)
+from runtime.resources import Resources
+from runtime.unique_ids import new_id
+from storage.jobs import Settlement, claim_jobs, settle_jobs
+from storage.outbox import put_back
+from workers.context import Context, LeaseLost
+from workers.handlers import Binding
+from workers.lease import Leases, StopReason, Watch
+from workers.settle import Settler, tell_settled
+from workers.slots import Slots
+
+log: Final = structlog.get_logger()
+
+_ENCODER: Final = msgspec.json.Encoder()
+_STOP_SECONDS: Final = 5.0  # what a handler gets to end itself once it is cut off
+
+
+@dataclass(kw_only=True)
+class Bench:
+    """Where a worker process works: its handlers, its room, its leases, and how it writes."""
+
+    use: Resources
+    handlers: Mapping[str, Binding[Any, Any]]
+    slots: Slots
+    leases: Leases
+    settler: Settler
+    is_draining: bool = False
+    spread: random.Random = field(default_factory=random.SystemRandom)
+
+
+async def execute(ids: Sequence[str], bench: Bench) -> None:
+    """Run the jobs named, as many at once as there is room for; returns when every one of them has ended or is not ours."""
+    bench.use.kill_points.reach("worker.after_pop")
+    waiting = list(ids)
+    async with asyncio.TaskGroup() as attempts:
+        while waiting:
+            room = await bench.slots.take(len(waiting))
+            chosen, waiting = waiting[:room], waiting[room:]
+            jobs = await open_attempts(chosen, bench)
+            bench.slots.give(room - len(jobs))
+            for job in jobs:
+                attempts.create_task(run_attempt(job, bench))
+    bench.use.kill_points.reach("worker.before_ack")
+
+
+async def open_attempts(ids: Sequence[str], bench: Bench) -> list[Job]:
+    """Claim what is queued among `ids`. The rest was claimed before, cancelled, or is doubled: not ours."""
+    try:
+        async with bench.use.database.begin() as tx:
+            if bench.is_draining:
+                await put_back(tx, ids)
+                return []
+            jobs = await claim_jobs(
+                tx,
+                ids,
+                worker=bench.leases.worker,
+                lease=new_id("lease"),
+                lease_seconds=bench.leases.lease_seconds,
+                kinds=bench.handlers,
+            )
+    except Unavailable as error:
+        # they stay in the outbox as sent, and are sent again
+        log.warning("claim.failed", jobs=len(ids), reason=error.detail)
+        return []
+    bench.use.wakeups.tell_jobs([job.id for job in jobs])
+    bench.use.kill_points.reach("worker.after_claim")
+    return jobs
+
+
+async def run_attempt(job: Job, bench: Bench) -> None:
+    """One attempt, from its claimed lease to its settled end. Takes one slot, which it gives back."""
+    with structlog.contextvars.bound_contextvars(
+        job_id=job.id, kind=job.kind, attempt=job.attempt, request_id=job.request_id
+    ):
+        context = Context(job, bench.use)
+        try:
+            outcome = await attempt(job, context, bench)
+            await close_attempt(job, context, outcome, bench)
+        except Unavailable as error:
+            log.error("attempt.not_settled", reason=error.detail)  # its lease lapses, and rescue takes the job back
+        finally:
+            await context.roll_back()
+            bench.slots.give(1)
+
+
+async def attempt(job: Job, context: Context, bench: Bench) -> Outcome | None:
+    """Run the handler under its lease and its timeout; None: the lease is lost, and nothing is to be written."""
+    handler = asyncio.create_task(_handle(bench.handlers[job.kind], job, context), name=job.id)
+    async with bench.leases.keep(job, handler) as watch:
+        await asyncio.wait({handler}, timeout=job.timeout_seconds)
+        if not handler.done():
+            watch.stop(StopReason.TIMED_OUT)
+        if watch.reason is not None and not handler.done():
+            await asyncio.wait({handler}, timeout=_STOP_SECONDS)
+    return _outcome_of(job, context, handler, watch)
+
+
+async def close_attempt(job: Job, context: Context, outcome: Outcome | None, bench: Bench) -> None:
+    """Judge the outcome and write it, if the lease still holds."""
+    if outcome is None:
+        return
+    settlement = _judged(job, outcome, bench)
+    if context.settling_tx is not None and isinstance(outcome, Succeeded):
+        await _settle_with_effects(context, settlement, bench)
+        return
+    await context.roll_back()
+    if await bench.settler.settle(settlement) is None:
+        log.warning("attempt.fenced", lease=job.lease)
+
+
+async def _settle_with_effects(context: Context, settlement: Settlement, bench: Bench) -> None:
+    """Settle in the transaction the handler left open: its effects, the result and the follow-ups are one."""
+    tx = context.settling_tx
+    assert tx is not None  # noqa: S101 - asked by the only caller
+    try:
+        settled = await settle_jobs(tx, [settlement])
+        if not settled:
+            await context.roll_back()
+            log.warning("attempt.fenced", lease=settlement.lease)
+            return
+        await context.commit()
+    except HeadraceError as error:
+        # whether the commit arrived is unknown: if it did, the lease is gone and this write is refused
+        await bench.settler.settle(_judged(context.job, outcome_of(error), bench))
+        return
+    bench.use.kill_points.reach("job.after_effect_commit")
+    tell_settled(bench.use, settled, follow_ups=context.follow_ups)
+
+
+def _judged(job: Job, outcome: Outcome, bench: Bench) -> Settlement:
+    verdict = judge(job, bench.handlers[job.kind].kind, outcome, spread=bench.spread.random())
+    return Settlement(job_id=job.id, lease=job.lease or "", verdict=verdict)
+
+
+async def _handle(binding: Binding[Any, Any], job: Job, context: Context) -> bytes:
+    try:
+        given = msgspec.json.decode(job.input, type=binding.kind.input)
+    except msgspec.ValidationError as error:
+        raise Retry(f"The input no longer fits the kind: {error}", code="input_mismatch") from None
+    return _ENCODER.encode(await binding.handler(given, context))
+
+
+def _outcome_of(job: Job, context: Context, handler: "asyncio.Task[bytes]", watch: Watch) -> Outcome | None:
+    if handler.done() and not handler.cancelled():
+        error = handler.exception()
+        if error is None:
+            return Succeeded(handler.result(), context.usage)
+        if isinstance(error, LeaseLost):
+            return None
+        if watch.reason is None:
+            return _raised(error)
+    if not handler.done():
+        log.error("attempt.ignored_cancellation", reason=watch.reason, after_seconds=_STOP_SECONDS)
+    match watch.reason:
+        case StopReason.LOST:
+            return None
+        case StopReason.CANCELLED:
+            return Stopped()
+        case StopReason.STOPPING:
+            return GivenBack()
+        case StopReason.TIMED_OUT:
+            return timed_out(job)
+        case None:
+            return Failed(error=JobError(code="cancelled_itself", title="The handler cancelled itself",
+                                         detail="The handler was cancelled from within.", retryable=True))
+
+
+def _raised(error: BaseException) -> Failed:
+    if isinstance(error, HeadraceError):
+        log.info("attempt.failed", code=getattr(error, "reason", error.code), detail=error.detail)
+    else:
+        log.error("attempt.raised", error=type(error).__name__, exc_info=error)
+    return outcome_of(error)

@@ -1,0 +1,154 @@
+"""Leases held by this process: renewed together, and what stops an attempt whose lease is lost or no longer wanted."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from enum import Enum
+from typing import Any, Final
+
+import structlog
+
+from domain.errors import Unavailable
+from domain.jobs.job import Job
+from runtime.resources import Resources
+from storage.jobs import extend_leases
+from storage.workers import WorkerReport, report_worker
+
+log: Final = structlog.get_logger()
+
+_BESIDE_THE_LEASE: Final = 1.0  # a worker gives up a little before the database does
+
+
+class StopReason(Enum):
+    """Why an attempt was cut off."""
+
+    LOST = "lost"
+    CANCELLED = "cancelled"
+    STOPPING = "stopping"
+    TIMED_OUT = "timed_out"
+
+
+class Watch:
+    """One running attempt: the lease it stands on, the handler to stop, and why it was stopped."""
+
+    def __init__(self, job: Job, handler: "asyncio.Task[Any]") -> None:
+        self.job = job
+        self.reason: StopReason | None = None
+        self._handler = handler
+
+    def stop(self, reason: StopReason) -> None:
+        """Cut the handler off; the first reason stands."""
+        if self.reason is None:
+            self.reason = reason
+            self._handler.cancel()
+
+
+class Leases:
+    """Every lease of this worker process, renewed by one statement each heartbeat.
+
+    The heartbeat runs on the loop the handlers run on: a handler that blocks the loop loses its leases, as it should.
+    """
+
+    def __init__(  # noqa: PLR0913 - a worker says this much of itself
+        self,
+        use: Resources,
+        *,
+        worker: str,
+        queues: tuple[str, ...],
+        concurrency: int,
+        lease_seconds: float,
+        heartbeat_seconds: float,
+    ) -> None:
+        self.worker = worker
+        self.lease_seconds = lease_seconds
+        self._use = use
+        self._queues = queues
+        self._concurrency = concurrency
+        self._heartbeat_seconds = heartbeat_seconds
+        self._watched: dict[str, Watch] = {}
+        self._renewed_at = asyncio.get_running_loop().time()
+        self._stopping = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @asynccontextmanager
+    async def keep(self, job: Job, handler: "asyncio.Task[Any]") -> AsyncIterator[Watch]:
+        """Keep the lease of `job` alive around `handler`."""
+        watch = Watch(job, handler)
+        self._watched[job.id] = watch
+        self._idle.clear()
+        try:
+            yield watch
+        finally:
+            del self._watched[job.id]
+            if not self._watched:
+                self._idle.set()
+
+    async def beat(self) -> None:
+        """Renew all leases and report the worker, for ever."""
+        while True:
+            try:
+                await self._renew()
+            except Unavailable as error:
+                log.warning("heartbeat.failed", worker=self.worker, running=len(self._watched), reason=error.detail)
+                self._give_up_if_lapsed()
+            self._use.kill_points.reach("heartbeat.stall")
+            await asyncio.sleep(self._heartbeat_seconds)
+
+    async def hear_cancels(self) -> None:
+        """Stop attempts whose cancellation is told through the wake-ups, for ever; heartbeats notice the rest."""
+        async for ids in self._use.wakeups.listen_cancelled():
+            if any(job_id in self._watched for job_id in ids):
+                try:
+                    await self._renew()
+                except Unavailable as error:
+                    log.warning("heartbeat.failed", worker=self.worker, reason=error.detail)
+
+    async def drain(self, grace_seconds: float) -> None:
+        """Let running attempts finish for `grace_seconds`, then cut off the rest; returns when none runs."""
+        self._stopping = True
+        try:
+            async with asyncio.timeout(grace_seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            self._stop(list(self._watched.values()), StopReason.STOPPING)
+            await self._idle.wait()
+
+    async def _renew(self) -> None:
+        watched = dict(self._watched)
+        started = asyncio.get_running_loop().time()
+        async with self._use.database.begin() as tx:
+            await report_worker(
+                tx,
+                WorkerReport(
+                    name=self.worker,
+                    pid=os.getpid(),
+                    queues=self._queues,
+                    concurrency=self._concurrency,
+                    running=len(watched),
+                    stopping=self._stopping,
+                ),
+            )
+            leases = [(watch.job.id, watch.job.lease or "") for watch in watched.values()]
+            held = {one.job_id: one for one in await extend_leases(tx, leases, lease_seconds=self.lease_seconds)}
+        self._renewed_at = started
+        # an attempt that ended meanwhile is out of `_watched`, and its lease rightly gone
+        for job_id, watch in watched.items():
+            if self._watched.get(job_id) is not watch:
+                continue
+            if job_id not in held:
+                log.warning("lease.lost", job_id=job_id, worker=self.worker)
+                watch.stop(StopReason.LOST)
+            elif held[job_id].cancel_requested:
+                watch.stop(StopReason.CANCELLED)
+
+    def _give_up_if_lapsed(self) -> None:
+        silent = asyncio.get_running_loop().time() - self._renewed_at
+        if silent > self.lease_seconds - _BESIDE_THE_LEASE:
+            self._stop(list(self._watched.values()), StopReason.LOST)
+
+    @staticmethod
+    def _stop(watched: Iterable[Watch], reason: StopReason) -> None:
+        for watch in watched:
+            watch.stop(reason)

@@ -1,0 +1,77 @@
+"""Takes jobs back from dead workers, sends lost messages again, ends what came too late."""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from domain.catalog import kind_named
+from domain.errors import Unavailable
+from domain.jobs.verdict import Crashed, judge
+from runtime.resources import Stores
+from storage.jobs import Settlement, expire_jobs, settle_jobs, take_lapsed
+from storage.outbox import put_back_lost
+from storage.workers import forget_workers
+from workers.settle import tell_settled
+
+log: Final = structlog.get_logger()
+
+_AT_ONCE: Final = 500
+_FORGET_SECONDS: Final = 3600.0
+
+
+async def rescue_forever(use: Stores, *, resend_seconds: float, every_seconds: float) -> None:
+    """Rescue on a clock; several may run, for each row is one's at a time."""
+    while True:
+        try:
+            await rescue_lapsed(use)
+            await resend_lost(use, resend_seconds=resend_seconds)
+            await expire_late(use)
+            async with use.database.begin() as tx:
+                await forget_workers(tx, silent_seconds=_FORGET_SECONDS)
+        except Unavailable as error:
+            log.warning("rescue.waiting", reason=error.detail)
+        await asyncio.sleep(every_seconds)
+
+
+async def rescue_lapsed(use: Stores) -> int:
+    """Judge the attempts whose lease ran out as crashed; answers how many."""
+    async with use.database.begin() as tx:
+        lapsed = await take_lapsed(tx, limit=_AT_ONCE)
+        use.kill_points.reach("rescue.after_select")
+        settled = await settle_jobs(
+            tx,
+            [
+                Settlement(
+                    job_id=job.id,
+                    lease=job.lease or "",
+                    # a crash goes back to the queue without a wait, so no spread is needed
+                    verdict=judge(job, kind_named(job.kind), Crashed(job.worker or "unknown"), spread=0.5),
+                )
+                for job in lapsed
+            ],
+        )
+    for job in lapsed:
+        log.warning("job.rescued", job_id=job.id, worker=job.worker, crashes=job.crashes + 1)
+    if settled:
+        tell_settled(use, settled)
+    return len(settled)
+
+
+async def resend_lost(use: Stores, *, resend_seconds: float) -> int:
+    """Make due again what was sent and not claimed in time; answers how many."""
+    async with use.database.begin() as tx:
+        lost = await put_back_lost(tx, resend_seconds=resend_seconds, limit=_AT_ONCE)
+    if lost:
+        log.warning("outbox.sent_again", jobs=len(lost))
+        use.wakeups.ring_relay()
+    return len(lost)
+
+
+async def expire_late(use: Stores) -> int:
+    """End waiting jobs whose time to start has passed; answers how many."""
+    async with use.database.begin() as tx:
+        expired = await expire_jobs(tx, limit=_AT_ONCE)
+    if expired:
+        tell_settled(use, expired)
+    return len(expired)
