@@ -1,0 +1,160 @@
+"""Gemini as a text provider: each kind is one question with a schema, answered strictly or not at all."""
+
+import secrets
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from typing import Final, TypeVar
+
+import msgspec
+
+from domain.chat.conversation import ChatMessage
+from domain.text.classify import Classification, Classify
+from domain.text.generate import Generate, Generated
+from domain.text.moderate import Moderate, Moderation
+from domain.text.prompts import (
+    Marks,
+    classify_prompt,
+    generate_prompt,
+    moderate_prompt,
+    repair_prompt,
+    reply_prompt,
+    summarize_prompt,
+)
+from domain.text.summarize import Summarize, Summary
+from providers.text.gemini_answers import (
+    ENGINE,
+    AnswerCutShort,
+    Unfit,
+    choices_of,
+    classification_of,
+    generated_of,
+    moderation_of,
+    plain,
+    summary_of,
+)
+from providers.text.gemini_schema import (
+    ClassificationFilled,
+    FilledT,
+    GeneratedFilled,
+    ModerationFilled,
+    Question,
+    SummaryFilled,
+    schema_of,
+)
+from providers.text.gemini_screen import Screen, refuse_marks
+from providers.text.provider import Answer, ProviderAnswerMalformed, ProviderRefused, ReplyPart, Usage
+
+ResultT = TypeVar("ResultT")
+
+MOST_REPLY_CHARS: Final = 20_000
+MOST_GENERATED_TOKENS: Final = 16_384
+
+UNFIT: Final = (msgspec.MsgspecError, Unfit, UnicodeError, RecursionError)
+
+
+def new_marks() -> Marks:
+    """Marks nobody can guess. The canary begins with letters that hardly ever follow one another."""
+    return Marks(fence=f"xqz{secrets.token_hex(4)}", canary=f"zqx{secrets.token_hex(8)}")
+
+
+class GeminiTextProvider:
+    """The provider of `HEADRACE_GEMINI_API_KEY`; see `TextProvider` for what it promises.
+
+    `base_url` None means Google's own. `timeout_seconds` bounds each request; an answer that does not fit is asked for
+    once more, so a call may take twice that. Making one costs about half a second: the SDK is imported here.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        *,
+        base_url: str | None = None,
+        model: str,
+        timeout_seconds: float = 30.0,
+        marks: Marks | None = None,
+    ) -> None:
+        # Only who has a key pays for the SDK: 400 ms and 64 MB.
+        from providers.text.gemini_client import GeminiClient  # noqa: PLC0415
+
+        self._client = GeminiClient(api_key, base_url=base_url, model=model, timeout_seconds=timeout_seconds)
+        self._model = model
+        self._marks = marks or new_marks()
+
+    async def summarize(self, asked: Summarize) -> Answer[Summary]:
+        """Say the text in at most `asked.max_chars` characters."""
+        question = Question(prompt=summarize_prompt(asked, self._marks), schema=schema_of(SummaryFilled))
+        return await self._ask(question, SummaryFilled, lambda filled: summary_of(filled, asked))
+
+    async def moderate(self, asked: Moderate) -> Answer[Moderation]:
+        """Judge whether the text is toxic."""
+        prompt = moderate_prompt(asked, self._marks)
+        question = Question(prompt=prompt, schema=schema_of(ModerationFilled), unfiltered=True)
+        return await self._ask(question, ModerationFilled, moderation_of)
+
+    async def classify(self, asked: Classify) -> Answer[Classification]:
+        """Find the text's topic, sentiment and language."""
+        schema = schema_of(ClassificationFilled, choices_of(asked))
+        question = Question(prompt=classify_prompt(asked, self._marks), schema=schema)
+        return await self._ask(question, ClassificationFilled, lambda filled: classification_of(filled, asked))
+
+    async def generate(self, asked: Generate) -> Answer[Generated]:
+        """Write a text from a brief."""
+        prompt = generate_prompt(asked, self._marks)
+        question = Question(prompt=prompt, schema=schema_of(GeneratedFilled), most_tokens=MOST_GENERATED_TOKENS)
+        return await self._ask(question, GeneratedFilled, lambda filled: generated_of(filled, asked))
+
+    async def reply(self, conversation: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart]:
+        """Answer the last message, piece by piece; what is yielded has been screened, also where an error follows."""
+        prompt = reply_prompt(conversation, self._marks)
+        if not prompt.messages:
+            raise ProviderRefused("The conversation holds nothing to reply to.")
+        screen = Screen(self._marks)
+        usage = Usage(engine=ENGINE, model=self._model)
+        written = 0
+        async with aclosing(self._client.stream(Question(prompt=prompt))) as pieces:
+            async for said in pieces:
+                usage = said.usage or usage
+                written += len(said.text)
+                if written > MOST_REPLY_CHARS:
+                    raise AnswerCutShort(f"Gemini's reply is longer than {MOST_REPLY_CHARS} characters.")
+                if shown := screen.pass_on(plain(said.text)):
+                    yield ReplyPart(shown)
+        if not written:
+            raise ProviderAnswerMalformed("Gemini's reply was empty.")
+        yield ReplyPart(screen.rest(), usage)
+
+    async def aclose(self) -> None:
+        """Close every connection; twice is fine."""
+        await self._client.aclose()
+
+    async def _ask(
+        self, question: Question, shape: type[FilledT], make: Callable[[FilledT], ResultT]
+    ) -> Answer[ResultT]:
+        said = await self._client.ask(question)
+        try:
+            return Answer(make(self._read(said.text, shape)), said.usage)
+        except UNFIT as objection:
+            reason = str(objection)
+        repair = msgspec.structs.replace(question, prompt=repair_prompt(question.prompt, said.text, reason))
+        repaired = await self._client.ask(repair)
+        try:
+            return Answer(make(self._read(repaired.text, shape)), _sum(said.usage, repaired.usage))
+        except UNFIT as objection:
+            reason = str(objection)
+        raise ProviderAnswerMalformed(f"Gemini's answer did not fit, twice: {reason}")
+
+    def _read(self, text: str, shape: type[FilledT]) -> FilledT:
+        refuse_marks(text, self._marks)
+        filled = msgspec.json.decode(text, type=shape)
+        refuse_marks(msgspec.json.encode(filled).decode(), self._marks)  # what escapes may have hidden
+        return filled
+
+
+def _sum(first: Usage | None, second: Usage | None) -> Usage | None:
+    if first is None or second is None:
+        return first or second
+    return msgspec.structs.replace(
+        second,
+        prompt_tokens=first.prompt_tokens + second.prompt_tokens,
+        output_tokens=first.output_tokens + second.output_tokens,
+    )

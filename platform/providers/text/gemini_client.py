@@ -1,0 +1,185 @@
+"""One question to Gemini through Google's SDK, and its answer. Importing this module costs 400 ms and 64 MB."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from google.genai import Client
+from google.genai.types import (
+    AutomaticFunctionCallingConfig,
+    Content,
+    GenerateContentConfig,
+    GenerateContentResponse,
+    HarmBlockThreshold,
+    HarmCategory,
+    HttpOptions,
+    HttpRetryOptions,
+    Part,
+    SafetySetting,
+)
+
+from domain.text.prompts import Prompt
+from providers.text.gemini_answers import AnswerCutShort
+from providers.text.gemini_errors import meaning_of, objection_to
+from providers.text.gemini_schema import Question, Said
+from providers.text.provider import ProviderAnswerMalformed, ProviderBlocked, Usage
+
+GOOGLE: Final = "https://generativelanguage.googleapis.com/"
+API_VERSION: Final = "v1"
+MOST_ANSWER_CHARS: Final = 200_000
+STREAM_TIMEOUTS: Final = 10  # a stream may take this many times the timeout, though no silence longer than one
+
+# A moderator has to read what a filter would hide.
+_UNFILTERED: Final = [
+    SafetySetting(category=category, threshold=HarmBlockThreshold.BLOCK_NONE)
+    for category in (
+        HarmCategory.HARM_CATEGORY_HARASSMENT,
+        HarmCategory.HARM_CATEGORY_HATE_SPEECH,
+        HarmCategory.HARM_CATEGORY_SEXUALLY_EXPLICIT,
+        HarmCategory.HARM_CATEGORY_DANGEROUS_CONTENT,
+    )
+]
+
+_Arrived = asyncio.Queue[GenerateContentResponse | None]
+
+
+class GeminiClient:
+    """Asks one model. Every call raises the provider's errors only, never with the key in them.
+
+    An answer has `timeout_seconds` to come whole; in a stream no silence may last longer.
+    """
+
+    def __init__(self, api_key: str, *, base_url: str | None, model: str, timeout_seconds: float) -> None:
+        self._key = api_key
+        self._model = model
+        self._timeout_seconds = timeout_seconds
+        # Everything is said here, or the SDK would look for it in the environment.
+        self._client = Client(
+            vertexai=False,
+            api_key=api_key,
+            http_options=HttpOptions(
+                base_url=base_url or GOOGLE,
+                api_version=API_VERSION,
+                timeout=_milliseconds(timeout_seconds),
+                retry_options=HttpRetryOptions(attempts=1),  # the platform owns retries
+            ),
+        )
+
+    async def ask(self, question: Question) -> Said:
+        """The whole answer."""
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                response = await self._client.aio.models.generate_content(
+                    model=self._model, contents=_contents(question.prompt), config=_config(question)
+                )
+        except Exception as raised:  # noqa: BLE001 - the SDK's errors are no closed set, and none may get out
+            failure = meaning_of(raised, key=self._key)
+        else:
+            return self._whole(response)
+        raise failure
+
+    async def stream(self, question: Question) -> AsyncGenerator[Said]:
+        """The answer piece by piece. It ended well only if the iteration ends without an error."""
+        arrived: _Arrived = asyncio.Queue()
+        # A task, for the SDK closes a stream given up early only when its reading is cancelled: closing its generators
+        # leaves the connection to the garbage collector. So nothing but reading may ever be awaited in there.
+        reading = asyncio.create_task(self._read(question, arrived))
+        finish: str | None = None
+        try:
+            while (response := await self._next(arrived, reading)) is not None:
+                finish = _finish_of(response) or finish
+                yield Said(_text_of(response), self._usage_of(response))
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+        if finish is None:
+            raise ProviderAnswerMalformed("Gemini's answer broke off without an end.")
+
+    async def aclose(self) -> None:
+        """Close every connection; twice is fine."""
+        await self._client.aio.aclose()
+        self._client.close()
+
+    async def _read(self, question: Question, arrived: _Arrived) -> None:
+        config = _config(question)
+        config.http_options = HttpOptions(timeout=_milliseconds(self._timeout_seconds * STREAM_TIMEOUTS))
+        try:
+            async for response in await self._client.aio.models.generate_content_stream(
+                model=self._model, contents=_contents(question.prompt), config=config
+            ):
+                arrived.put_nowait(response)
+        finally:
+            arrived.put_nowait(None)
+
+    async def _next(self, arrived: _Arrived, reading: asyncio.Task[None]) -> GenerateContentResponse | None:
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                response = await arrived.get()
+                if response is None:
+                    await reading
+        except Exception as raised:  # noqa: BLE001 - as above
+            failure = meaning_of(raised, key=self._key)
+        else:
+            return response
+        raise failure
+
+    def _whole(self, response: GenerateContentResponse) -> Said:
+        _finish_of(response)
+        text = _text_of(response)
+        if not text:
+            raise ProviderAnswerMalformed("Gemini's answer was empty.")
+        return Said(text, self._usage_of(response))
+
+    def _usage_of(self, response: GenerateContentResponse) -> Usage | None:
+        counted = response.usage_metadata
+        if counted is None:
+            return None
+        return Usage(
+            engine="gemini",
+            model=self._model,
+            prompt_tokens=counted.prompt_token_count or 0,
+            output_tokens=(counted.candidates_token_count or 0) + (counted.thoughts_token_count or 0),
+        )
+
+
+def _finish_of(response: GenerateContentResponse) -> str | None:
+    blocked = response.prompt_feedback.block_reason if response.prompt_feedback else None
+    if blocked is not None:
+        raise ProviderBlocked(f"Gemini blocked the prompt: {blocked.value}.")
+    reason = response.candidates[0].finish_reason if response.candidates else None
+    objection = None if reason is None else objection_to(reason.value)
+    if objection is not None:
+        raise objection
+    return None if reason is None else reason.value
+
+
+def _text_of(response: GenerateContentResponse) -> str:
+    content = response.candidates[0].content if response.candidates else None
+    parts = (content.parts if content else None) or ()
+    text = "".join(part.text for part in parts if part.text and not part.thought)
+    if len(text) > MOST_ANSWER_CHARS:
+        raise AnswerCutShort(f"Gemini's answer has {len(text)} characters; at most {MOST_ANSWER_CHARS} are taken.")
+    return text
+
+
+def _contents(prompt: Prompt) -> list[Content]:
+    return [
+        Content(role="user" if message.role == "user" else "model", parts=[Part(text=message.text)])
+        for message in prompt.messages
+    ]
+
+
+def _config(question: Question) -> GenerateContentConfig:
+    return GenerateContentConfig(
+        system_instruction=question.prompt.system,
+        max_output_tokens=question.most_tokens,
+        response_mime_type=None if question.schema is None else "application/json",
+        response_json_schema=question.schema,
+        safety_settings=_UNFILTERED if question.unfiltered else None,
+        automatic_function_calling=AutomaticFunctionCallingConfig(disable=True),
+        automatic_continuation=False,  # else the SDK asks again by itself, past our limit of tokens
+    )
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
