@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +41,7 @@ class Credentials(Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def hold_data_dir(data_dir: Path) -> Iterator[None]:
+def hold_data_dir(data_dir: Path) -> Generator[None]:
     """Make the directory, and keep every other `up` off it until the block ends or this process does.
 
     Raises:

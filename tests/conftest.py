@@ -1,0 +1,11 @@
+"""What every test may ask for, and what none may do: talk beyond this machine."""
+
+import pytest
+from pytest_socket import socket_allow_hosts
+
+pytest_plugins = ("tests.support.servers",)
+
+
+@pytest.fixture(autouse=True)
+def _stay_on_this_machine() -> None:
+    socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)

@@ -1,0 +1,96 @@
+"""A throwaway Postgres and Redis for tests: started once a test process when first asked for, a fresh database a test."""
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from runtime.embedded.postgres import postgres_url
+from runtime.embedded.redis import redis_url as numbered_url
+from runtime.embedded.servers import Server, start_postgres, start_redis
+from storage.migrations.run import migrate
+
+_TEMPLATE = "migrated"
+_ROOM_BYTES = 2 * 1024**3
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def servers_dir() -> Generator[Path]:
+    """A folder that the servers' account can reach when root runs the tests, which pytest's own is not."""
+    folder = Path(tempfile.mkdtemp(prefix="headrace-tests-", dir=_memory()))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(servers_dir: Path) -> Generator[Server]:
+    """A Postgres of this test process alone: fast, and gone with it."""
+    with start_postgres(servers_dir, durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server(servers_dir: Path) -> Generator[Server]:
+    """A Redis of this test process alone: fast, and gone with it."""
+    with start_redis(servers_dir, durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: Server) -> str:
+    """The name of a database with every migration applied, for copying."""
+    _create(postgres_server, _TEMPLATE, template="template1")
+    migrate(postgres_url(postgres_server.places, _TEMPLATE))
+    return _TEMPLATE
+
+
+@pytest.fixture
+def database_url(postgres_server: Server, migrated_template: str) -> Generator[str]:
+    """A fresh migrated database for one test, dropped after it, whoever is still connected."""
+    yield from _database(postgres_server, migrated_template)
+
+
+@pytest.fixture
+def empty_database_url(postgres_server: Server) -> Generator[str]:
+    """A fresh database with nothing in it, for tests of the migrations themselves."""
+    yield from _database(postgres_server, "template1")
+
+
+@pytest.fixture
+def redis_url(redis_server: Server) -> str:
+    """An empty Redis for one test."""
+    url = numbered_url(redis_server.places)
+    with redis.Redis.from_url(url) as client:
+        client.flushall()
+    return url
+
+
+def _memory() -> str | None:
+    # Copying a database is ten times faster in memory; a container may have next to none of this kind.
+    memory = "/dev/shm"  # noqa: S108 # a private folder is made in it
+    has_room = Path(memory).is_dir() and shutil.disk_usage(memory).free > _ROOM_BYTES
+    return memory if has_room else None
+
+
+def _database(server: Server, template: str) -> Generator[str]:
+    name = f"test_{next(_NUMBERS)}"
+    _create(server, name, template=template)
+    yield postgres_url(server.places, name)
+    _run(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _create(server: Server, name: str, *, template: str) -> None:
+    # Copying files beats writing the copy to the log, as long as nothing waits for a disk.
+    _run(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+
+
+def _run(server: Server, statement: str) -> None:
+    with psycopg.connect(postgres_url(server.places, "postgres"), autocommit=True) as connection:
+        connection.execute(statement.encode())
