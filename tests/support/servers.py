@@ -1,4 +1,4 @@
-"""A throwaway Postgres and Redis for tests: started once a test process when first asked for, a fresh database a test."""
+"""A throwaway Postgres and Redis for tests, started when first asked for; a fresh database for each test."""
 
 import itertools
 import shutil
