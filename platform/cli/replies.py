@@ -1,0 +1,108 @@
+"""What the command reads in the API's answers. Fields it does not know pass by: a newer API does not break it."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct, field
+
+from domain.jobs.state import TERMINAL, State
+
+
+class FieldProblem(Struct, frozen=True):
+    """One field that is wrong."""
+
+    pointer: str = ""
+    detail: str = ""
+
+
+class Problem(Struct, frozen=True):
+    """An error as the API tells it (RFC 9457)."""
+
+    title: str = ""
+    detail: str = ""
+    code: str = ""
+    request_id: str = ""
+    errors: tuple[FieldProblem, ...] = ()
+
+
+class JobFault(Struct, frozen=True):
+    """Why a job failed."""
+
+    code: str = ""
+    title: str = ""
+    detail: str = ""
+
+
+class JobReply(Struct, frozen=True):
+    """A job, as far as the command looks into it."""
+
+    id: str
+    kind: str
+    state: State
+    attempt: int = 0
+    progress: float | None = None
+    result: Raw | None = None
+    error: JobFault | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether it will not move any more."""
+        return self.state in TERMINAL
+
+    @property
+    def seconds(self) -> float | None:
+        """From its making to its end."""
+        if self.created_at is None or self.finished_at is None:
+            return None
+        return (self.finished_at - self.created_at).total_seconds()
+
+
+class Page(Struct, frozen=True):
+    """A page of a list; the items stay as they came."""
+
+    items: tuple[Raw, ...] = ()
+    next_cursor: str | None = None
+
+
+class KindReply(Struct, frozen=True):
+    """A kind, with the JSON Schema of its input."""
+
+    name: str
+    input: dict[str, Any] = field(default_factory=dict)
+    input_schema: dict[str, Any] = field(default_factory=dict)
+    example: Raw = field(default_factory=Raw)
+    internal: bool = False
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The schema of its input, a reference at its top resolved."""
+        schema = self.input_schema or self.input
+        name = str(schema.get("$ref", "")).rpartition("/")[2]
+        inner = schema.get("$defs", {}).get(name) or schema.get("components", {}).get(name)
+        return inner if isinstance(inner, dict) else schema
+
+
+class Ready(Struct, frozen=True):
+    """The line `up --json` prints when everything runs."""
+
+    api: str
+    api_key: str
+    processes: dict[str, int] = field(default_factory=dict)
+
+
+class Identified(Struct, frozen=True):
+    """Anything with an id."""
+
+    id: str
+
+
+def text_at(raw: bytes, *path: str) -> str:
+    """The string found in a JSON text by following `path`; empty when it is not there or no string."""
+    found: object = msgspec.json.decode(raw)
+    for step in path:
+        found = found.get(step) if isinstance(found, dict) else None
+    return found if isinstance(found, str) else ""

@@ -1,0 +1,112 @@
+"""Showing what happens to a job while it happens: live on a terminal, plain lines elsewhere."""
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TextIO
+
+import click
+import msgspec
+
+from cli.exits import CommandFailed, Exit, defanged
+from cli.output import Format, note
+from cli.replies import JobReply
+from cli.stream import SNAPSHOT, JobEvent
+from domain.jobs.state import State
+
+_BAR_CELLS: Final = 24
+_SAID: Final = ("message", "text", "detail", "code", "reason", "run_at", "worker")
+
+
+def show_events(events: Iterable[JobEvent], job_id: str, into: TextIO) -> None:
+    """Write a line for each event to `into`; on a terminal, progress redraws one line and deltas run on."""
+    live = into.isatty()
+    open_line = False
+    for event in events:
+        facts = event.facts()
+        if event.type == "delta" and live:
+            click.echo(defanged(str(facts.get("text", ""))), file=into, nl=False)
+            open_line = True
+            continue
+        if event.type == "progress" and live:
+            click.echo(f"\r\x1b[2K{_bar(facts)}", file=into, nl=False)
+            open_line = True
+            continue
+        if open_line:
+            click.echo("", file=into)
+            open_line = False
+        click.echo(line_of(event, facts, job_id), file=into)
+    if open_line:
+        click.echo("", file=into)
+
+
+def show_events_as_json(events: Iterable[JobEvent]) -> None:
+    """Write one JSON line for each event."""
+    for event in events:
+        data = msgspec.Raw(event.data or b"null")
+        click.echo(msgspec.json.encode({"id": event.id, "event": event.type, "data": data}))
+
+
+def line_of(event: JobEvent, facts: Mapping[str, Any], job_id: str) -> str:
+    """An event as one line."""
+    if event.type == SNAPSHOT:
+        return f"{job_id}  {facts.get('kind', '')} is {facts.get('state', '')}"
+    if event.type == "progress":
+        return f"{job_id}  progress  {_percent(facts)}"
+    error = facts.get("error")
+    said = {**facts, **error} if isinstance(error, dict) else facts
+    attempt = f"attempt {said['attempt']}" if isinstance(said.get("attempt"), int) and event.type != "queued" else ""
+    more = [attempt, *(str(said[name]) for name in _SAID if isinstance(said.get(name), str))]
+    return defanged("  ".join([job_id, event.type, *(each for each in more if each)])).replace("\n", " ")
+
+
+def tell_end(body: bytes) -> JobReply:
+    """Say on stderr how a finished job ended, and give it back."""
+    job = msgspec.json.decode(body, type=JobReply)
+    took = "" if job.seconds is None else f" after {job.seconds:.2f} s"
+    if job.state is State.SUCCEEDED:
+        note(f"{job.id} succeeded{took}")
+    return job
+
+
+def fail_unless_succeeded(job: JobReply) -> None:
+    """End the command with 1 when the job did not succeed.
+
+    Raises:
+        CommandFailed: it did not; the sentence says why.
+    """
+    if job.state is not State.SUCCEEDED:
+        raise CommandFailed(why_not(job), Exit.FAILED)
+
+
+def why_not(job: JobReply) -> str:
+    """Why a job did not succeed, in a sentence."""
+    if job.error is None:
+        return f"{job.id} ({job.kind}) is {job.state}."
+    said = job.error.detail or job.error.title
+    return f"{job.id} ({job.kind}) {job.state}: {said.rstrip('.')} ({job.error.code})."
+
+
+def watch_format(format_: Format) -> bool:
+    """Whether events are wanted for programs."""
+    return format_ in {Format.JSON, Format.JSONL}
+
+
+def stderr() -> TextIO:
+    """Where events go that are no data."""
+    return sys.stderr
+
+
+def _bar(facts: Mapping[str, Any]) -> str:
+    share = _share(facts)
+    full = round(share * _BAR_CELLS)
+    return f"{'█' * full}{'░' * (_BAR_CELLS - full)} {_percent(facts)}"
+
+
+def _percent(facts: Mapping[str, Any]) -> str:
+    said = facts.get("message")
+    return f"{_share(facts):4.0%}" + (f"  {defanged(said)}" if isinstance(said, str) else "")
+
+
+def _share(facts: Mapping[str, Any]) -> float:
+    share = facts.get("progress", facts.get("fraction", 0.0))
+    return min(max(float(share), 0.0), 1.0) if isinstance(share, int | float) else 0.0
