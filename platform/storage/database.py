@@ -46,7 +46,7 @@ class Database:
         try:
             async with self._engine.begin() as tx:
                 yield tx
-        except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
             raise _down(error) from error
 
     @asynccontextmanager
@@ -59,7 +59,7 @@ class Database:
         try:
             async with self._autocommit.connect() as connection:
                 yield connection
-        except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
             raise _down(error) from error
 
     async def close(self) -> None:
@@ -117,4 +117,4 @@ def _pass_json_through(connection: Any, _record: object) -> None:  # noqa: ANN40
 def _down(error: Exception) -> DatabaseDown:
     cause = error.orig if isinstance(error, DBAPIError) else error
     kind = type(cause).__name__ if isinstance(cause, DriverOperationalError) else type(error).__name__
-    return DatabaseDown(f"Postgres did not answer ({kind}). Nothing was written; try again.", retry_after_seconds=1.0)
+    return DatabaseDown(f"Postgres did not answer ({kind}). What was not answered may be tried again.", retry_after_seconds=1.0)
