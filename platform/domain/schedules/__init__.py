@@ -1,0 +1,1 @@
+"""Schedules: what they submit, when they fire, and what becomes of firings that were missed or overlap."""
