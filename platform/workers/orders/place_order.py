@@ -40,6 +40,7 @@ async def place_order(cart: PlaceOrder, ctx: Context) -> OrderPlaced:
                 order_id=order_id,
                 job_id=ctx.job.id,
             )
+            ctx.use.kill_points.reach("order.after_reserve")
             follow_ups = [ctx.follow_up(SEND_EMAIL, _confirmation(order_id, bill, buyer)), shipment]
         else:
             status = Status.PAYMENT_FAILED
