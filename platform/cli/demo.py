@@ -130,7 +130,7 @@ def brief(job: JobReply) -> str:
     """What a job came to, in a few words."""
     if job.error is not None:
         return job.error.detail or job.error.title or job.error.code
-    result = msgspec.json.decode(job.result) if job.result is not None else None
+    result = msgspec.json.decode(job.result)
     if not isinstance(result, dict):
         return ""
     name = next((name for name in _TELLING if result.get(name) is not None), None)

@@ -121,7 +121,7 @@ def place_order(teller: Teller) -> str:
     credit = {"amount": {"amount": max(_DEPOSIT_AMOUNT, product.price.amount), "currency": product.price.currency}}
     teller.client.post("/v1/customers/me/deposits", msgspec.json.encode(credit))
     done = do_job(teller, "orders.place", {"lines": [{"product_id": product.id, "quantity": 1}]})
-    result = done.result or Raw(b"{}")
+    result = done.result
     if text_at(result, "status") != "paid":
         raise CommandFailed(f"{done.id} (orders.place) ended as {text_at(result, 'status') or 'unpaid'}.")
     return text_at(result, "order_id")

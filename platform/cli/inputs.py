@@ -1,7 +1,7 @@
 """What a job is given, as a person types it: JSON, a file, or just the text."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,22 +13,27 @@ from cli.replies import KindReply
 _MAIN_FIELDS: Final = ("text", "brief")
 
 
-def read_input(spelled: str | None, changes: Sequence[str], kinds: Sequence[KindReply], kind: str) -> bytes:
+def read_input(
+    spelled: str | None, changes: Sequence[str], kind: str, read_kinds: Callable[[], Sequence[KindReply]]
+) -> bytes:
     """The JSON of a job's input.
 
     `spelled` is JSON, `@file` or `-` for standard input; what is no JSON object there becomes the kind's main text
-    field. `changes`, as NAME=VALUE, are laid over it; a value that is no JSON is a string.
+    field. `changes`, as NAME=VALUE, are laid over it; a value that is no JSON is a string. The kinds are read only
+    when their schemas are needed: a JSON object says everything itself.
 
     Raises:
         click.UsageError: it cannot be read, or means nothing for this kind.
     """
     text = _read(spelled) if spelled is not None else "{}"
     given = _as_object(text)
-    if given is None:
-        if spelled is not None and not spelled.startswith(("@", "-")) and text.lstrip().startswith("{"):
-            raise click.UsageError(f"--input is no valid JSON: {_why_not(text)}.")
-        given = {_main_field(kinds, kind): text.strip("\n")}
-    properties = _properties(kinds, kind)
+    if given is None and spelled is not None and spelled == text and text.lstrip().startswith("{"):
+        raise click.UsageError(f"--input is no valid JSON: {_why_not(text)}.")
+    if given is not None and not changes:
+        return text.encode()
+    schema = next((each.schema for each in read_kinds() if each.name == kind), {})
+    given = {_main_field(schema, kind): text.strip("\n")} if given is None else given
+    properties = _properties(schema)
     for change in changes:
         name, equals, value = change.partition("=")
         if not equals or not name:
@@ -67,15 +72,14 @@ def _why_not(text: str) -> str:
     return "not an object"
 
 
-def _properties(kinds: Sequence[KindReply], kind: str) -> dict[str, Any]:
-    found = next((each for each in kinds if each.name == kind), None)
-    properties = found.schema.get("properties", {}) if found else {}
+def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    properties = schema.get("properties", {})
     return properties if isinstance(properties, dict) else {}
 
 
-def _main_field(kinds: Sequence[KindReply], kind: str) -> str:
-    properties = _properties(kinds, kind)
-    required: list[str] = next((each.schema.get("required", []) for each in kinds if each.name == kind), [])
+def _main_field(schema: Mapping[str, Any], kind: str) -> str:
+    properties = _properties(schema)
+    required: list[str] = schema.get("required", [])
     strings = [name for name in required if _is_string(properties.get(name))]
     for name in (*(name for name in _MAIN_FIELDS if name in strings), *strings):
         return name

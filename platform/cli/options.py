@@ -2,17 +2,19 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
 import click
 from msgspec import Struct
 
-from cli.client import Client
 from cli.durations import DURATION, Deadline
 from cli.exits import CommandFailed, Exit
 from cli.output import Format, Output
 from cli.target import Target, find_target
 from runtime.settings import SettingInvalid, Settings, read_settings
+
+if TYPE_CHECKING:
+    from cli.client import Client
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,7 +25,7 @@ _GIVEN: Final = "headrace.options"
 class Use(Struct, frozen=True):
     """What a command is handed: the API, a way to print, the settings, and how long it may take, if that was said."""
 
-    client: Client
+    client: "Client"
     output: Output
     settings: Settings
     timeout_seconds: float | None
@@ -105,6 +107,8 @@ def pass_use(command: Callable[Concatenate[Use, P], R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        from cli.client import Client  # noqa: PLC0415 - httpx is heavy, `--help` is not
+
         settings = settings_of_command()
         seconds = given("timeout")
         with Client(target_of_command(settings), deadline=Deadline(seconds)) as client:

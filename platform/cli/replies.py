@@ -42,7 +42,7 @@ class JobReply(Struct, frozen=True):
     state: State
     attempt: int = 0
     progress: float | None = None
-    result: Raw | None = None
+    result: Raw = field(default_factory=lambda: Raw(b"null"))  # never `Raw | None`: msgspec reads that as null only
     error: JobFault | None = None
     created_at: datetime | None = None
     started_at: datetime | None = None
@@ -52,6 +52,11 @@ class JobReply(Struct, frozen=True):
     def is_terminal(self) -> bool:
         """Whether it will not move any more."""
         return self.state in TERMINAL
+
+    @property
+    def has_result(self) -> bool:
+        """Whether there is a result to be shown."""
+        return bytes(self.result) != b"null"
 
     @property
     def seconds(self) -> float | None:

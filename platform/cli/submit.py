@@ -4,13 +4,13 @@ import click
 import msgspec
 from msgspec import Raw
 
-from cli.client import ANSWER_SECONDS, Client
+from cli.client import ANSWER_SECONDS
 from cli.durations import DURATION, Deadline, spelled
 from cli.exits import TimedOut
 from cli.inputs import read_input
 from cli.options import ApiCommand, Use, pass_use
 from cli.output import Format
-from cli.replies import JobReply, KindReply
+from cli.replies import JobReply
 from cli.stream import follow
 from cli.watching import fail_unless_succeeded, show_events, stderr, tell_end
 
@@ -75,7 +75,7 @@ def submit(  # noqa: PLR0913, PLR0917 - a job has this many options
         "metadata": _pairs(metadata) or None,
         "concurrency_key": concurrency_key,
     }
-    given = Raw(read_input(spelled_input, changes, _kinds(use.client, spelled_input, changes), kind))
+    given = Raw(read_input(spelled_input, changes, kind, use.client.kinds))
     body = {"kind": kind, "input": given, **{name: each for name, each in options.items() if each is not None}}
     headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
     if wait and not following:
@@ -110,16 +110,11 @@ def _await(use: Use, job: JobReply, *, following: bool) -> None:
 def _show_end(use: Use, body: bytes) -> None:
     job = tell_end(body)
     if use.output.format is Format.TABLE:
-        if job.result is not None and bytes(job.result) != b"null":
+        if job.has_result:
             use.output.thing(job.result)
     else:
         use.output.thing(body)
     fail_unless_succeeded(job)
-
-
-def _kinds(client: Client, spelled: str | None, changes: tuple[str, ...]) -> tuple[KindReply, ...]:
-    # A JSON object says everything itself; only plain text and --set need the kinds' schemas.
-    return client.kinds() if changes or (spelled is not None and not spelled.lstrip().startswith("{")) else ()
 
 
 def _or_none(seconds: float | None) -> str | None:

@@ -1,0 +1,40 @@
+import msgspec
+
+from tests.cli.conftest import Run
+from tests.support.api_stand_in import ApiStandIn
+
+
+def test_all_being_well_ends_with_0(api: ApiStandIn, run: Run) -> None:
+    api.answers("GET", "/health/live", {"status": "ok"})
+    api.answers("GET", "/health/ready", {"status": "ok", "checks": {"postgres": "ok", "redis": "ok"}})
+    api.answers("GET", "/v1/me", {"id": "user_1"})
+    api.answers("GET", "/v1/workers", {"items": [{"name": "worker-1"}], "next_cursor": None})
+    result = run("doctor", "-o", "json")
+    assert result.exit_code == 0, result.stdout
+    found = {each["check"]: each["state"] for each in msgspec.json.decode(result.stdout)}
+    assert found.keys() >= {"python", "postgres", "redis", "data dir", "api key", "api", "caller", "workers"}
+    assert set(found.values()) == {"ok"}
+
+
+def test_no_worker_is_a_problem_with_a_remedy(api: ApiStandIn, run: Run) -> None:
+    api.answers("GET", "/health/live", {"status": "ok"})
+    api.answers("GET", "/health/ready", {"status": "ok"})
+    api.answers("GET", "/v1/me", {"id": "user_1"})
+    api.answers("GET", "/v1/workers", {"items": [], "next_cursor": None})
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "./headrace worker" in result.stdout
+
+
+def test_a_store_that_is_down_is_a_problem(api: ApiStandIn, run: Run) -> None:
+    api.answers("GET", "/health/live", {"status": "ok"})
+    api.refuses("GET", "/health/ready", 503, detail="redis does not answer.")
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "redis does not answer." in result.stdout
+
+
+def test_no_api_says_how_to_start_one(run: Run) -> None:
+    result = run("doctor", "--url", "http://127.0.0.1:9")
+    assert result.exit_code == 1
+    assert "./headrace up" in result.stdout
