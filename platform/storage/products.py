@@ -61,13 +61,6 @@ class ProductFilter(Struct, frozen=True, kw_only=True):
     in_stock: bool | None = None
 
 
-class ProductMark(Struct, frozen=True, kw_only=True):
-    """Where in a sorted list one stands: the last product seen, and what it was sorted by."""
-
-    value: str | int
-    id: str
-
-
 class StockMismatch(RuntimeError):  # noqa: N818 - errors here are nouns
     """A product whose stock was to be moved is not there: the caller did not lock it first."""
 
@@ -124,14 +117,16 @@ async def list_products(  # noqa: PLR0913 - a list has these many sides
     *,
     sort: ProductSort,
     limit: int,
-    after: ProductMark | None = None,
+    after: str | None = None,
 ) -> list[Product]:
-    """A tenant's products in the order of `sort`, those past `after`."""
+    """A tenant's products in the order of `sort`, those past the product `after` as it stands now."""
     column = _SORTED_BY[sort.field]
-    place = tuple_(column, products.c.id)
     past: ColumnElement[bool] = true()
     if after is not None:
-        mark = tuple_(after.id if sort.field == "created_at" else after.value, after.id)
+        last = await find_product(tx, tenant_id, after)
+        if last is None:
+            return []
+        place, mark = tuple_(column, products.c.id), tuple_(_sorting_value(last, sort), last.id)
         past = place < mark if sort.descends else place > mark
     order = (column.desc(), products.c.id.desc()) if sort.descends else (column, products.c.id)
     query = (
@@ -143,16 +138,15 @@ async def list_products(  # noqa: PLR0913 - a list has these many sides
     return [_as_product(row) for row in await tx.execute(query)]
 
 
-def mark_of(product: Product, sort: ProductSort) -> ProductMark:
-    """Where a list in the order of `sort` stands after `product`."""
-    values: dict[str, str | int] = {"name": product.name, "price": product.price.amount}
-    return ProductMark(value=values.get(sort.field, product.id), id=product.id)
-
-
 async def list_categories(tx: Tx, tenant_id: str) -> list[Category]:
     """A tenant's categories by slug, with how many products each has."""
     rows = await tx.execute(_CATEGORIES, {"tenant_id": tenant_id})
     return [Category(slug=slug, name=name, products=count) for slug, name, count in rows]
+
+
+def _sorting_value(product: Product, sort: ProductSort) -> str | int:
+    values: dict[str, str | int] = {"created_at": product.id, "name": product.name, "price": product.price.amount}
+    return values[sort.field]
 
 
 def _matches(wanted: ProductFilter) -> ColumnElement[bool]:
