@@ -1,0 +1,171 @@
+"""Conversations and their messages."""
+
+from typing import Any, Final
+
+from sqlalchemy import Row, text
+
+from domain.chat.conversation import ChatMessage, Conversation, Role, StoredMessage
+from domain.ids import ConversationId, MessageId
+from storage.database import Tx
+
+_CONVERSATION: Final = "id, tenant_id, caller_id, title, messages, prompt_tokens, output_tokens, created_at, updated_at"
+_MESSAGE: Final = "id, conversation_id, position, role, text, reply_to, engine, created_at"
+
+_ADD: Final = text(f"""
+INSERT INTO conversations (id, tenant_id, caller_id, title) VALUES (:id, :tenant_id, :caller_id, :title)
+RETURNING {_CONVERSATION}
+""")  # noqa: S608 - the only thing formatted in is a constant list of columns
+
+_FIND: Final = text(f"""
+SELECT {_CONVERSATION} FROM conversations
+WHERE id = :id AND tenant_id = :tenant_id AND caller_id = :caller_id
+""")  # noqa: S608 - as above
+
+_LIST: Final = text(f"""
+SELECT {_CONVERSATION} FROM conversations
+WHERE tenant_id = :tenant_id AND caller_id = :caller_id AND (CAST(:before AS text) IS NULL OR id < :before)
+ORDER BY id DESC LIMIT :limit
+""")  # noqa: S608 - as above
+
+_RENAME: Final = text(f"""
+UPDATE conversations SET title = :title, updated_at = now()
+WHERE id = :id AND tenant_id = :tenant_id AND caller_id = :caller_id
+RETURNING {_CONVERSATION}
+""")  # noqa: S608 - as above
+
+_DELETE: Final = text("""
+DELETE FROM conversations WHERE id = :id AND tenant_id = :tenant_id AND caller_id = :caller_id RETURNING id
+""")
+
+# The conversation's row lock gives out positions one at a time.
+_ADD_MESSAGE: Final = text(f"""
+WITH grown AS (
+    UPDATE conversations SET messages = messages + 1, updated_at = now(),
+        title = coalesce(title, CAST(:title AS text)),
+        prompt_tokens = prompt_tokens + :prompt_tokens, output_tokens = output_tokens + :output_tokens
+    WHERE id = :conversation_id AND tenant_id = :tenant_id AND caller_id = :caller_id
+    RETURNING id, messages
+)
+INSERT INTO messages (id, conversation_id, position, role, text, reply_to, engine)
+SELECT :id, id, messages, :role, :text, CAST(:reply_to AS text), CAST(:engine AS text) FROM grown
+RETURNING {_MESSAGE}
+""")  # noqa: S608 - as above
+
+_MESSAGES: Final = text(f"""
+SELECT {_MESSAGE} FROM messages
+WHERE conversation_id = :conversation_id AND (CAST(:before AS int) IS NULL OR position < :before)
+ORDER BY position DESC LIMIT :limit
+""")  # noqa: S608 - as above
+
+_CONTEXT: Final = text("""
+SELECT messages.role, messages.text FROM messages
+JOIN messages AS asked ON asked.conversation_id = messages.conversation_id AND messages.position <= asked.position
+JOIN conversations ON conversations.id = asked.conversation_id
+WHERE asked.id = :message_id AND asked.conversation_id = :conversation_id AND asked.role = 'user'
+    AND conversations.tenant_id = :tenant_id AND conversations.caller_id = :caller_id
+ORDER BY messages.position DESC LIMIT :limit
+""")
+
+
+async def add_conversation(
+    tx: Tx, conversation_id: ConversationId, *, tenant_id: str, caller_id: str, title: str | None = None
+) -> Conversation:
+    """Write an empty conversation."""
+    given = {"id": conversation_id, "tenant_id": tenant_id, "caller_id": caller_id, "title": title}
+    return _as_conversation((await tx.execute(_ADD, given)).one())
+
+
+async def find_conversation(tx: Tx, tenant_id: str, caller_id: str, conversation_id: str) -> Conversation | None:
+    """A caller's conversation, or None."""
+    given = {"id": conversation_id, "tenant_id": tenant_id, "caller_id": caller_id}
+    row = (await tx.execute(_FIND, given)).one_or_none()
+    return None if row is None else _as_conversation(row)
+
+
+async def list_conversations(
+    tx: Tx, tenant_id: str, caller_id: str, *, limit: int, before: str | None = None
+) -> list[Conversation]:
+    """A caller's conversations, newest first, older than the id `before`."""
+    given = {"tenant_id": tenant_id, "caller_id": caller_id, "limit": limit, "before": before}
+    return [_as_conversation(row) for row in await tx.execute(_LIST, given)]
+
+
+async def rename_conversation(
+    tx: Tx, tenant_id: str, caller_id: str, conversation_id: str, title: str
+) -> Conversation | None:
+    """Give a conversation another title. None: there is no such conversation."""
+    given = {"id": conversation_id, "tenant_id": tenant_id, "caller_id": caller_id, "title": title}
+    row = (await tx.execute(_RENAME, given)).one_or_none()
+    return None if row is None else _as_conversation(row)
+
+
+async def delete_conversation(tx: Tx, tenant_id: str, caller_id: str, conversation_id: str) -> bool:
+    """Remove a conversation and its messages. False: there is none."""
+    given = {"id": conversation_id, "tenant_id": tenant_id, "caller_id": caller_id}
+    return (await tx.execute(_DELETE, given)).first() is not None
+
+
+async def add_message(  # noqa: PLR0913 - a row
+    tx: Tx,
+    tenant_id: str,
+    caller_id: str,
+    conversation_id: str,
+    *,
+    message_id: MessageId,
+    role: Role,
+    body: str,
+    title: str | None = None,
+    reply_to: str | None = None,
+    engine: str | None = None,
+    prompt_tokens: int = 0,
+    output_tokens: int = 0,
+) -> StoredMessage | None:
+    """Write the next message of a conversation, and `title` if it has none. None: there is no such conversation."""
+    row = (
+        await tx.execute(
+            _ADD_MESSAGE,
+            {
+                "id": message_id,
+                "conversation_id": conversation_id,
+                "tenant_id": tenant_id,
+                "caller_id": caller_id,
+                "role": role,
+                "text": body,
+                "title": title,
+                "reply_to": reply_to,
+                "engine": engine,
+                "prompt_tokens": prompt_tokens,
+                "output_tokens": output_tokens,
+            },
+        )
+    ).one_or_none()
+    return None if row is None else _as_message(row)
+
+
+async def list_messages(tx: Tx, conversation_id: str, *, limit: int, before: int | None = None) -> list[StoredMessage]:
+    """A conversation's messages, newest first, before position `before`."""
+    given = {"conversation_id": conversation_id, "limit": limit, "before": before}
+    return [_as_message(row) for row in await tx.execute(_MESSAGES, given)]
+
+
+async def read_context(  # noqa: PLR0913 - whose conversation, up to where, how much
+    tx: Tx, tenant_id: str, caller_id: str, conversation_id: str, message_id: str, *, limit: int
+) -> list[ChatMessage]:
+    """The last `limit` messages up to and with the user's message `message_id`, oldest first; none if it is gone."""
+    given = {
+        "tenant_id": tenant_id,
+        "caller_id": caller_id,
+        "conversation_id": conversation_id,
+        "message_id": message_id,
+        "limit": limit,
+    }
+    rows = (await tx.execute(_CONTEXT, given)).all()
+    return [ChatMessage(role, body) for role, body in reversed(rows)]
+
+
+def _as_conversation(row: Row[Any]) -> Conversation:
+    return Conversation(**row._mapping)  # noqa: SLF001 - public, for all its underscore
+
+
+def _as_message(row: Row[Any]) -> StoredMessage:
+    return StoredMessage(**row._mapping)  # noqa: SLF001 - as above

@@ -1,0 +1,1 @@
+"""The handlers of texts: each asks the provider, which is local or Gemini."""

@@ -1,0 +1,123 @@
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from domain.chat.conversation import MOST_CONTEXT, StoredMessage
+from domain.chat.reply import REPLY, Replied, ReplyTo
+from domain.ids import ConversationId, MessageId, derived_id
+from domain.jobs.job import Job, JobError
+from domain.jobs.state import State
+from runtime.kill_points import KillPoints
+from runtime.unique_ids import new_id
+from storage.chat import add_conversation, add_message, delete_conversation, find_conversation, list_messages
+from storage.jobs import retry_job, submit_jobs
+from tests.support.bench import open_bench, stored
+from tests.support.jobs import TENANT, USER, make_job
+from tests.support.scripted_text import ScriptedText
+from workers.chat.reply import reply
+from workers.execute import Bench, execute
+from workers.handlers import bind
+
+
+@pytest.fixture
+def text() -> ScriptedText:
+    return ScriptedText()
+
+
+@pytest.fixture
+async def bench(database_url: str, redis_url: str, text: ScriptedText) -> AsyncIterator[Bench]:
+    async with open_bench(database_url, redis_url, bind(REPLY, reply), text=text) as opened:
+        yield opened
+
+
+async def ask(bench: Bench, *said: str) -> Job:
+    """A conversation in which the user said these things, and the job that answers the last."""
+    conversation_id = ConversationId(new_id("conv"))
+    async with bench.use.database.begin() as tx:
+        await add_conversation(tx, conversation_id, tenant_id=TENANT, caller_id=USER)
+        for body in said:
+            message_id = MessageId(new_id("msg"))
+            await add_message(tx, TENANT, USER, conversation_id, message_id=message_id, role="user", body=body)
+        asked = ReplyTo(conversation_id=conversation_id, message_id=message_id)
+        [job] = await submit_jobs(tx, [make_job(REPLY, asked)])
+    return job
+
+
+async def messages_of(bench: Bench, job: Job) -> list[StoredMessage]:
+    asked = msgspec.json.decode(job.input, type=ReplyTo)
+    async with bench.use.database.read() as connection:
+        return (await list_messages(connection, asked.conversation_id, limit=99))[::-1]
+
+
+async def test_a_reply_becomes_the_next_message_and_the_jobs_result(bench: Bench, text: ScriptedText) -> None:
+    job = await ask(bench, "Will it be well?")
+    await execute([job.id], bench)
+    ended = await stored(bench.use.database, job)
+    [asked, answer] = await messages_of(bench, job)
+    assert ended.state is State.SUCCEEDED
+    assert ended.result is not None
+    assert msgspec.json.decode(ended.result, type=Replied) == Replied(
+        message_id=derived_id("msg", job.id), text="All will be well.", engine="scripted"
+    )
+    assert (answer.id, answer.role, answer.text, answer.position) == (
+        derived_id("msg", job.id),
+        "assistant",
+        "All will be well.",
+        2,
+    )
+    assert (answer.reply_to, answer.engine) == (asked.id, "scripted")
+    assert [(one.role, one.text) for one in text.conversations[0]] == [("user", "Will it be well?")]
+
+
+async def test_tokens_are_counted_on_the_job_and_the_conversation(bench: Bench) -> None:
+    job = await ask(bench, "Will it be well?")
+    await execute([job.id], bench)
+    ended = await stored(bench.use.database, job)
+    asked = msgspec.json.decode(job.input, type=ReplyTo)
+    async with bench.use.database.read() as connection:
+        conversation = await find_conversation(connection, TENANT, USER, asked.conversation_id)
+    assert b'"prompt_tokens":7' in (ended.usage or b"")
+    assert conversation is not None
+    assert (conversation.messages, conversation.prompt_tokens, conversation.output_tokens) == (2, 7, 3)
+
+
+async def test_only_the_last_twenty_messages_are_the_context(bench: Bench, text: ScriptedText) -> None:
+    job = await ask(bench, *(f"{n}" for n in range(30)))
+    await execute([job.id], bench)
+    assert [one.text for one in text.conversations[0]] == [f"{n}" for n in range(30 - MOST_CONTEXT, 30)]
+
+
+async def test_an_attempt_that_dies_before_its_commit_leaves_no_message_and_the_next_leaves_one(bench: Bench) -> None:
+    job = await ask(bench, "Will it be well?")
+    dying = replace(bench, use=replace(bench.use, kill_points=KillPoints("job.before_effect=raise")))
+    await execute([job.id], dying)
+    assert len(await messages_of(bench, job)) == 1
+    async with bench.use.database.begin() as tx:
+        await tx.exec_driver_sql("UPDATE jobs SET state = 'queued', run_at = now()")
+    await execute([job.id], bench)
+    await execute([job.id], bench)
+    assert [message.role for message in await messages_of(bench, job)] == ["user", "assistant"]
+
+
+async def test_a_reply_to_a_deleted_conversation_fails_for_good(bench: Bench) -> None:
+    job = await ask(bench, "Will it be well?")
+    asked = msgspec.json.decode(job.input, type=ReplyTo)
+    async with bench.use.database.begin() as tx:
+        await delete_conversation(tx, TENANT, USER, asked.conversation_id)
+    await execute([job.id], bench)
+    ended = await stored(bench.use.database, job)
+    assert ended.state is State.FAILED
+    assert msgspec.json.decode(ended.error or b"", type=JobError).code == "conversation_gone"
+
+
+async def test_an_empty_reply_is_asked_for_again(bench: Bench, text: ScriptedText) -> None:
+    text.said = " "
+    job = await ask(bench, "Will it be well?")
+    await execute([job.id], bench)
+    ended = await stored(bench.use.database, job)
+    assert ended.state is State.SCHEDULED
+    assert len(await messages_of(bench, job)) == 1
+    async with bench.use.database.begin() as tx:
+        assert await retry_job(tx, TENANT, job.id) is None
