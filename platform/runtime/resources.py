@@ -57,7 +57,7 @@ async def open_stores(settings: Settings, *, name: str, connections: int) -> Asy
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings, *, name: str, connections: int) -> AsyncIterator[Resources]:
+async def open_resources(settings: Settings, *, name: str, connections: int = 8) -> AsyncIterator[Resources]:
     """Open everything a worker needs, as `open_stores` does.
 
     Raises:

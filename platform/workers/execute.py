@@ -59,8 +59,11 @@ async def execute(ids: Sequence[str], bench: Bench) -> None:
         while waiting:
             room = await bench.slots.take(len(waiting))
             chosen, waiting = waiting[:room], waiting[room:]
-            jobs = await open_attempts(chosen, bench)
-            bench.slots.give(room - len(jobs))
+            jobs: list[Job] = []
+            try:
+                jobs = await open_attempts(chosen, bench)
+            finally:
+                bench.slots.give(room - len(jobs))
             for job in jobs:
                 attempts.create_task(run_attempt(job, bench))
     bench.use.kill_points.reach("worker.before_ack")
@@ -99,8 +102,9 @@ async def run_attempt(job: Job, bench: Bench) -> None:
         try:
             outcome = await attempt(job, context, bench)
             await close_attempt(job, context, outcome, bench)
-        except Unavailable as error:
-            log.error("attempt.not_settled", reason=error.detail)  # its lease lapses, and rescue takes the job back
+        except Exception as error:  # noqa: BLE001 - one broken attempt must not take its message's others with it
+            # nothing was written: its lease lapses, and rescue takes the job back
+            log.error("attempt.not_settled", error=type(error).__name__, exc_info=error)
         finally:
             await context.roll_back()
             bench.slots.give(1)
@@ -151,7 +155,7 @@ async def _settle_with_effects(context: Context, settlement: Settlement, bench: 
 
 
 def _judged(job: Job, outcome: Outcome, bench: Bench) -> Settlement:
-    verdict = judge(job, bench.handlers[job.kind].kind, outcome, spread=bench.spread.random())
+    verdict = judge(job, outcome, retry=bench.handlers[job.kind].kind.retry, spread=bench.spread.random())
     return Settlement(job_id=job.id, lease=job.lease or "", verdict=verdict)
 
 

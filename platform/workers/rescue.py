@@ -5,8 +5,8 @@ from typing import Final
 
 import structlog
 
-from domain.catalog import kind_named
 from domain.errors import Unavailable
+from domain.jobs.retry import RetryPolicy
 from domain.jobs.verdict import Crashed, judge
 from runtime.resources import Stores
 from storage.jobs import Settlement, expire_jobs, settle_jobs, take_lapsed
@@ -45,8 +45,8 @@ async def rescue_lapsed(use: Stores) -> int:
                 Settlement(
                     job_id=job.id,
                     lease=job.lease or "",
-                    # a crash goes back to the queue without a wait, so no spread is needed
-                    verdict=judge(job, kind_named(job.kind), Crashed(job.worker or "unknown"), spread=0.5),
+                    # a crash goes back to the queue without a wait: no kind's policy is asked
+                    verdict=judge(job, Crashed(job.worker or "unknown"), retry=RetryPolicy(), spread=0),
                 )
                 for job in lapsed
             ],

@@ -25,4 +25,7 @@ def bind_run(app: Celery, ring: Ring) -> None:
         if not isinstance(ids, list) or not all(isinstance(one, str) and is_id("job", one) for one in ids):
             log.warning("message.refused", reason="it does not carry job ids")
             return
-        ring(ids)
+        try:
+            ring(ids)
+        except Exception as error:  # noqa: BLE001 - Celery could only lose it; the outbox sends the ids again
+            log.error("message.broke", jobs=len(ids), error=type(error).__name__, exc_info=error)

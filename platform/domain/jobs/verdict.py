@@ -1,14 +1,13 @@
 """The outcome of an attempt, and what it makes of the job."""
 
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
 from domain.errors import HeadraceError, Limited, Unavailable
 from domain.jobs.job import Job, JobError
-from domain.jobs.kind import Kind
-from domain.jobs.retry import backoff
+from domain.jobs.retry import RetryPolicy, backoff
 from domain.jobs.state import State
 
 MOST_CRASHES: Final = 3
@@ -83,8 +82,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     counts_as_crash: bool = False
 
 
-def judge(job: Job, kind: Kind[Any, Any], outcome: Outcome, *, spread: float) -> Verdict:  # noqa: PLR0911 - one return an outcome
-    """What the outcome of the present attempt makes of the job. `spread` in [0, 1) jitters a retry."""
+def judge(job: Job, outcome: Outcome, *, retry: RetryPolicy, spread: float) -> Verdict:  # noqa: PLR0911 - one return an outcome
+    """What the outcome of the present attempt makes of the job. `retry` is its kind's policy; `spread` in [0, 1) jitters it."""
     match outcome:
         case Succeeded(result=result, usage=usage):
             if len(result) > MOST_RESULT_BYTES:
@@ -109,7 +108,7 @@ def judge(job: Job, kind: Kind[Any, Any], outcome: Outcome, *, spread: float) ->
             return Verdict(
                 state=State.SCHEDULED,
                 error=error,
-                delay=after if after is not None else backoff(kind.retry, job.attempt, spread),
+                delay=after if after is not None else backoff(retry, job.attempt, spread),
             )
 
 
@@ -123,8 +122,8 @@ def outcome_of(raised: BaseException) -> Failed:
             )
         case Reject():
             return Failed(error=JobError(code=raised.reason, title=raised.title, detail=raised.detail))
-        case Limited(retry_after_seconds=float(seconds)) | Unavailable(retry_after_seconds=float(seconds)):
-            return Failed(error=_said(raised), after=timedelta(seconds=seconds))
+        case Limited() | Unavailable() if raised.retry_after_seconds is not None:
+            return Failed(error=_said(raised), after=timedelta(seconds=raised.retry_after_seconds))
         case HeadraceError():
             return Failed(error=_said(raised))
         case _:

@@ -1,0 +1,99 @@
+"""A worker's bench over real stores, with handlers made for a test."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from domain.jobs.job import Job
+from domain.jobs.state import State
+from providers.mail.provider import MailProvider
+from providers.mail.smtp import SmtpProvider
+from providers.mail.smtp_url import read_smtp_url
+from providers.text.local.engine import LocalTextProvider
+from providers.text.provider import TextProvider
+from runtime.kill_points import KillPoints
+from runtime.resources import Resources
+from runtime.wakeups import open_wakeups
+from storage.database import Database
+from storage.jobs import find_job
+from tests.support.jobs import ASK, TENANT, Ask, Reply, open_store
+from workers.context import Context
+from workers.execute import Bench
+from workers.handlers import Binding, bind
+from workers.lease import Leases
+from workers.settle import Settler
+from workers.slots import Slots
+
+AskHandler = Callable[[Ask, Context], Awaitable[Reply]]
+
+
+@asynccontextmanager
+async def open_bench(  # noqa: PLR0913 - each is what some test is about
+    database_url: str,
+    redis_url: str,
+    *handlers: Binding[Any, Any],
+    ask: AskHandler | None = None,
+    slots: int = 8,
+    lease_seconds: float = 30.0,
+    heartbeat_seconds: float = 0.05,
+    smtp_url: str = "smtp://127.0.0.1:1",
+    kill_points: str = "",
+    text: TextProvider | None = None,
+    mail: MailProvider | None = None,
+    worker: str = "worker-1",
+) -> AsyncIterator[Bench]:
+    """A bench as a worker process sets it up, its heartbeat running; `ask` handles the tests' own kind."""
+    bindings: Iterable[Binding[Any, Any]] = (*handlers, *([bind(ASK, ask)] if ask else []))
+    async with open_store(database_url, size=8) as database:
+        wakeups = open_wakeups(redis_url)
+        use = Resources(
+            database=database,
+            wakeups=wakeups,
+            kill_points=KillPoints(kill_points),
+            text=text or LocalTextProvider(),
+            mail=mail or SmtpProvider(read_smtp_url(smtp_url)),
+            mail_from="Headrace <noreply@headrace.example>",
+        )
+        leases = Leases(
+            use,
+            worker=worker,
+            queues=("tests",),
+            concurrency=slots,
+            lease_seconds=lease_seconds,
+            heartbeat_seconds=heartbeat_seconds,
+        )
+        duties = [asyncio.create_task(leases.beat()), asyncio.create_task(leases.hear_cancels())]
+        try:
+            yield Bench(
+                use=use,
+                handlers={binding.kind.name: binding for binding in bindings},
+                slots=Slots(slots),
+                leases=leases,
+                settler=Settler(use, patience_seconds=lease_seconds),
+                spread=random.Random(1),  # noqa: S311 - a seed, so that jitter repeats
+            )
+        finally:
+            for duty in duties:
+                duty.cancel()
+            await asyncio.gather(*duties, return_exceptions=True)
+            await use.text.aclose()
+            await use.mail.aclose()
+            await wakeups.close()
+
+
+async def stored(database: Database, job: Job) -> Job:
+    """The job as its row stands now."""
+    async with database.read() as tx:
+        found = await find_job(tx, TENANT, job.id)
+    assert found is not None
+    return found
+
+
+async def reaches(database: Database, job: Job, *states: State, within_seconds: float = 10) -> Job:
+    """Wait until the job stands in one of `states`."""
+    async with asyncio.timeout(within_seconds):
+        while (found := await stored(database, job)).state not in states:
+            await asyncio.sleep(0.01)
+    return found

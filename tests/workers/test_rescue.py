@@ -1,0 +1,51 @@
+"""Rescue: what a dead worker held runs again, and what kills its workers does not for ever."""
+
+from sqlalchemy import text
+
+from domain.jobs.state import State
+from domain.jobs.verdict import MOST_CRASHES
+from storage.job_lists import list_attempts
+from tests.support.bench import open_bench, stored
+from tests.support.jobs import claim, submit
+from workers.rescue import rescue_lapsed, resend_lost
+
+
+async def test_a_dead_workers_job_is_queued_again_without_using_an_attempt(database_url: str, redis_url: str) -> None:
+    async with open_bench(database_url, redis_url) as bench:
+        async with bench.use.database.begin() as tx:
+            [job] = await claim(tx, *await submit(tx), lease_seconds=0)
+        assert await rescue_lapsed(bench.use) == 1
+        back = await stored(bench.use.database, job)
+        assert (back.state, back.attempt, back.crashes) == (State.QUEUED, 0, 1)
+        async with bench.use.database.read() as tx:
+            assert [attempt.code for attempt in await list_attempts(tx, [job.id])] == ["crashed"]
+
+
+async def test_a_job_that_keeps_killing_its_workers_is_a_dead_letter(database_url: str, redis_url: str) -> None:
+    async with open_bench(database_url, redis_url) as bench:
+        async with bench.use.database.begin() as tx:
+            [job] = await submit(tx)
+        for _ in range(MOST_CRASHES):
+            async with bench.use.database.begin() as tx:
+                assert len(await claim(tx, job, lease_seconds=0)) == 1
+            await rescue_lapsed(bench.use)
+        dead = await stored(bench.use.database, job)
+        assert (dead.state, dead.crashes) == (State.FAILED, MOST_CRASHES)
+        assert b'"code":"crashed"' in (dead.error or b"")
+
+
+async def test_a_live_lease_is_left_alone(database_url: str, redis_url: str) -> None:
+    async with open_bench(database_url, redis_url) as bench:
+        async with bench.use.database.begin() as tx:
+            [job] = await claim(tx, *await submit(tx))
+        assert await rescue_lapsed(bench.use) == 0
+        assert (await stored(bench.use.database, job)).state is State.RUNNING
+
+
+async def test_what_got_lost_in_the_broker_is_due_again(database_url: str, redis_url: str) -> None:
+    async with open_bench(database_url, redis_url) as bench:
+        async with bench.use.database.begin() as tx:
+            await submit(tx)
+            await tx.execute(text("UPDATE outbox SET stage = 'sent', sends = 1, sent_at = now() - interval '16 s'"))
+        assert await resend_lost(bench.use, resend_seconds=15) == 1
+        assert await resend_lost(bench.use, resend_seconds=15) == 0
