@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from aiosmtplib import SMTP, SMTPResponseException
+from aiosmtplib import SMTP, SMTPResponseException, SMTPServerDisconnected
 
 from domain.emails.message import Mail
 from providers.mail.inbox import (
@@ -151,7 +151,8 @@ async def test_serving_says_its_port_and_ends_on_sigterm_with_a_client_connected
     await client.connect()
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.wait_for(serving, 5)
-    client.close()
+    with pytest.raises(SMTPServerDisconnected):
+        await client.noop()
 
 
 async def test_a_taken_port_is_an_error(tmp_path: Path) -> None:

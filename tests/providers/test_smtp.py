@@ -187,12 +187,13 @@ async def test_many_senders_share_a_bounded_number_of_connections_and_mix_nothin
 async def test_a_cancelled_send_spoils_no_connection_for_the_next() -> None:
     script = ScriptedSmtp(holds_content=asyncio.Event())
     async with run_smtp(script), provider_for(script) as provider:
+        assert script.holds_content is not None
         sending = asyncio.create_task(provider.send(MAIL))
         await script.content_arrived.wait()
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
-        script.holds_content = None
+        script.holds_content.set()  # the answer nobody waits for any more
         script.to_recipient = {"ada@example.com": "550 No"}
         delivered = await provider.send(MAIL)
     assert list(delivered.refused) == ["ada@example.com"]

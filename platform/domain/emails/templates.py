@@ -7,7 +7,7 @@ waited through a deploy still finds its words. Who must have the older words ask
 import string
 from collections.abc import Mapping
 from html import escape
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias, cast
 
 import msgspec
 from msgspec import Meta, Struct
@@ -208,5 +208,6 @@ def _fill(pattern: str, row: str, values: Values, *, html: bool) -> str:
 
 def _say(value: object, row: str, *, html: bool) -> str:
     if isinstance(value, tuple):
-        return "".join(_fill(row, "", element, html=html) for element in value if isinstance(element, Values))
+        rows = cast("tuple[Values, ...]", value)
+        return "".join(_fill(row, "", each, html=html) for each in rows)
     return escape(str(value)) if html else str(value)

@@ -5,7 +5,7 @@ import contextlib
 import os
 import re
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage, Message
@@ -117,7 +117,7 @@ async def serve_inbox(directory: Path, host: str, port: int, ready: Callable[[in
 
 
 @contextlib.asynccontextmanager
-async def open_inbox(directory: Path, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[int]:
+async def open_inbox(directory: Path, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[int, None]:
     """An inbox that takes e-mails inside the block; gives its port. Connections still open at the end are cut.
 
     Raises:

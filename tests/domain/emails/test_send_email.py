@@ -164,6 +164,12 @@ def test_no_text_at_all_gets_a_line_break_or_a_space_through(text: str) -> None:
         assert not any(character.isspace() or not character.isprintable() for character in address)
 
 
+@pytest.mark.parametrize("breaks", ["\n", "\r", "\t", "\x00", "\x0b", "\x7f", "\x85", "\u2028", "\u2029"])
+def test_no_line_break_of_any_script_gets_into_a_subject(breaks: str) -> None:
+    with pytest.raises(ValueError, match="no line breaks"):
+        check_subject(f"a{breaks}b")
+
+
 @given(st.text(max_size=1100))
 def test_a_subject_that_passes_is_one_line(subject: str) -> None:
     try:

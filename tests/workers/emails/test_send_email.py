@@ -34,7 +34,7 @@ async def use_of(script: ScriptedSmtp, *, kill_points: str = "") -> AsyncIterato
         gemini_api_key="unused",  # the form that loads no models
         kill_points=kill_points,
     )
-    async with open_resources(settings, name="test") as use:
+    async with open_resources(settings, name="test", connections=1) as use:
         yield use
 
 
