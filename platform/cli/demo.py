@@ -22,7 +22,7 @@ from cli.options import ApiCommand, given, settings_of_command, target_of_comman
 from cli.output import Format, Output, note, table_of
 from cli.own_up import own_headrace
 from cli.replies import JobReply
-from cli.stream import follow
+from cli.stream import SNAPSHOT, follow
 from cli.target import Target
 from cli.watching import line_of
 from domain.jobs.state import State
@@ -148,7 +148,7 @@ def _tell(client: Client, story: Story, board: Board) -> None:
             state = facts.get("state") or {"started": "running", "retrying": "scheduled"}.get(event.type, event.type)
             if state in set(State):
                 board.moved(job_id, state)
-            if event.type != "delta":
+            if event.type not in {SNAPSHOT, "delta"}:
                 board.say(line_of(event, facts, job_id))
 
     try:

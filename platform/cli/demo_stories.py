@@ -56,14 +56,12 @@ class Story(Struct, frozen=True):
 
 
 def stories(client: Client) -> Iterator[Story]:
-    """A story for every kind an outside caller can submit, and one for the schedule.
+    """A story for every kind an outside caller can bring about, and one for the schedule.
 
     Raises:
         CommandFailed: the API does not say which kinds there are.
     """
     for kind in client.kinds():
-        if kind.internal or kind.name == "webhooks.deliver":
-            continue
         match kind.name:
             case "orders.place":
                 yield Story(kind.name, _ordering)
@@ -71,6 +69,10 @@ def stories(client: Client) -> Iterator[Story]:
                 yield Story(kind.name, _on_an_order(kind.name))
             case "chat.reply":
                 yield Story(kind.name, talk)
+            case "webhooks.deliver":
+                continue
+            case _ if kind.internal:
+                continue
             case _:
                 yield Story(kind.name, _simple(kind))
     try:

@@ -7,9 +7,9 @@ from typing import Final
 import click
 
 from cli.exits import TimedOut
+from domain.durations import parse_duration
 
-_UNITS: Final = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|[dhms])")
+_BARE: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?")
 
 
 class Duration(click.ParamType[float]):
@@ -36,12 +36,10 @@ DURATION: Final = Duration()
 
 def seconds_of(text: str) -> float | None:
     """The seconds `text` spells; None when it spells none."""
-    text = text.strip().lower()
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
-    if not re.fullmatch(rf"({_PART.pattern})+", text):
+    try:
+        return parse_duration(f"{text}s" if _BARE.fullmatch(text) else text).total_seconds()
+    except ValueError:
         return None
-    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
 
 
 def spelled(seconds: float) -> str:

@@ -77,6 +77,8 @@ def follow(client: Client, job_id: str) -> Iterator[JobEvent]:
             # A stream that went silent counts as lost; that the deadline has passed is said below.
             if failures >= RECONNECTS or not place.state:
                 raise
+            if place.is_end:
+                return
         if not place.is_end:
             failures = failures + 1 if place.last_id == before else 0
             time.sleep(client.deadline.left(at_most=min(0.1 * 2**failures, _LONGEST_PAUSE)))
@@ -100,12 +102,11 @@ def _listen(client: Client, job_id: str, place: _Place) -> Iterator[JobEvent]:
                 job = msgspec.json.decode(event.data, type=JobReply)
                 is_news, place.state, place.is_end = job.state != place.state, job.state, job.is_terminal
             else:
+                # The story of a job that was queued again goes on after an end: the API knows the last, and closes.
                 is_news, place.is_end = True, event.type in LAST
             # A snapshot after a reconnection says nothing new, unless the job has moved meanwhile.
             if is_news:
                 yield event
-            if place.is_end:
-                return
 
 
 def _poll(client: Client, job_id: str) -> Iterator[JobEvent]:

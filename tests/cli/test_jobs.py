@@ -128,3 +128,17 @@ def test_a_queue_is_paused(api: ApiStandIn, run: Run) -> None:
     api.answers("POST", "/v1/queues/text/pause", {"name": "text", "paused": True})
     result = run("queues", "pause", "text", "-o", "csv")
     assert result.stdout == "name,paused\ntext,true\n"
+
+
+def test_the_story_of_a_job_queued_again_goes_on_after_its_first_end(api: ApiStandIn, run: Run) -> None:
+    api.streams(
+        f"/v1/jobs/{JOB}/events",
+        f"event: snapshot\ndata: {msgspec.json.encode(job()).decode()}",
+        'event: failed\nid: 2\ndata: {"data": {"code": "x"}}',
+        "event: queued\nid: 3\ndata: {}",
+        "event: succeeded\nid: 4\ndata: {}",
+    )
+    api.answers("GET", f"/v1/jobs/{JOB}", job(state="succeeded"))
+    result = run("jobs", "watch", JOB)
+    assert result.exit_code == 0
+    assert [line.split()[1] for line in result.stdout.splitlines()] == ["emails.send", "failed", "queued", "succeeded"]

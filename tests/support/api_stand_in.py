@@ -7,6 +7,7 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -71,6 +72,14 @@ class ApiStandIn:
         return waiting.popleft() if len(waiting) > 1 else waiting[0]
 
 
+class Server(ThreadingHTTPServer):
+    """Binds without asking the name service who it is, which may take its time."""
+
+    def server_bind(self) -> None:
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]
+
+
 @contextlib.contextmanager
 def api_stand_in() -> Iterator[ApiStandIn]:
     stand_in = ApiStandIn()
@@ -93,7 +102,7 @@ def api_stand_in() -> Iterator[ApiStandIn]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's signature
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with Server(("127.0.0.1", 0), Handler) as server:
         stand_in.url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
