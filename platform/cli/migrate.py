@@ -14,9 +14,11 @@ from domain.ids import derived_id
 from runtime.logs import configure_logs
 from runtime.resources import needed
 from runtime.settings import Settings, read_settings
+from schedules.seed import seed_schedules
 from storage.accounts import NewKey, add_key, add_tenant, add_user
 from storage.database import Tx, open_database
 from storage.migrations.run import migrate as migrate_database
+from storage.sample_catalogue import seed_catalog, seed_credit
 
 _RANDOMNESS: Final = 40
 _ADMIN_REQUESTS_PER_MINUTE: Final = 1_000_000
@@ -102,4 +104,7 @@ async def _seed_all(tx: Tx, key: ApiKey) -> Seeded:
             requests_per_minute=_ADMIN_REQUESTS_PER_MINUTE,
         ),
     )
+    await seed_catalog(tx, tenant_id)
+    await seed_credit(tx, tenant_id, user_id)
+    await seed_schedules(tx, tenant_id=tenant_id, caller_id=user_id, email=ADMIN_EMAIL)
     return Seeded(tenant_id=tenant_id, user_id=user_id, api_key=str(key))

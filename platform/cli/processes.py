@@ -72,11 +72,22 @@ def worker(name: str | None, queues: str, concurrency: int) -> None:
 @click.option("--name", default="beat", show_default=True, help="What the process is called in logs.")
 def beat(name: str) -> None:
     """Fire schedules: Celery beat over the schedules table. Several may run; each firing is one job."""
-    from schedules.beat import run_beat  # noqa: PLC0415 - Celery is heavy, `--help` is not
+    from celery import signals  # noqa: PLC0415 - Celery is heavy, `--help` is not
+
+    from schedules.beat import PostgresScheduler  # noqa: PLC0415 - as above
 
     settings = _start(name)
     app = make_celery(settings, broker_url=_broker_url(settings), queues=QUEUES, client=name)
-    run_beat(app, settings, on_ready=lambda: mark_ready(settings.data_dir))
+
+    def keep_logs(**_: object) -> None:
+        """Connected, it keeps Celery from setting up logs of its own."""
+
+    def ready(**_: object) -> None:
+        mark_ready(settings.data_dir)
+
+    signals.setup_logging.connect(keep_logs, weak=False)
+    signals.beat_init.connect(ready, weak=False)
+    app.Beat(scheduler_cls=PostgresScheduler, quiet=True).run()
 
 
 @click.command()

@@ -2,9 +2,13 @@
 
 from typing import Any, Final
 
+from domain.chat.reply import REPLY
 from domain.emails.send_email import SEND_EMAIL
 from domain.errors import Invalid
 from domain.jobs.kind import Kind
+from domain.orders.cancel_order import CANCEL_ORDER
+from domain.orders.place_order import PLACE_ORDER
+from domain.orders.ship_order import SHIP_ORDER
 from domain.text.classify import CLASSIFY
 from domain.text.generate import GENERATE
 from domain.text.moderate import MODERATE
@@ -19,11 +23,15 @@ class UnknownKind(Invalid):
 
 
 KINDS: Final = (
+    PLACE_ORDER,
+    CANCEL_ORDER,
+    SHIP_ORDER,
     SEND_EMAIL,
     SUMMARIZE,
     MODERATE,
     CLASSIFY,
     GENERATE,
+    REPLY,
 )
 
 BY_NAME: Final[dict[str, Kind[Any, Any]]] = {kind.name: kind for kind in KINDS}

@@ -5,10 +5,26 @@ from typing import Any, Final, Generic
 
 from msgspec import Struct
 
+from domain.chat.reply import REPLY
 from domain.emails.send_email import SEND_EMAIL
 from domain.jobs.kind import InputT, Kind, ResultT
+from domain.orders.cancel_order import CANCEL_ORDER
+from domain.orders.place_order import PLACE_ORDER
+from domain.orders.ship_order import SHIP_ORDER
+from domain.text.classify import CLASSIFY
+from domain.text.generate import GENERATE
+from domain.text.moderate import MODERATE
+from domain.text.summarize import SUMMARIZE
+from workers.chat.reply import reply
 from workers.context import Context
 from workers.emails.send_email import send_email
+from workers.orders.cancel_order import cancel_order
+from workers.orders.place_order import place_order
+from workers.orders.ship_order import ship_order
+from workers.text.classify import classify
+from workers.text.generate import generate
+from workers.text.moderate import moderate
+from workers.text.summarize import summarize
 
 
 class Binding(Struct, Generic[InputT, ResultT], frozen=True):
@@ -27,7 +43,15 @@ def bind(
 
 # Left without an annotation: `Any` would silence the checks of `bind`.
 HANDLERS = (  # noqa: RUF067
+    bind(PLACE_ORDER, place_order),
+    bind(CANCEL_ORDER, cancel_order),
+    bind(SHIP_ORDER, ship_order),
     bind(SEND_EMAIL, send_email),
+    bind(SUMMARIZE, summarize),
+    bind(MODERATE, moderate),
+    bind(CLASSIFY, classify),
+    bind(GENERATE, generate),
+    bind(REPLY, reply),
 )
 
 BY_KIND: Final[dict[str, Binding[Any, Any]]] = {binding.kind.name: binding for binding in HANDLERS}
