@@ -44,7 +44,7 @@ def _filters(command: click.Command) -> click.Command:
 def _query(filters: dict[str, object]) -> Query:
     states = filters.get("state")
     given: dict[str, str | int | list[str] | None] = {name: _text(filters.get(name)) for name in _FILTERS}
-    given["state"] = ",".join(states) if isinstance(states, tuple) and states else None
+    given["state"] = list(states) if isinstance(states, tuple) else None
     return given
 
 

@@ -19,9 +19,11 @@ def job(number: int = 1, **changes: Any) -> dict[str, Any]:
 def test_a_list_goes_on_over_its_pages_until_the_limit(api: ApiStandIn, run: Run) -> None:
     api.answers("GET", "/v1/jobs", {"items": [job(1), job(2)], "next_cursor": "more"})
     api.answers("GET", "/v1/jobs", {"items": [job(3), job(4)], "next_cursor": "evenmore"})
-    result = run("jobs", "list", "-n", "3", "-o", "jsonl", "--kind", "emails.send", "--state", "queued")
+    result = run(
+        "jobs", "list", "-n", "3", "-o", "jsonl", "--kind", "emails.send", "--state", "queued", "--state", "running"
+    )
     assert [msgspec.json.decode(line)["id"][-1] for line in result.stdout.splitlines()] == ["1", "2", "3"]
-    assert api.asked[0].query == {"limit": ["3"], "kind": ["emails.send"], "state": ["queued"]}
+    assert api.asked[0].query == {"limit": ["3"], "kind": ["emails.send"], "state": ["queued", "running"]}
     assert api.asked[1].query["cursor"] == ["more"]
 
 

@@ -1,0 +1,54 @@
+"""`headrace bench`: the measurements in `benchmarks/`, run against the Headrace that runs."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from cli.exits import CommandFailed, Exit
+from cli.options import ApiGroup, Use, pass_use
+from runtime.settings import environment_with
+
+_FOLDER: Final = Path(__file__).parents[2] / "benchmarks"
+
+
+@click.group(cls=ApiGroup)
+def bench() -> None:
+    """Measure how fast jobs are done. Needs a Headrace that runs, and a checkout."""
+
+
+@bench.command()
+@click.option("--rate", type=click.FloatRange(0, min_open=True), default=50, show_default=True, help="Jobs a second.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=20, show_default=True, help="How long.")
+@click.option("--kind", default="text.moderate", show_default=True, help="A kind whose input is a text.")
+@pass_use
+def jobs(use: Use, rate: float, seconds: float, kind: str) -> None:
+    """Time jobs from POST to result at a steady rate."""
+    _run(use, "jobs.py", "--rate", str(rate), "--seconds", str(seconds), "--kind", kind)
+
+
+@bench.command()
+@click.option("--jobs", "count", type=click.IntRange(1), default=2000, show_default=True, help="How many jobs.")
+@click.option("--kind", default="text.moderate", show_default=True, help="A kind whose input is a text.")
+@pass_use
+def drain(use: Use, count: int, kind: str) -> None:
+    """Count the jobs a second that are drained from a full queue."""
+    _run(use, "drain.py", "--jobs", str(count), "--kind", kind)
+
+
+def _run(use: Use, file: str, *arguments: str) -> None:
+    target = use.client.target
+    use.client.get("/health/live")
+    if not (_FOLDER / file).exists():
+        raise CommandFailed(f"{_FOLDER / file} is not there: run it from a checkout.", Exit.NOT_FOUND)
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-P", str(_FOLDER / file), *arguments],
+        env=environment_with(HEADRACE_URL=target.url, HEADRACE_API_KEY=target.key or ""),
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    if done.returncode:
+        raise CommandFailed("The measurement broke off (above: why).")
+    use.output.thing(done.stdout)
