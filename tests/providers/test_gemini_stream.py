@@ -1,12 +1,11 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import aclosing
 
 import pytest
+from google.genai import _api_client as sdk
+
 from domain.chat.conversation import ChatMessage
 from domain.errors import HeadraceError
-from domain.text.prompts import Marks
-from google.genai import _api_client as sdk
 from providers.text.gemini import GeminiTextProvider
 from providers.text.provider import (
     ProviderAnswerMalformed,
@@ -17,7 +16,7 @@ from providers.text.provider import (
     ReplyPart,
     Usage,
 )
-
+from tests.support.gemini_meeting import MARKS, meeting
 from tests.support.gemini_script import (
     Blocks,
     Breaks,
@@ -32,51 +31,27 @@ from tests.support.gemini_script import (
     Step,
     Truncates,
 )
-from tests.support.gemini_server import GeminiServer, gemini_server
 
 # The SDK makes its own kind of aiohttp session, which aiohttp discourages; theirs to settle.
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class Aiohttp:DeprecationWarning")
 
-MARKS = Marks(fence="xqz7f3a90b1", canary="zqx0123456789abcdef")
 HELLO = [ChatMessage("user", "Hello, who are you?")]
-
-Meeting = tuple[GeminiTextProvider, GeminiServer]
-Meet = Callable[..., AbstractAsyncContextManager[Meeting]]
-
-
-@pytest.fixture
-def meet() -> Meet:
-    """A provider and the stand-in it asks."""
-
-    @asynccontextmanager
-    async def meeting(*script: Step, timeout_seconds: float = 10.0) -> AsyncIterator[Meeting]:
-        async with gemini_server(*script) as server:
-            provider = GeminiTextProvider(
-                "a-key", base_url=server.url, model="gemini-test", timeout_seconds=timeout_seconds, marks=MARKS
-            )
-            try:
-                yield provider, server
-            finally:
-                await provider.aclose()
-
-    return meeting
 
 
 @pytest.fixture(params=["aiohttp", "httpx2"])
-def meet_both(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, meet: Meet) -> Meet:
-    """The same over each of the SDK's two transports."""
+def each_transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run over each of the SDK's two transports."""
     monkeypatch.setattr(sdk, "has_aiohttp", request.param == "aiohttp")
-    return meet
 
 
 async def parts_of(gemini: GeminiTextProvider, conversation: list[ChatMessage] | None = None) -> list[ReplyPart]:
     return [part async for part in gemini.reply(conversation or HELLO)]
 
 
-async def broken_reply(meet: Meet, step: Step, *, timeout_seconds: float = 10.0) -> tuple[str, HeadraceError]:
+async def broken_reply(step: Step, *, timeout_seconds: float = 10.0) -> tuple[str, HeadraceError]:
     shown = ""
-    async with meet(step, timeout_seconds=timeout_seconds) as (gemini, server):
-        with pytest.raises(HeadraceError) as caught:
+    async with meeting(step, timeout_seconds=timeout_seconds) as (gemini, server):
+        with pytest.raises(HeadraceError) as caught:  # noqa: PT012 - what was shown before it raised is the point
             async for part in gemini.reply(HELLO):
                 shown += part.text
         assert len(server.requests) == 1, "the SDK asked again by itself"
@@ -84,10 +59,11 @@ async def broken_reply(meet: Meet, step: Step, *, timeout_seconds: float = 10.0)
     return shown, caught.value
 
 
-async def test_a_reply_comes_in_pieces_and_the_last_one_carries_the_usage(meet_both: Meet) -> None:
+@pytest.mark.usefixtures("each_transport")
+async def test_a_reply_comes_in_pieces_and_the_last_one_carries_the_usage() -> None:
     text = "I am a stand-in, café and 日本 included.\u2028Ask me anything."
     said = Says(text=text, chunk=7, thoughts="Who am I?", prompt_tokens=9, answer_tokens=11, thought_tokens=4)
-    async with meet_both(said) as (gemini, server):
+    async with meeting(said) as (gemini, server):
         parts = await parts_of(gemini)
     assert "".join(part.text for part in parts) == text
     assert len(parts) > 5
@@ -99,9 +75,9 @@ async def test_a_reply_comes_in_pieces_and_the_last_one_carries_the_usage(meet_b
     )
 
 
-async def test_the_context_is_the_last_twenty_messages_from_a_users_turn_on(meet: Meet) -> None:
+async def test_the_context_is_the_last_twenty_messages_from_a_users_turn_on() -> None:
     long = [ChatMessage("user" if turn % 2 == 0 else "assistant", f"turn {turn}") for turn in range(41)]
-    async with meet() as (gemini, server):
+    async with meeting() as (gemini, server):
         await parts_of(gemini, long)
     asked = server.requests[0]
     assert asked.roles == ("user", "model") * 9 + ("user",)
@@ -109,19 +85,20 @@ async def test_the_context_is_the_last_twenty_messages_from_a_users_turn_on(meet
     assert "turn" not in asked.system.replace("user's turn", "")
 
 
-async def test_a_conversation_without_a_users_turn_is_refused_unasked(meet: Meet) -> None:
-    async with meet() as (gemini, server):
+async def test_a_conversation_without_a_users_turn_is_refused_unasked() -> None:
+    async with meeting() as (gemini, server):
         with pytest.raises(ProviderRefused):
             await parts_of(gemini, [ChatMessage("assistant", "Anybody there?")])
     assert server.requests == []
 
 
-async def test_a_stream_without_usage_still_ends_with_one(meet: Meet) -> None:
-    async with meet(Says(text="Hi.", counts_tokens=False)) as (gemini, _):
+async def test_a_stream_without_usage_still_ends_with_one() -> None:
+    async with meeting(Says(text="Hi.", counts_tokens=False)) as (gemini, _):
         parts = await parts_of(gemini)
     assert parts[-1].usage == Usage(engine="gemini", model="gemini-test")
 
 
+@pytest.mark.usefixtures("each_transport")
 @pytest.mark.parametrize(
     ("then", "error"),
     [
@@ -142,10 +119,8 @@ async def test_a_stream_without_usage_still_ends_with_one(meet: Meet) -> None:
     ],
     ids=repr,
 )
-async def test_an_error_in_the_middle_ends_the_reply_with_its_meaning(
-    meet_both: Meet, then: Step, error: type[HeadraceError]
-) -> None:
-    shown, raised = await broken_reply(meet_both, Breaks(words=("Well, ", "I think "), then=then))  # type: ignore[arg-type]
+async def test_an_error_in_the_middle_ends_the_reply_with_its_meaning(then: Step, error: type[HeadraceError]) -> None:
+    shown, raised = await broken_reply(Breaks(words=("Well, ", "I think "), then=then))
     assert "Well, I think ".startswith(shown)
     assert isinstance(raised, error)
     if isinstance(raised, ProviderThrottled):
@@ -169,40 +144,42 @@ async def test_an_error_in_the_middle_ends_the_reply_with_its_meaning(
     ],
     ids=lambda step: repr(step)[:80],
 )
-async def test_a_reply_that_fails_has_one_meaning(meet: Meet, step: Step, error: type[HeadraceError]) -> None:
-    _, raised = await broken_reply(meet, step)
+async def test_a_reply_that_fails_has_one_meaning(step: Step, error: type[HeadraceError]) -> None:
+    _, raised = await broken_reply(step)
     assert isinstance(raised, error)
 
 
+@pytest.mark.usefixtures("each_transport")
 @pytest.mark.parametrize("step", [Hangs(), Breaks(words=("Well, ",), then=Hangs())], ids=["at once", "in the middle"])
-async def test_silence_in_a_stream_ends_at_the_timeout(meet_both: Meet, step: Step) -> None:
-    _, raised = await broken_reply(meet_both, step, timeout_seconds=0.1)
+async def test_silence_in_a_stream_ends_at_the_timeout(step: Step) -> None:
+    _, raised = await broken_reply(step, timeout_seconds=0.1)
     assert isinstance(raised, ProviderDown)
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 7, 1000])
 @pytest.mark.parametrize("between", ["", " ", "*", "\u200b"])
-async def test_the_canary_never_gets_out_however_it_is_cut(meet: Meet, chunk: int, between: str) -> None:
+async def test_the_canary_never_gets_out_however_it_is_cut(chunk: int, between: str) -> None:
     said = Says(text=f"My reference is {between.join(MARKS.canary)}, as told.", chunk=chunk)
-    shown, raised = await broken_reply(meet, said)
+    shown, raised = await broken_reply(said)
     assert isinstance(raised, ProviderBlocked)
     assert "My reference is ".startswith(shown)
 
 
-async def test_an_echo_of_the_system_text_is_stopped(meet: Meet) -> None:
-    shown, raised = await broken_reply(meet, Echoes(system=True))
+async def test_an_echo_of_the_system_text_is_stopped() -> None:
+    shown, raised = await broken_reply(Echoes(system=True))
     assert isinstance(raised, ProviderBlocked)
     assert MARKS.canary[:4] not in shown
 
 
-async def test_words_that_only_begin_like_the_canary_are_shown_whole(meet: Meet) -> None:
+async def test_words_that_only_begin_like_the_canary_are_shown_whole() -> None:
     text = "zqx, said the parrot: zqx01234 zqx0123456789abcde z"
-    async with meet(Says(text=text, chunk=2)) as (gemini, _):
+    async with meeting(Says(text=text, chunk=2)) as (gemini, _):
         assert "".join(part.text for part in await parts_of(gemini)) == text
 
 
-async def test_a_reader_who_leaves_frees_the_connection(meet_both: Meet) -> None:
-    async with meet_both(Breaks(words=("One ", "two "), then=Hangs()), Says(text="Again.")) as (gemini, server):
+@pytest.mark.usefixtures("each_transport")
+async def test_a_reader_who_leaves_frees_the_connection() -> None:
+    async with meeting(Breaks(words=("One ", "two "), then=Hangs()), Says(text="Again.")) as (gemini, server):
         async with aclosing(gemini.reply(HELLO)) as reply:
             assert (await anext(reply)).text == "One "
         await asyncio.wait_for(server.left_by_client.wait(), 5)

@@ -2,9 +2,10 @@
 
 import json
 import re
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
 
-from tests.support.gemini_script import Asked, JsonObject, Says
+from tests.support.gemini_script import Asked, Blocks, Echoes, JsonObject, NoCandidates, NoParts, Says, Step
 
 # The part of JSON Schema that Gemini takes; anything else in a response schema is answered 400.
 KNOWN_KEYWORDS: Final = frozenset(
@@ -14,9 +15,6 @@ KNOWN_KEYWORDS: Final = frozenset(
         "required", "propertyOrdering",
     }
 )  # fmt: skip
-KNOWN_FIELDS: Final = frozenset(
-    {"contents", "systemInstruction", "generationConfig", "safetySettings", "tools", "toolConfig", "cachedContent"}
-)
 STATUS_OF: Final = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -36,22 +34,60 @@ BAD: Final = frozenset(
 RUDE: Final = frozenset({"idiot", "idiots", "stupid", "hate", "moron", "trash", "scum", "kill"})
 
 
-def objection(body: JsonObject) -> str | None:
+def objection(asked: Asked) -> str | None:
     """Why Gemini would refuse this request as invalid; None when it would not."""
-    for field in body:
-        if field not in KNOWN_FIELDS:
-            return f'Invalid JSON payload received. Unknown name "{field}": Cannot find field.'
-    contents = body.get("contents")
-    if not isinstance(contents, list) or not contents:
-        return "* GenerateContentRequest.contents: contents is not specified"
-    if any(not isinstance(content, dict) or content.get("role") not in {"user", "model", None} for content in contents):
-        return "Please use a valid role: user, model."
-    config = body.get("generationConfig")
-    if isinstance(config, dict) and "responseJsonSchema" in config:
-        if config.get("responseMimeType") != "application/json":
-            return "responseJsonSchema needs responseMimeType application/json."
-        return _odd_keyword(config["responseJsonSchema"])
-    return None
+    if asked.schema is None:
+        return None
+    if asked.wanted.generation_config.response_mime_type != "application/json":
+        return "A response schema needs responseMimeType application/json."
+    return _odd_keyword(asked.schema)
+
+
+def spoken(asked: Asked, step: Step) -> Says | None:
+    """The words a step amounts to; None when it says nothing."""
+    match step:
+        case Says():
+            return step
+        case Echoes():
+            return echo(asked, step)
+        case Blocks() | NoCandidates() | NoParts():
+            return None
+        case _:
+            return plausible(asked)
+
+
+def whole(asked: Asked, said: Says) -> JsonObject:
+    """A plain answer."""
+    answer: JsonObject = {"candidates": [candidate(said.text, finish=said.finish, thoughts=said.thoughts)]}
+    return answer | _closing(asked, said)
+
+
+def pieces(asked: Asked, said: Says) -> Iterator[JsonObject]:
+    """A streamed answer: finish reason on the last event only, usage as told."""
+    if said.thoughts:
+        yield {"candidates": [candidate("", finish=None, thoughts=said.thoughts)]}
+    starts = range(0, max(1, len(said.text)), said.chunk)
+    for start in starts:
+        last = start == starts[-1]
+        event: JsonObject = {
+            "candidates": [candidate(said.text[start : start + said.chunk], finish=said.finish if last else None)]
+        }
+        yield event | (_closing(asked, said) if last else {"modelVersion": asked.model})
+
+
+def silent(asked: Asked, step: Step) -> JsonObject:
+    """An answer without words: blocked, or empty."""
+    answer: JsonObject = {
+        "usageMetadata": {"promptTokenCount": tokens(asked.system + asked.user), "totalTokenCount": 0}
+    }
+    match step:
+        case Blocks(reason=reason):
+            answer["promptFeedback"] = {"blockReason": reason}
+        case NoParts(finish=finish):
+            answer["candidates"] = [candidate(None, finish=finish)]
+        case _:
+            pass
+    return answer | {"modelVersion": asked.model}
 
 
 def plausible(asked: Asked) -> Says:
@@ -62,16 +98,14 @@ def plausible(asked: Asked) -> Says:
     return Says(text=f"You wrote {len(words.split())} words. The first thing I noticed: {_first_sentence(words, 120)}")
 
 
-def echo(asked: Asked, *, system: bool, user: bool) -> Says:
+def echo(asked: Asked, step: Echoes) -> Says:
     """The request given back, as the schema's first text where there is a schema."""
-    said = (asked.system if system else "") + (asked.user if user else "")
+    said = (asked.system if step.system else "") + (asked.user if step.user else "")
     if asked.schema is None:
         return Says(text=said)
-    filled = _fill(asked.schema, "", quoted(asked.user))
-    if isinstance(filled, dict):
-        first = next(name for name, value in filled.items() if isinstance(value, str))
-        filled[first] = said
-    return Says(text=json.dumps(filled, ensure_ascii=False))
+    filled = _fill(asked.schema, "", "")
+    first = next(name for name, value in filled.items() if isinstance(value, str))
+    return Says(text=json.dumps({**filled, first: said}, ensure_ascii=False))
 
 
 def quoted(user: str) -> str:
@@ -121,37 +155,36 @@ def error_body(code: int, status: str, message: str, retry_delay: str | None = N
     return {"error": error}
 
 
-def _odd_keyword(schema: object) -> str | None:
-    if not isinstance(schema, dict):
-        return None
-    for keyword, value in schema.items():
+def _closing(asked: Asked, said: Says) -> JsonObject:
+    closing: JsonObject = {"modelVersion": asked.model, "responseId": "resp-stand-in"}
+    return closing | ({"usageMetadata": usage(asked, said)} if said.counts_tokens else {})
+
+
+def _odd_keyword(schema: JsonObject) -> str | None:
+    for keyword in schema:
         if keyword not in KNOWN_KEYWORDS:
             return f"Unknown name \"{keyword}\" at 'generation_config.response_json_schema': Cannot find field."
-        inner = list(value.values()) if keyword in {"properties", "$defs"} and isinstance(value, dict) else [value]
-        for part in inner:
-            for one in part if isinstance(part, list) else [part]:
-                odd = _odd_keyword(one) if keyword != "enum" else None
-                if odd is not None:
-                    return odd
-    return None
+    inner: list[JsonObject] = [*schema.get("properties", {}).values(), *schema.get("anyOf", ())]
+    if "items" in schema:
+        inner.append(schema["items"])
+    odd = (_odd_keyword(part) for part in inner)
+    return next((found for found in odd if found), None)
 
 
-def _fill(schema: JsonObject, name: str, text: str) -> object:  # noqa: PLR0911 - one return a type
-    for choice in ("anyOf", "oneOf"):
-        options = schema.get(choice)
-        if isinstance(options, list) and options:
-            return _fill(options[0], name, text)
-    options = schema.get("enum")
-    if isinstance(options, list):
-        return _choose(options, name, text)
+def _fill(schema: JsonObject, name: str, text: str) -> Any:  # noqa: ANN401, PLR0911 - JSON; one return a type
+    if "anyOf" in schema:
+        return _fill(schema["anyOf"][0], name, text)
+    if "enum" in schema:
+        return _choose(schema["enum"], name, text)
     match schema.get("type"):
         case "object":
-            properties = schema.get("properties")
-            given = properties if isinstance(properties, dict) else {}
-            return {field: _fill(inner, field, text) for field, inner in given.items()}
+            properties: dict[str, JsonObject] = schema.get("properties", {})
+            return {field: _fill(inner, field, text) for field, inner in properties.items()}
         case "array":
-            items, least = schema.get("items"), schema.get("minItems", 0)
-            return [_fill(items, name, text)] * least if isinstance(items, dict) and isinstance(least, int) else []
+            items: JsonObject = schema["items"]
+            labels: list[str] = items.get("properties", {}).get("label", {}).get("enum", [])
+            each = [{**_fill(items, name, text), "label": label, "score": _score(label, text)} for label in labels]
+            return each or [_fill(items, name, text)] * schema.get("minItems", 0)
         case "number" | "integer" as sort:
             score = _score(name, text)
             return round(score) if sort == "integer" else score
@@ -161,13 +194,13 @@ def _fill(schema: JsonObject, name: str, text: str) -> object:  # noqa: PLR0911 
             return _words(name, text)
 
 
-def _choose(options: list[object], name: str, text: str) -> object:
+def _choose(options: list[str], name: str, text: str) -> str:
     if "sentiment" in name:
         feeling = _feeling(text)
         wanted = "positive" if feeling > 0 else "negative" if feeling < 0 else "neutral"
         return wanted if wanted in options else options[0]
     lowered = text.lower()
-    return max(options, key=lambda option: lowered.count(str(option).lower()))
+    return max(options, key=lambda option: lowered.count(option.lower()))
 
 
 def _score(name: str, text: str) -> float:

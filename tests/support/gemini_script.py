@@ -1,8 +1,10 @@
 """What the stand-in Gemini is told to do: steps, one a request, as values."""
 
-from msgspec import Struct
+from typing import Annotated, Any, Literal
 
-JsonObject = dict[str, object]
+from msgspec import Meta, Struct
+
+JsonObject = dict[str, Any]
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -88,7 +90,56 @@ class Breaks(Step, frozen=True, kw_only=True):
     """Streams these words, then goes wrong as `then` says. A plain request gets `then` alone."""
 
     words: tuple[str, ...]
-    then: Refuses | Hangs | Resets | Truncates | Blocks | NoParts | Sends
+    then: Step
+
+
+class Part(Struct, frozen=True, forbid_unknown_fields=True):
+    """A piece of a content."""
+
+    text: str
+
+
+class Content(Struct, frozen=True, forbid_unknown_fields=True):
+    """What one side said."""
+
+    parts: tuple[Part, ...]
+    role: Literal["user", "model"] | None = None
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "".join(part.text for part in self.parts)
+
+
+class SafetySetting(Struct, frozen=True, forbid_unknown_fields=True):
+    """From which probability on Gemini blocks a category of harm."""
+
+    category: str
+    threshold: str
+
+
+class GenerationConfig(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """How to answer."""
+
+    response_mime_type: str | None = None
+    response_json_schema: JsonObject | None = None
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: float | None = None
+    candidate_count: int | None = None
+    stop_sequences: tuple[str, ...] = ()
+    seed: int | None = None
+    thinking_config: JsonObject | None = None
+
+
+class Wanted(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """The body of a request; Gemini refuses fields it does not know."""
+
+    contents: Annotated[tuple[Content, ...], Meta(min_length=1)]
+    system_instruction: Content | None = None
+    generation_config: GenerationConfig = GenerationConfig()
+    safety_settings: tuple[SafetySetting, ...] = ()
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -99,41 +150,25 @@ class Asked(Struct, frozen=True, kw_only=True):
     model: str
     verb: str
     headers: dict[str, str]
-    body: JsonObject
+    wanted: Wanted
 
     @property
     def system(self) -> str:
         """The system text."""
-        return texts_of(self.body.get("systemInstruction"))
+        instruction = self.wanted.system_instruction
+        return instruction.text if instruction else ""
 
     @property
     def user(self) -> str:
         """The text of the last content."""
-        contents = self.body.get("contents")
-        return texts_of(contents[-1]) if isinstance(contents, list) and contents else ""
+        return self.wanted.contents[-1].text
 
     @property
-    def roles(self) -> tuple[str, ...]:
+    def roles(self) -> tuple[str | None, ...]:
         """Who speaks in each content."""
-        contents = self.body.get("contents")
-        return tuple(str(content.get("role")) for content in contents) if isinstance(contents, list) else ()
-
-    @property
-    def config(self) -> JsonObject:
-        """The generation's settings."""
-        config = self.body.get("generationConfig")
-        return config if isinstance(config, dict) else {}
+        return tuple(content.role for content in self.wanted.contents)
 
     @property
     def schema(self) -> JsonObject | None:
         """The schema the answer has to meet."""
-        schema = self.config.get("responseJsonSchema", self.config.get("responseSchema"))
-        return schema if isinstance(schema, dict) else None
-
-
-def texts_of(content: object) -> str:
-    """The text parts of a content, joined."""
-    parts = content.get("parts") if isinstance(content, dict) else None
-    if not isinstance(parts, list):
-        return ""
-    return "".join(str(part.get("text", "")) for part in parts if isinstance(part, dict))
+        return self.wanted.generation_config.response_json_schema

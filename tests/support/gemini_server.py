@@ -12,26 +12,24 @@ import json
 import re
 import socket
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
-from tests.support.gemini_answers import candidate, echo, error_body, objection, plausible, tokens, usage
+import msgspec
+
+from tests.support.gemini_answers import candidate, error_body, objection, pieces, silent, spoken, tokens, whole
 from tests.support.gemini_script import (
     Answers,
     Asked,
-    Blocks,
     Breaks,
-    Echoes,
     Hangs,
     JsonObject,
-    NoCandidates,
-    NoParts,
     Refuses,
     Resets,
-    Says,
     Sends,
     Step,
     Truncates,
+    Wanted,
 )
 
 ROUTE: Final = re.compile(
@@ -40,7 +38,7 @@ ROUTE: Final = re.compile(
 LINGER_NONE: Final = struct.pack("ii", 1, 0)  # close() then sends RST instead of FIN
 
 
-class ClientGone(Exception):  # noqa: N818 - it is what happened, no fault
+class ClientGone(Exception):
     """The client closed its side."""
 
 
@@ -51,6 +49,7 @@ class GeminiServer:
         self.script = list(script)
         self.requests: list[Asked] = []
         self.connections = 0
+        self.asked = asyncio.Event()
         self.left_by_client = asyncio.Event()
         self.url = ""
         self._server: asyncio.Server | None = None
@@ -110,10 +109,12 @@ class _Exchange:
         if not headers.get("x-goog-api-key"):
             return await self._refuse(Refuses(code=403, message="Method doesn't allow unregistered callers."))
         try:
-            asked = Asked(path=path, query=query, headers=headers, body=json.loads(body), **route.groupdict())
-        except ValueError:
-            return await self._refuse(Refuses(code=400, message="Invalid JSON payload received."))
+            wanted = msgspec.json.decode(body, type=Wanted)
+        except msgspec.DecodeError as error:
+            return await self._refuse(Refuses(code=400, message=f"Invalid JSON payload received. {error}"))
+        asked = Asked(path=path, query=query, headers=headers, wanted=wanted, **route.groupdict())
         self._server.requests.append(asked)
+        self._server.asked.set()
         return await self._do(asked)
 
     async def _do(self, asked: Asked) -> bool:
@@ -121,7 +122,7 @@ class _Exchange:
             return await self._send(200, {"totalTokens": tokens(asked.user)})
         step = self._server.script.pop(0) if self._server.script else Answers()
         await asyncio.sleep(step.delay_seconds)
-        if (wrong := objection(asked.body)) is not None:
+        if (wrong := objection(asked)) is not None:
             return await self._refuse(Refuses(code=400, message=wrong))
         if asked.verb == "streamGenerateContent":
             return await self._stream(asked, step)
@@ -230,60 +231,8 @@ class _Exchange:
         await self._writer.drain()
 
 
-def spoken(asked: Asked, step: Step) -> Says | None:
-    """The words a step amounts to; None when it says nothing."""
-    match step:
-        case Says():
-            return step
-        case Echoes(system=system, user=user):
-            return echo(asked, system=system, user=user)
-        case Blocks() | NoCandidates() | NoParts():
-            return None
-        case _:
-            return plausible(asked)
-
-
-def whole(asked: Asked, said: Says) -> JsonObject:
-    """A plain answer."""
-    answer: JsonObject = {"candidates": [candidate(said.text, finish=said.finish, thoughts=said.thoughts)]}
-    return answer | _closing(asked, said)
-
-
-def pieces(asked: Asked, said: Says) -> Iterator[JsonObject]:
-    """A streamed answer: finish reason on the last event only, usage as told."""
-    if said.thoughts:
-        yield {"candidates": [candidate("", finish=None, thoughts=said.thoughts)]}
-    starts = range(0, max(1, len(said.text)), said.chunk)
-    for start in starts:
-        last = start == starts[-1]
-        event: JsonObject = {
-            "candidates": [candidate(said.text[start : start + said.chunk], finish=said.finish if last else None)]
-        }
-        yield event | (_closing(asked, said) if last else {"modelVersion": asked.model})
-
-
-def silent(asked: Asked, step: Step) -> JsonObject:
-    """An answer without words: blocked, or empty."""
-    answer: JsonObject = {
-        "usageMetadata": {"promptTokenCount": tokens(asked.system + asked.user), "totalTokenCount": 0}
-    }
-    match step:
-        case Blocks(reason=reason):
-            answer["promptFeedback"] = {"blockReason": reason}
-        case NoParts(finish=finish):
-            answer["candidates"] = [candidate(None, finish=finish)]
-        case _:
-            pass
-    return answer | {"modelVersion": asked.model}
-
-
-def _closing(asked: Asked, said: Says) -> JsonObject:
-    closing: JsonObject = {"modelVersion": asked.model, "responseId": "resp-stand-in"}
-    return closing | ({"usageMetadata": usage(asked, said)} if said.counts_tokens else {})
-
-
 @contextlib.asynccontextmanager
-async def gemini_server(*script: Step, port: int = 0) -> AsyncIterator[GeminiServer]:
+async def gemini_server(*script: Step, port: int = 0) -> AsyncGenerator[GeminiServer]:
     """A running stand-in that does `script` step by step, then answers well."""
     server = GeminiServer(*script)
     await server.start(port)

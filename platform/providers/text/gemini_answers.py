@@ -16,9 +16,11 @@ ENGINE: Final = "gemini"
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}")
 _SENTENCE_END: Final = re.compile(r"[.!?…][\"'”\u2019)\]]*(?=\s|$)|[。\uff01\uff1f][」』”\uff09]*")
 _DANGLING: Final = " \t\n,;:\u2013—-(["
-# Written without spaces: a word ends wherever a dictionary says, so any letter may be the last one.
-_UNSPACED: Final = re.compile(
-    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
+# Where a text may be broken off: before a space, before punctuation that a space follows, and before any letter of a
+# script written without spaces, where a word ends only by the dictionary.
+_BREAK: Final = re.compile(
+    r"\s|[.,;:!?](?=\s|$)"
+    r"|[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
 )
 
 
@@ -28,7 +30,7 @@ class AnswerCutShort(ProviderAnswerMalformed):
     retryable = False
 
 
-class Unfit(Exception):  # noqa: N818 - it reads as what the answer is
+class Unfit(Exception):
     """The answer meets the schema and still cannot be used; says why."""
 
 
@@ -119,12 +121,8 @@ def shortened(text: str, most: int) -> str:
     """At most `most` characters of a text: whole words, whole sentences where they fill half of it; may be empty."""
     if len(text) <= most:
         return text
-    if text[most].isspace():
-        return _closed(text[:most])
     for end in range(most, 0, -1):
-        if text[end].isspace() or text[end - 1].isspace():
-            return _closed(text[:end])
-        if _UNSPACED.match(text[end]) and not unicodedata.combining(text[end]):
+        if _BREAK.match(text, end) and not unicodedata.category(text[end]).startswith("M"):
             return _closed(text[:end])
     return ""
 

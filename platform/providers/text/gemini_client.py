@@ -1,8 +1,8 @@
 """One question to Gemini through Google's SDK, and its answer. Importing this module costs 400 ms and 64 MB."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from typing import Final
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Final, Protocol
 
 from google.genai import Client
 from google.genai.types import (
@@ -40,6 +40,19 @@ _UNFILTERED: Final = [
     )
 ]
 
+
+class _Models(Protocol):
+    """The two calls made; the SDK's own signatures name types of packages that need not be there."""
+
+    async def generate_content(
+        self, *, model: str, contents: list[Content], config: GenerateContentConfig
+    ) -> GenerateContentResponse: ...
+
+    async def generate_content_stream(
+        self, *, model: str, contents: list[Content], config: GenerateContentConfig
+    ) -> AsyncIterator[GenerateContentResponse]: ...
+
+
 _Arrived = asyncio.Queue[GenerateContentResponse | None]
 
 
@@ -64,12 +77,13 @@ class GeminiClient:
                 retry_options=HttpRetryOptions(attempts=1),  # the platform owns retries
             ),
         )
+        self._models: _Models = self._client.aio.models
 
     async def ask(self, question: Question) -> Said:
         """The whole answer."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                response = await self._client.aio.models.generate_content(
+                response = await self._models.generate_content(
                     model=self._model, contents=_contents(question.prompt), config=_config(question)
                 )
         except Exception as raised:  # noqa: BLE001 - the SDK's errors are no closed set, and none may get out
@@ -104,7 +118,7 @@ class GeminiClient:
         config = _config(question)
         config.http_options = HttpOptions(timeout=_milliseconds(self._timeout_seconds * STREAM_TIMEOUTS))
         try:
-            async for response in await self._client.aio.models.generate_content_stream(
+            async for response in await self._models.generate_content_stream(
                 model=self._model, contents=_contents(question.prompt), config=config
             ):
                 arrived.put_nowait(response)

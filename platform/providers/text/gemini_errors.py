@@ -8,9 +8,11 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
+import msgspec
 from google.genai.errors import APIError
+from msgspec import Struct, field
 
 from domain.errors import HeadraceError
 from providers.text.gemini_answers import AnswerCutShort
@@ -46,6 +48,19 @@ BLOCKED: Final = frozenset(
 ACCOUNT: Final = frozenset({"PUP_LIMITED_DISABLED"})
 
 
+class _Detail(Struct, frozen=True):
+    type: str = field(name="@type", default="")
+    retry_delay: str = field(name="retryDelay", default="")
+
+
+class _Error(Struct, frozen=True):
+    details: tuple[_Detail, ...] = ()
+
+
+class _Body(Struct, frozen=True):
+    error: _Error
+
+
 def meaning_of(raised: Exception, *, key: str) -> HeadraceError:  # noqa: PLR0911 - one return a meaning
     """The provider's error for what the SDK raised. The key is struck out of whatever it quotes."""
     match raised:
@@ -79,15 +94,14 @@ def objection_to(finish: str) -> HeadraceError | None:
 
 
 def _wait_of(raised: APIError) -> float | None:
-    headers: Any = getattr(raised.response, "headers", None)
-    told = (_seconds_in_header(headers), _seconds_in_details(raised.details))
+    told = (_seconds_in_headers(raised), _seconds_in_details(cast("Any", raised).details))
     return max((seconds for seconds in told if seconds is not None), default=None)
 
 
-def _seconds_in_header(headers: Any) -> float | None:  # noqa: ANN401 - one type a transport
-    value = headers.get("Retry-After") if isinstance(headers, Mapping) else None
-    if not isinstance(value, str):
-        return None
+def _seconds_in_headers(raised: APIError) -> float | None:
+    # The response is aiohttp's or httpx2's; of an error in mid-stream, the SDK's own; there may be none.
+    headers: Mapping[str, str] = getattr(cast("Any", raised).response, "headers", {})
+    value = headers.get("Retry-After", "")
     seconds = _seconds(value)
     if seconds is not None:
         return seconds
@@ -98,13 +112,13 @@ def _seconds_in_header(headers: Any) -> float | None:  # noqa: ANN401 - one type
     return _bounded((when.astimezone(UTC) - datetime.now(UTC)).total_seconds())
 
 
-def _seconds_in_details(details: Any) -> float | None:  # noqa: ANN401 - JSON as it came
-    error = details.get("error", details) if isinstance(details, dict) else None
-    infos = error.get("details") if isinstance(error, dict) else None
-    for info in infos if isinstance(infos, list) else ():
-        if isinstance(info, dict) and str(info.get("@type", "")).endswith("google.rpc.RetryInfo"):
-            return _seconds(str(info.get("retryDelay", "")).removesuffix("s"))
-    return None
+def _seconds_in_details(body: Any) -> float | None:  # noqa: ANN401 - JSON as it came
+    try:
+        details = msgspec.convert(body, _Body).error.details
+    except msgspec.ValidationError:
+        return None
+    told = (detail.retry_delay for detail in details if detail.type.endswith("google.rpc.RetryInfo"))
+    return _seconds(next(told, "").removesuffix("s"))
 
 
 def _seconds(text: str) -> float | None:

@@ -13,13 +13,10 @@ from providers.text.provider import Usage
 JsonSchema = dict[str, Any]
 FilledT = TypeVar("FilledT", bound="Filled")
 
-# Gemini's documentation names these. Beside a $ref it takes nothing else, so refs are inlined.
-UNDERSTOOD: Final = frozenset(
-    {
-        "type", "format", "title", "description", "enum", "items", "prefixItems", "minItems", "maxItems", "minimum",
-        "maximum", "anyOf", "oneOf", "properties", "additionalProperties", "required", "propertyOrdering",
-    }
-)  # fmt: skip
+# The keywords of our schemas that Gemini takes as they are; it refuses minLength and pattern, so code checks those.
+TAKEN_AS_IS: Final = frozenset(
+    {"type", "format", "enum", "minimum", "maximum", "minItems", "maxItems", "required", "additionalProperties"}
+)
 
 Score = Annotated[float, Meta(ge=0, le=1)]
 
@@ -97,28 +94,18 @@ class GeneratedFilled(Filled, frozen=True):
 def schema_of(answer: type[Filled], choices: Mapping[str, Sequence[str]] | None = None) -> JsonSchema:
     """The schema of an answer as Gemini takes it; `choices` bounds the named string fields, wherever they stand."""
     whole = msgspec.json.schema(answer)
-    understood: JsonSchema = _understood(whole, whole.get("$defs", {}), choices or {})
-    return understood
+    return _understood(whole, whole["$defs"], choices or {})
 
 
-def _understood(part: Any, known: Mapping[str, Any], choices: Mapping[str, Sequence[str]]) -> Any:  # noqa: ANN401 - JSON
-    if not isinstance(part, dict):
-        return part
-    if "$ref" in part:
+def _understood(part: JsonSchema, known: JsonSchema, choices: Mapping[str, Sequence[str]]) -> JsonSchema:
+    if "$ref" in part:  # Gemini takes nothing beside one, so it is written out
         return _understood(known[part["$ref"].removeprefix("#/$defs/")], known, choices)
-    kept: JsonSchema = {}
-    for keyword, value in part.items():
-        if keyword == "properties":
-            kept[keyword] = {
-                name: {"type": "string", "enum": list(choices[name])}
-                if name in choices
-                else _understood(inner, known, choices)
-                for name, inner in value.items()
-            }
-        elif keyword in UNDERSTOOD and keyword not in {"title", "description"}:
-            kept[keyword] = (
-                [_understood(inner, known, choices) for inner in value]
-                if isinstance(value, list)
-                else _understood(value, known, choices)
-            )
+    kept = {keyword: value for keyword, value in part.items() if keyword in TAKEN_AS_IS}
+    if "items" in part:
+        kept["items"] = _understood(part["items"], known, choices)
+    if "properties" in part:
+        kept["properties"] = {
+            name: _understood(inner, known, choices) | ({"enum": list(choices[name])} if name in choices else {})
+            for name, inner in part["properties"].items()
+        }
     return kept
