@@ -1,6 +1,5 @@
 """The platform's own processes as `up` runs them: each is this same command with a name of a process after it."""
 
-import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from msgspec import Struct
 from runtime.ports import listens
 from runtime.programs import Program
 from runtime.readiness import answers_http, is_marked, reachable
-from runtime.settings import PREFIX, Settings
+from runtime.settings import PREFIX
 
 LOOPBACK: Final = "127.0.0.1"
 _GRACE_BEYOND_JOBS_SECONDS: Final = 10.0
@@ -56,9 +55,9 @@ class Children(Struct, frozen=True, kw_only=True):
 
         return self._program("mail", "mail", "serve", "--port", str(port), is_ready=is_ready)
 
-    def migrate(self, *, api_key: str) -> Program:
+    def prepare(self, *, api_key: str) -> Program:
         """Brings the schema up to date and, in development, seeds what a newcomer needs; ends by itself."""
-        command = _command("migrate", "--seed")
+        command = (sys.executable, "-P", "-m", "cli.prepare")
         return Program(name="migrate", command=command, environ=self.environ | {f"{PREFIX}API_KEY": api_key})
 
     def api(self, host: str, port: int) -> Program:
@@ -76,7 +75,8 @@ class Children(Struct, frozen=True, kw_only=True):
 
     def worker(self, number: int) -> Program:
         """A worker."""
-        return self._program(f"worker-{number}", "worker", is_ready=self._says_so)
+        name = f"worker-{number}"
+        return self._program(name, "worker", "--name", name, is_ready=self._says_so)
 
     def beat(self) -> Program:
         """Beat."""
@@ -94,21 +94,6 @@ class Children(Struct, frozen=True, kw_only=True):
             # A stopping worker gives its jobs this long, and then has to give them back.
             grace_seconds=self.grace_seconds + _GRACE_BEYOND_JOBS_SECONDS,
         )
-
-
-def children_environ(settings: Settings, changes: dict[str, str | None]) -> dict[str, str]:
-    """The environment for children: our own, with settings changed by name; None leaves one as it is.
-
-    The command's own key is not theirs to have, and libpq's variables would bend the embedded server's address.
-    """
-    is_embedded = settings.database_url is None
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name != f"{PREFIX}API_KEY" and not (is_embedded and name.startswith("PG"))
-    }
-    changed = {f"{PREFIX}{name.upper()}": value for name, value in changes.items() if value is not None}
-    return kept | changed | {"PYTHONUNBUFFERED": "1"}
 
 
 def _command(*words: str) -> tuple[str, ...]:

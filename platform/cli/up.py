@@ -9,7 +9,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from cli.children import LOOPBACK, Addresses, Children, children_environ
+from cli.children import LOOPBACK, Addresses, Children
 from domain.errors import HeadraceError
 from runtime.child_logs import ChildLogs, LogFormat
 from runtime.data_dir import hold_data_dir, keep_credentials, keep_secret_key
@@ -19,7 +19,7 @@ from runtime.embedded.redis import redis_program, redis_url
 from runtime.leftovers import end_leftovers
 from runtime.ports import PortTaken, find_free, is_free
 from runtime.programs import Program
-from runtime.settings import Settings, read_settings
+from runtime.settings import PREFIX, Settings, environment_with, read_settings
 from runtime.supervisor import RUN, Supervisor
 
 API_PORT: Final = 8000
@@ -97,18 +97,16 @@ async def _run(wish: Wish, settings: Settings) -> None:
     stores = _stores(wish, settings)
     credentials = keep_credentials(wish.data_dir, url=addresses.api, api_key=settings.api_key)
     log_format: LogFormat = settings.log_format or ("console" if sys.stderr.isatty() else "json")
-    environ = children_environ(
-        settings,
-        {
-            "data_dir": str(wish.data_dir),
-            "database_url": stores.database_url,
-            "redis_url": stores.redis_url,
-            "smtp_url": addresses.mail,
-            "secret_key": settings.secret_key or keep_secret_key(wish.data_dir),
-            "url": settings.url or addresses.api,
-            "log_format": log_format,
-        },
-    )
+    changes = {
+        "data_dir": str(wish.data_dir),
+        "database_url": stores.database_url,
+        "redis_url": stores.redis_url,
+        "smtp_url": settings.smtp_url or addresses.mail,
+        "secret_key": settings.secret_key or keep_secret_key(wish.data_dir),
+        "url": settings.url or addresses.api,
+        "log_format": log_format,
+    }
+    environ = _environ(settings, {name: value for name, value in changes.items() if value is not None})
     children = Children(environ=environ, data_dir=wish.data_dir, grace_seconds=settings.grace_seconds)
     logs = ChildLogs(wish.data_dir / "logs", sys.stderr, log_format)
     supervisor = Supervisor(wish.data_dir, logs)
@@ -116,7 +114,7 @@ async def _run(wish: Wish, settings: Settings) -> None:
     async def start() -> None:
         mail = [children.mail(addresses.mail_port)] if addresses.mail_port else []
         await supervisor.start(*stores.programs, *mail)
-        await supervisor.finish(children.migrate(api_key=credentials.api_key))
+        await supervisor.finish(children.prepare(api_key=credentials.api_key))
         await supervisor.start(*_platform(children, wish, addresses))
         ready = Ready(
             api=addresses.api,
@@ -134,6 +132,20 @@ async def _run(wish: Wish, settings: Settings) -> None:
         await supervisor.run(start)
     finally:
         logs.close()
+
+
+def _environ(settings: Settings, changes: dict[str, str]) -> dict[str, str]:
+    """The environment for children: our own, with settings changed by name.
+
+    The command's own key is not theirs to have, and libpq's variables would bend the embedded server's address.
+    """
+    given = environment_with(**{f"{PREFIX}{name.upper()}": value for name, value in changes.items()})
+    is_embedded = settings.database_url is None
+    return {
+        name: value
+        for name, value in given.items()
+        if name != f"{PREFIX}API_KEY" and not (is_embedded and name.startswith("PG"))
+    } | {"PYTHONUNBUFFERED": "1"}
 
 
 def _platform(children: Children, wish: Wish, addresses: Addresses) -> list[Program]:

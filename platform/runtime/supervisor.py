@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
+
 from domain.errors import HeadraceError, Unavailable
 from runtime.child_logs import ChildLogs, Lines
 from runtime.leftovers import forget, remember
@@ -17,10 +19,6 @@ from runtime.readiness import clear_mark
 
 RUN: Final = "run"
 _POLL_SECONDS: Final = 0.02
-_STARTING_SECONDS: Final = 60.0
-_FIRST_PAUSE_SECONDS: Final = 1.0
-_LONGEST_PAUSE_SECONDS: Final = 30.0
-_HEALTHY_SECONDS: Final = 30.0
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -31,15 +29,31 @@ class StartFailed(Unavailable):
     title = "A process did not start"
 
 
+class Patience(Struct, frozen=True, kw_only=True):
+    """How long the supervisor waits: for a program to become ready, and between tries to start one that dies.
+
+    The pause doubles from the first to the longest; whoever lived for `healthy_seconds` begins anew.
+    """
+
+    starting_seconds: float = 60.0
+    first_pause_seconds: float = 1.0
+    longest_pause_seconds: float = 30.0
+    healthy_seconds: float = 30.0
+
+
+PATIENT: Final = Patience()
+
+
 class Supervisor:
     """Runs programs in stages: a stage is started together when the one before it is ready, and stopped before it.
 
     Lives on the main thread's loop: children are tied to the life of the thread that starts them.
     """
 
-    def __init__(self, data_dir: Path, logs: ChildLogs) -> None:
+    def __init__(self, data_dir: Path, logs: ChildLogs, patience: Patience = PATIENT) -> None:
         self._data_dir = data_dir
         self._logs = logs
+        self._patience = patience
         self._stages: list[list[_Keeper]] = []
         self._stop_asked = asyncio.Event()
         self._force_asked = asyncio.Event()
@@ -56,7 +70,7 @@ class Supervisor:
         Raises:
             StartFailed: one ended by itself or was not ready within a minute.
         """
-        keepers = [_Keeper(program, self._data_dir, self._logs) for program in programs]
+        keepers = [_Keeper(program, self._data_dir, self._logs, self._patience) for program in programs]
         self._stages.append(keepers)
         # The first error ends the wait, and its caller stops everything: the others that still start, too.
         await asyncio.gather(*(keeper.start() for keeper in keepers))
@@ -67,7 +81,7 @@ class Supervisor:
         Raises:
             StartFailed: it ended with anything but 0.
         """
-        keeper = _Keeper(program, self._data_dir, self._logs)
+        keeper = _Keeper(program, self._data_dir, self._logs, self._patience)
         self._stages.append([keeper])
         code = await keeper.run_once()
         self._stages.remove([keeper])
@@ -132,8 +146,9 @@ class Supervisor:
 class _Keeper:
     """Keeps one program running: its process of the moment, its pauses between tries."""
 
-    def __init__(self, program: Program, data_dir: Path, logs: ChildLogs) -> None:
+    def __init__(self, program: Program, data_dir: Path, logs: ChildLogs, patience: Patience) -> None:
         self.name = program.name
+        self._patience = patience
         self._program = program
         self._data_dir = data_dir
         self._logs = logs
@@ -153,13 +168,13 @@ class _Keeper:
         await self._spawn()
         self._keeping = asyncio.create_task(self._keep(), name=f"keep {self.name}")
         try:
-            async with asyncio.timeout(_STARTING_SECONDS):
+            async with asyncio.timeout(self._patience.starting_seconds):
                 while not self._is_up and not self._keeping.done():
                     pid = self.pid
                     self._is_up = pid is not None and await self._program.is_ready(pid) and pid == self.pid
                     await asyncio.sleep(0 if self._is_up else _POLL_SECONDS)
         except TimeoutError:
-            raise self._failed(f"was not ready within {_STARTING_SECONDS:.0f} s") from None
+            raise self._failed(f"was not ready within {self._patience.starting_seconds:.0f} s") from None
         if not self._is_up:
             raise self._failed(f"ended with {self._status} while starting")
 
@@ -193,7 +208,7 @@ class _Keeper:
         await self._close()
 
     async def _keep(self) -> None:
-        pause = _FIRST_PAUSE_SECONDS
+        pause = self._patience.first_pause_seconds
         loop = asyncio.get_running_loop()
         while True:
             born = loop.time()
@@ -202,11 +217,11 @@ class _Keeper:
             # Killed from outside while starting is no fault of its own; ending by itself is, and would go on for ever.
             if self._is_stopping or not (self._is_up or self._was_killed):
                 return
-            if loop.time() - born > _HEALTHY_SECONDS:
-                pause = _FIRST_PAUSE_SECONDS
+            if loop.time() - born > self._patience.healthy_seconds:
+                pause = self._patience.first_pause_seconds
             self._logs.say("process.died", process=self.name, status=self._status, again_in_seconds=pause)
             await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            pause = min(pause * 2, self._patience.longest_pause_seconds)
             await self._spawn_again()
 
     async def _spawn_again(self) -> None:

@@ -125,7 +125,9 @@ def _home(data_dir: Path, account: Account | None) -> Path:
         return data_dir
     # A name of its own for each: a data directory that was removed and made again must not find the old data.
     home = STATE / secrets.token_hex(6)
-    home.mkdir(mode=0o755, parents=True)
+    home.mkdir(parents=True)
+    for folder in (STATE, home):
+        folder.chmod(0o755)  # whatever the umask is
     link.symlink_to(home)
     return home
 
