@@ -1,0 +1,83 @@
+"""The HTTP API, put together: routers listed by hand, guards, problems, the envelope around it all."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.types import ASGIApp
+
+import api.emails.routes
+import api.health
+import api.jobs.routes
+import api.text.routes
+from api.accept import Accept
+from api.auth import KeyRing, authenticated, provide_caller, provide_use
+from api.bodies import MOST_BYTES, ApiRequest
+from api.context import Use
+from api.envelope import Envelope
+from api.figures import Figures
+from api.limits import Limiter
+from api.options import provide_options
+from api.problems import answer_problem
+from runtime.kill_points import KillPoints
+from runtime.settings import Settings
+from runtime.wakeups import Wakeups
+from storage.database import Database
+
+ROUTERS: Final = (
+    api.jobs.routes.router,
+    api.text.routes.router,
+    api.emails.routes.router,
+)
+"""Everything under /v1, which takes a key."""
+
+OPEN_ROUTERS: Final = (api.health.router,)
+"""What everybody may ask."""
+
+
+def make_app(
+    database: Database, wakeups: Wakeups, settings: Settings, *, draining: asyncio.Event | None = None
+) -> ASGIApp:
+    """The API over an open database and open wake-ups, which remain the caller's to close after its shutdown.
+
+    `draining`, once set, ends what waits for jobs: streams, and answers held back by `Prefer: wait`.
+    """
+    figures = Figures()
+    accept = Accept(database, wakeups, KillPoints(settings.kill_points), on_batch=figures.committed)
+    use = Use(
+        database=database,
+        wakeups=wakeups,
+        settings=settings,
+        accept=accept,
+        figures=figures,
+        draining=draining or asyncio.Event(),
+    )
+    strangers = Limiter("anonymous")
+    guard = authenticated(KeyRing(database), Limiter("default"), strangers)
+
+    @asynccontextmanager
+    async def until_accepted(_: Litestar) -> AsyncIterator[None]:
+        yield
+        use.draining.set()
+        await accept.close()
+
+    app = Litestar(
+        route_handlers=[Router("/", route_handlers=list(ROUTERS), guards=[guard]), *OPEN_ROUTERS],
+        request_class=ApiRequest,
+        request_max_body_size=MOST_BYTES,
+        dependencies={
+            "use": Provide(provide_use),
+            "caller": Provide(provide_caller),
+            "options": Provide(provide_options),
+        },
+        exception_handlers={Exception: answer_problem},
+        state=State({"use": use}),
+        lifespan=[until_accepted],
+        openapi_config=None,
+        logging_config=None,
+    )
+    return Envelope(app, figures, strangers)

@@ -1,0 +1,1 @@
+"""E-mails, with a route of their own."""

@@ -1,0 +1,147 @@
+"""What every answer carries, whoever gives it: request id, security headers, limits, a log line, the figures."""
+
+import re
+import time
+from typing import Final, cast
+from urllib.parse import unquote_to_bytes
+
+import structlog
+from litestar.enums import ScopeType
+from litestar.exceptions import ClientException
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from msgspec.json import Encoder
+
+from api.accept import Overloaded
+from api.auth import ANONYMOUS_PER_MINUTE
+from api.context import Notes, note
+from api.figures import Figures
+from api.limits import Limiter
+from api.problems import MEDIA_TYPE, problem_of
+from runtime.unique_ids import new_id
+
+MOST_AT_ONCE: Final = 2_000
+_SANE_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_TRACEPARENT: Final = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_ENCODER: Final = Encoder()
+_LOG: Final = structlog.stdlib.get_logger(__name__)
+
+_SECURITY: Final = {
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"x-frame-options": b"DENY",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+}
+_LONGEST_URL: Final = 16_384
+_LONGEST_LOGGED: Final = 200
+_UNLOGGED: Final = ("/health/", "/metrics")
+
+
+class Envelope:
+    """Wraps the whole application, so that no answer leaves without: neither those of unknown paths nor of faults."""
+
+    def __init__(self, app: ASGIApp, figures: Figures, strangers: Limiter) -> None:
+        self._app = app
+        self._figures = figures
+        self._strangers = strangers
+        self._under_way = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; anything else goes straight to the application."""
+        if scope["type"] == ScopeType.HTTP:
+            # a copy: the server keeps its own, which knows that a HEAD has no body
+            method = "GET" if scope["method"] == "HEAD" else scope["method"]
+            await self._answer(cast("HTTPScope", {**scope, "method": method}), receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        notes = _begin(scope)
+        began = time.perf_counter()
+        status = 0
+
+        async def send_enveloped(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = self._headers(scope, notes, list(message["headers"]))
+            await send(message)
+
+        self._under_way += 1
+        try:
+            if self._under_way > MOST_AT_ONCE:
+                raise Overloaded("Too many requests are under way.", retry_after_seconds=1.0)  # noqa: TRY301 - one way out
+            _check_url(scope)
+            await self._app(scope, receive, send_enveloped)
+        except Exception as error:
+            if status:
+                raise  # half an answer is out: all that is left is to break off
+            await _send_problem(scope, error, send_enveloped)
+        finally:
+            self._under_way -= 1
+            self._finish(scope, notes, status, time.perf_counter() - began)
+
+    def _headers(self, scope: HTTPScope, notes: Notes, given: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        names = {name.lower() for name, _ in given}
+        headers = [*given, (b"x-request-id", notes.request_id.encode())]
+        headers += [(name, value) for name, value in _SECURITY.items() if name not in names]
+        if scope["path"].startswith("/v1"):
+            standing = notes.standing or self._strangers.look(_address(scope), ANONYMOUS_PER_MINUTE)
+            headers += standing.headers()
+        return headers
+
+    def _finish(self, scope: HTTPScope, notes: Notes, status: int, seconds: float) -> None:
+        route = scope.get("path_template") or "unrouted"
+        self._figures.answered(scope["method"], route, status, seconds)
+        if not scope["path"].startswith(_UNLOGGED):
+            _LOG.info(
+                "http.answered",
+                method=scope["method"],
+                path=scope["path"][:_LONGEST_LOGGED],
+                status=status,
+                duration_ms=round(seconds * 1000, 2),
+                tenant_id=notes.caller.tenant_id if notes.caller else None,
+            )
+
+
+def _begin(scope: HTTPScope) -> Notes:
+    given = dict(scope["headers"])
+    request_id = given.get(b"x-request-id", b"")
+    traceparent = given.get(b"traceparent", b"")
+    notes = Notes(
+        request_id=request_id.decode() if _SANE_ID.fullmatch(request_id) else new_id("req"),
+        traceparent=traceparent.decode() if _TRACEPARENT.fullmatch(traceparent) else None,
+    )
+    note(scope, notes)
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=notes.request_id)
+    return notes
+
+
+def _check_url(scope: HTTPScope) -> None:
+    """Refuse what no text column could hold: NUL, bytes that are not UTF-8, and more than anybody means."""
+    url = scope.get("raw_path", b"") + b"?" + scope["query_string"]
+    if len(url) > _LONGEST_URL:
+        raise ClientException(status_code=414)
+    if url.isascii() and b"%" not in url:
+        return
+    try:
+        text = unquote_to_bytes(url).decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text or not url.isascii():
+        raise ClientException("The URL is not percent-encoded UTF-8 without NUL.")
+
+
+async def _send_problem(scope: HTTPScope, error: Exception, send: Send) -> None:
+    problem, more = problem_of(scope, error)
+    body = _ENCODER.encode(problem)
+    headers = [(name.lower().encode(), value.encode()) for name, value in more.items()]
+    headers += [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _address(scope: HTTPScope) -> str:
+    return scope["client"][0] if scope["client"] else ""

@@ -1,0 +1,56 @@
+"""What the API counts of itself, for Prometheus."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+
+from storage.job_lists import QueueCount
+
+MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_JOBS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+
+class Figures:
+    """Counters of this process, and the numbers of live jobs as they were last told."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Histogram(
+            "headrace_http_request_duration_seconds",
+            "Time to answer, by route template; of streams, until their end",
+            ("method", "route", "status"),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._batches = Histogram(
+            "headrace_accept_batch_jobs", "Jobs written by one commit", buckets=_JOBS, registry=self._registry
+        )
+        self._live = Gauge(
+            "headrace_jobs_live", "Jobs that are not finished", ("queue", "state"), registry=self._registry
+        )
+        # finding a child by its labels costs more than the observation
+        self._known: dict[tuple[str, str, int], Histogram] = {}
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answer."""
+        key = (method if route != "unrouted" else "", route, status)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._requests.labels(*map(str, key))
+        known.observe(seconds)
+
+    def committed(self, jobs: int) -> None:
+        """Count one group commit."""
+        self._batches.observe(jobs)
+
+    def live(self, counts: Iterable[QueueCount]) -> None:
+        """Take over the numbers of live jobs."""
+        self._live.clear()
+        for count in counts:
+            self._live.labels(count.queue, count.state).set(count.count)
+
+    def render(self) -> bytes:
+        """Everything, in Prometheus's text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,1 @@
+"""Jobs over HTTP: submit, read, wait, follow, cancel, retry."""

@@ -1,0 +1,205 @@
+"""Jobs over HTTP."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from litestar import Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
+from litestar.response import Response, Stream
+
+from api.auth import needs
+from api.bodies import ApiRequest
+from api.context import Use
+from api.job_view import AttemptView, JobView, Time, etag, matches, view_attempt, view_job
+from api.jobs.errors import JobFinished, JobNotFound, JobNotRetryable, JobUnfinished, JobWithoutResult
+from api.jobs.stream import MEDIA_TYPE, stream_job
+from api.jobs.submissions import AnySubmission, kind_of
+from api.options import job_options
+from api.paging import DEFAULT, Cursor, Limit, Page, next_link, read_cursor, spell_cursor
+from api.preferences import wait_for_end, wanted_wait
+from api.problems import base_url
+from api.submit import answer_job, submit
+from domain.accounts.user import Caller
+from domain.catalog import kind_named
+from domain.ids import is_id
+from domain.jobs.job import Job
+from domain.jobs.state import State
+from storage.job_lists import JobFilter, list_attempts, list_jobs
+from storage.jobs import cancel_job, find_job, retry_job
+
+JobId = FromPath[str]
+Text = Annotated[str | None, QueryParameter(max_length=200)]
+When = Annotated[Time | None, QueryParameter()]
+
+_LARGEST_SEQ: Final = 2**31 - 1
+
+
+@post("/jobs", guards=[needs("jobs:submit")], status_code=202)
+async def submit_job(
+    request: ApiRequest,
+    data: JSONBody[AnySubmission],
+    use: NamedDependency[Use],
+) -> Response[JobView]:
+    """Submit a job. With `Prefer: wait=N` the answer waits up to N seconds for its end."""
+    options = job_options(data, "/{}".format, now=datetime.now(UTC))
+    return await submit(request, use, kind_named(kind_of(data)), data.given, options)
+
+
+@get("/jobs", guards=[needs("jobs:read")])
+async def list_jobs_(  # noqa: PLR0913, PLR0917 - one a filter
+    request: ApiRequest,
+    use: NamedDependency[Use],
+    caller: NamedDependency[Caller],
+    states: Annotated[list[State] | None, QueryParameter(name="state", max_items=7)] = None,
+    kind: Text = None,
+    queue: Text = None,
+    tag: Text = None,
+    batch_id: Text = None,
+    schedule_id: Text = None,
+    created_after: When = None,
+    created_before: When = None,
+    limit: Limit = DEFAULT,
+    cursor: Cursor = None,
+) -> Response[Page[JobView]]:
+    """The tenant's jobs, newest first."""
+    wanted = JobFilter(
+        states=tuple(states or ()),
+        kind=kind,
+        queue=queue,
+        tag=tag,
+        batch_id=batch_id,
+        schedule_id=schedule_id,
+        created_after=created_after,
+        created_before=created_before,
+    )
+    before = read_cursor(cursor, "job")
+    async with use.database.read() as tx:
+        # one more than is shown tells whether there is a next page
+        found = await list_jobs(tx, caller.tenant_id, wanted, limit=limit + 1, before=before)
+        shown = found[:limit]
+        attempts = await list_attempts(tx, [job.id for job in shown if job.error is not None])
+    base = base_url(request.scope)
+    items = [view_job(job, [one for one in attempts if one.job_id == job.id], base) for job in shown]
+    following = spell_cursor(shown[-1].id) if len(found) > limit else None
+    return Response(Page(items, following), headers=next_link(request, following))
+
+
+@get("/jobs/{job_id:str}", guards=[needs("jobs:read")])
+async def get_job(
+    request: ApiRequest, job_id: JobId, use: NamedDependency[Use], caller: NamedDependency[Caller]
+) -> Response[JobView] | Response[None]:
+    """A job. With `Prefer: wait=N` the answer waits up to N seconds for its end."""
+    seconds = wanted_wait(request.headers.get("prefer"))
+    if seconds is None:
+        job = await _found(use, caller, job_id)
+    else:
+        async with use.wakeups.listening(job_id) as news:
+            job = await wait_for_end(use, await _found(use, caller, job_id), news, seconds)
+    if matches(request.headers.get("if-none-match"), etag(job)):
+        return Response(None, status_code=304, headers={"ETag": etag(job)})
+    response = await answer_job(request, use, job, waited=seconds)
+    if seconds is None:
+        response.status_code = 200
+    return response
+
+
+@get("/jobs/{job_id:str}/result", guards=[needs("jobs:read")])
+async def get_result(job_id: JobId, use: NamedDependency[Use], caller: NamedDependency[Caller]) -> Response[bytes]:
+    """The result alone, as the handler gave it. 409 as long as there is none."""
+    job = await _found(use, caller, job_id)
+    if not job.is_terminal:
+        raise JobUnfinished(f"The job is {job.state}.")
+    if job.result is None:
+        raise JobWithoutResult(f"The job is {job.state}.")
+    return Response(job.result, media_type="application/json", headers={"ETag": etag(job)})
+
+
+@get("/jobs/{job_id:str}/attempts", guards=[needs("jobs:read")])
+async def get_attempts(job_id: JobId, use: NamedDependency[Use], caller: NamedDependency[Caller]) -> Page[AttemptView]:
+    """The attempts that have ended, in the order they ended."""
+    job = await _found(use, caller, job_id)
+    async with use.database.read() as tx:
+        return Page([view_attempt(attempt) for attempt in await list_attempts(tx, [job.id])])
+
+
+@get("/jobs/{job_id:str}/events", guards=[needs("jobs:read")])
+async def get_events(  # noqa: PLR0913, PLR0917 - what a resumption takes
+    request: ApiRequest,
+    job_id: JobId,
+    use: NamedDependency[Use],
+    caller: NamedDependency[Caller],
+    after: Annotated[int | None, QueryParameter(ge=0, le=_LARGEST_SEQ, description="the last event seen")] = None,
+    last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
+) -> Stream:
+    """What happens to the job, as Server-Sent Events: first the job as it stands, then its events."""
+    job = await _found(use, caller, job_id)
+    seen = _number(last_event_id) if last_event_id else (after or 0)
+    return Stream(
+        stream_job(use, job, after=seen, base=base_url(request.scope)),
+        media_type=MEDIA_TYPE,
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+@post("/jobs/{job_id:str}/cancel", guards=[needs("jobs:manage")], status_code=200)
+async def cancel(
+    request: ApiRequest, job_id: JobId, use: NamedDependency[Use], caller: NamedDependency[Caller]
+) -> Response[JobView]:
+    """Cancel a job: 200 if it is cancelled, 202 while its worker is told to stop, 409 if it is finished otherwise."""
+    _check_id(job_id)
+    async with use.database.begin() as tx:
+        job = await cancel_job(tx, caller.tenant_id, job_id)
+    if job is None:
+        job = await _found(use, caller, job_id)
+        if job.state is not State.CANCELLED:
+            raise JobFinished(f"The job is {job.state}.")
+    elif job.is_terminal:
+        use.wakeups.tell_jobs([job.id])
+    else:
+        use.wakeups.tell_cancelled([job.id])
+    return await answer_job(request, use, job)
+
+
+@post("/jobs/{job_id:str}/retry", guards=[needs("jobs:manage")], status_code=202)
+async def retry(
+    request: ApiRequest, job_id: JobId, use: NamedDependency[Use], caller: NamedDependency[Caller]
+) -> Response[JobView]:
+    """Queue a failed, cancelled or expired job again, with fresh attempts."""
+    _check_id(job_id)
+    async with use.database.begin() as tx:
+        job = await retry_job(tx, caller.tenant_id, job_id)
+    if job is None:
+        job = await _found(use, caller, job_id)
+        raise JobNotRetryable(f"The job is {job.state}.")
+    use.wakeups.ring_relay()
+    use.wakeups.tell_jobs([job.id])
+    response = await answer_job(request, use, job)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return response
+
+
+router: Final = Router(
+    "/v1",
+    route_handlers=[submit_job, list_jobs_, get_job, get_result, get_attempts, get_events, cancel, retry],
+    tags=["Jobs"],
+)
+
+
+async def _found(use: Use, caller: Caller, job_id: str) -> Job:
+    _check_id(job_id)
+    async with use.database.read() as tx:
+        job = await find_job(tx, caller.tenant_id, job_id)
+    if job is None:
+        raise JobNotFound("There is no such job.")
+    return job
+
+
+def _check_id(job_id: str) -> None:
+    if not is_id("job", job_id):
+        raise JobNotFound("There is no such job.")
+
+
+def _number(text: str) -> int:
+    """The event number a client names; what is none counts as before the first."""
+    return min(int(text), _LARGEST_SEQ) if text.isascii() and text.isdigit() and len(text) < 20 else 0  # noqa: PLR2004

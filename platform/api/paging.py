@@ -1,0 +1,67 @@
+"""Lists page by page: opaque cursors, and the Link to the next page."""
+
+import base64
+import binascii
+from typing import Annotated, Any, Final, Generic, TypeVar
+from urllib.parse import urlencode
+
+from litestar.connection import Request
+from litestar.params import QueryParameter
+from msgspec import Struct
+
+from api.problems import base_url
+from domain.errors import Invalid
+from domain.ids import is_id
+
+ItemT = TypeVar("ItemT")
+
+MOST: Final = 200
+DEFAULT: Final = 50
+
+Limit = Annotated[int, QueryParameter(ge=1, le=MOST, description="items a page")]
+Cursor = Annotated[str | None, QueryParameter(max_length=200, description="`next_cursor` of the page before")]
+
+
+class CursorInvalid(Invalid):
+    """A cursor that no answer gave."""
+
+    code = "cursor_invalid"
+    title = "The cursor is not valid"
+
+
+class Page(Struct, Generic[ItemT], frozen=True):
+    """A page of a list, newest first; `next_cursor` is null on the last."""
+
+    items: list[ItemT]
+    next_cursor: str | None = None
+
+
+def spell_cursor(last_id: str) -> str:
+    """The cursor of the page after the thing `last_id`."""
+    return base64.urlsafe_b64encode(last_id.encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str | None, prefix: str) -> str | None:
+    """The id of the last thing on the page before.
+
+    Raises:
+        CursorInvalid: no cursor of ours spells so.
+    """
+    if cursor is None:
+        return None
+    try:
+        last_id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+    except (binascii.Error, ValueError):
+        last_id = ""
+    if not is_id(prefix, last_id):
+        raise CursorInvalid("This cursor is not one that an answer gave.", pointer="query:cursor")
+    return last_id
+
+
+def next_link(request: Request[Any, Any, Any], cursor: str | None) -> dict[str, str]:
+    """The Link header to the next page; none after the last."""
+    if cursor is None:
+        return {}
+    query = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+    url = f"{base_url(request.scope)}{request.scope['path']}?{urlencode([*query, ('cursor', cursor)])}"
+    return {"Link": f'<{url}>; rel="next"'}

@@ -1,0 +1,36 @@
+"""`Prefer: wait=N` (RFC 7240): answer when the job is finished, or after N seconds."""
+
+import re
+import time
+from typing import Final
+
+from api.context import Use
+from domain.jobs.job import Job
+from runtime.wakeups import News
+from storage.jobs import find_job
+
+LONGEST_WAIT_SECONDS: Final = 60
+_POLL_SECONDS: Final = 1.0
+_WAIT: Final = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?([0-9]{1,9})"?\s*(?:$|[,;])', re.IGNORECASE)
+
+
+def wanted_wait(prefer: str | None) -> int | None:
+    """The seconds the header asks to wait, at most 60; None when it does not ask."""
+    match = _WAIT.search(prefer or "")
+    return None if match is None else min(int(match[1]), LONGEST_WAIT_SECONDS)
+
+
+async def wait_for_end(use: Use, job: Job, news: News, seconds: float) -> Job:
+    """The job when it is finished, or as it stands after `seconds`, or when the process is about to stop.
+
+    A wake-up may be lost, so the row is read once a second besides.
+    """
+    deadline = time.monotonic() + seconds
+    while not job.is_terminal and not use.draining.is_set() and (left := deadline - time.monotonic()) > 0:
+        await news.wait(min(left, _POLL_SECONDS))
+        async with use.database.read() as tx:
+            found = await find_job(tx, job.tenant_id, job.id)
+        if found is None:
+            break
+        job = found
+    return job

@@ -1,0 +1,153 @@
+"""Every code a problem can have: what it means, and what to do. The pages under /problems/ are made of these."""
+
+from typing import Final
+
+from msgspec import Struct
+
+
+class ProblemCode(Struct, frozen=True):
+    """A code's documentation. `status` is HTTP's; 0 for codes that stand in a job's `error`, never in an answer."""
+
+    status: int
+    title: str
+    meaning: str
+    remedy: str
+
+
+_FIX: Final = "Change the request; the same one will be refused again."
+_LATER: Final = "Try again after the seconds that Retry-After names; the same request may then succeed."
+_JOB: Final = "GET /v1/jobs/{id}/attempts tells each attempt. POST /v1/jobs/{id}/retry queues the job again."
+
+CODES: Final[dict[str, ProblemCode]] = {
+    # the request
+    "malformed": ProblemCode(
+        400, "Malformed request", "The request does not follow HTTP, or its URL is garbled.", _FIX
+    ),
+    "body_malformed": ProblemCode(
+        400, "The body is not JSON", "The body is not JSON in UTF-8; the detail says where it goes wrong.", _FIX
+    ),
+    "body_slow": ProblemCode(
+        408, "The body took too long to arrive", "The body was not complete after 15 s.", "Send it again, faster."
+    ),
+    "body_too_large": ProblemCode(
+        413, "The body is too large", "A body has at most 1 MiB, a batch 16 MiB.", "Send less, or in several requests."
+    ),
+    "url_too_long": ProblemCode(414, "The URL is too long", "Path and query have at most 16 KiB.", _FIX),
+    "media_type_unsupported": ProblemCode(
+        415,
+        "Only application/json is understood",
+        "The Content-Type is missing, or is not application/json in UTF-8.",
+        "Send the header Content-Type: application/json.",
+    ),
+    "body_invalid": ProblemCode(
+        422,
+        "The body is not valid",
+        "The body is JSON, and not what is wanted. `errors` lists every field that is wrong, as a JSON pointer.",
+        _FIX,
+    ),
+    "parameter_invalid": ProblemCode(
+        422,
+        "A parameter is not valid",
+        "A parameter of the query, the path or a header is not acceptable; `errors` names it.",
+        _FIX,
+    ),
+    "cursor_invalid": ProblemCode(
+        422,
+        "The cursor is not valid",
+        "The cursor is not one of this list, or not whole.",
+        "Take `next_cursor` from an answer as it is, or start without one.",
+    ),
+    "invalid": ProblemCode(422, "Invalid input", "What was given is not acceptable; the detail says why.", _FIX),
+    "unknown_kind": ProblemCode(
+        422, "Unknown kind", "There is no kind of job of this name.", "GET /v1/kinds lists the kinds there are."
+    ),
+    "method_not_allowed": ProblemCode(
+        405, "Method not allowed", "The path exists, and not for this method.", "The header Allow names the methods."
+    ),
+    "not_found": ProblemCode(
+        404,
+        "Not found",
+        "There is nothing at this path, or nothing that the caller may see: of another tenant's things nobody learns.",
+        "Check the path and the id.",
+    ),
+    "job_not_found": ProblemCode(
+        404,
+        "No such job",
+        "There is no job of this id, or it is another tenant's.",
+        "Check the id, and that the key belongs to the tenant that submitted the job.",
+    ),
+    "job_unfinished": ProblemCode(
+        409,
+        "The job is not finished",
+        "A job has a result once it has succeeded.",
+        "Wait: with Prefer: wait=30 on GET /v1/jobs/{id}, or on its events.",
+    ),
+    "job_without_result": ProblemCode(
+        409,
+        "The job has no result",
+        "The job ended without succeeding; its `error` says why.",
+        "GET /v1/jobs/{id} shows it. POST /v1/jobs/{id}/retry queues it again.",
+    ),
+    "job_finished": ProblemCode(
+        409, "The job is finished", "A finished job cannot be cancelled.", "Nothing is to be done."
+    ),
+    "job_not_retryable": ProblemCode(
+        409,
+        "The job cannot be queued again",
+        "Only a job that failed, expired or was cancelled can be queued again.",
+        "Wait for its end, or submit a new job.",
+    ),
+    "conflict": ProblemCode(
+        409, "Conflicts with the present state", "The thing is in a state that does not allow this.", "Read it again."
+    ),
+    "gone": ProblemCode(410, "Gone", "It was there, and its retention has passed.", "It cannot be had any more."),
+    # who calls
+    "unauthenticated": ProblemCode(
+        401,
+        "Authentication required",
+        "The request carries no API key, or none that is valid.",
+        "Send the key as Authorization: Bearer hr_…, or as X-API-Key.",
+    ),
+    "forbidden": ProblemCode(403, "Not allowed", "The caller is known, and may not do this.", "Ask an administrator."),
+    "permission_missing": ProblemCode(
+        403,
+        "Permission missing",
+        "The key does not carry the permission that the detail names.",
+        "Use another key, or ask an administrator for the permission.",
+    ),
+    # load and failure
+    "limited": ProblemCode(429, "Limit reached", "A limit or a budget is used up.", _LATER),
+    "rate_limited": ProblemCode(
+        429,
+        "Too many requests",
+        "The key's requests for this minute are used up; RateLimit and RateLimit-Policy tell how many there are.",
+        _LATER,
+    ),
+    "overloaded": ProblemCode(503, "Too much at once", "More arrives than can be taken now.", _LATER),
+    "unavailable": ProblemCode(503, "Temporarily unavailable", "Something the platform needs does not answer.", _LATER),
+    "not_ready": ProblemCode(503, "Not ready", "The API cannot accept jobs now; `dependencies` tells why.", _LATER),
+    "database_unavailable": ProblemCode(
+        503, "The database does not answer", "Postgres does not answer, or not in time; nothing was written.", _LATER
+    ),
+    "error": ProblemCode(500, "Something went wrong", "The platform said what, in the detail.", "Read the detail."),
+    "internal": ProblemCode(
+        500,
+        "Internal error",
+        "The platform has a fault. Its log tells more under the request's id.",
+        "Try again; if it persists, report it with the `request_id`.",
+    ),
+    # why a job failed
+    "attempts_exhausted": ProblemCode(0, "Out of attempts", "Every attempt failed; the detail names the last.", _JOB),
+    "crashed": ProblemCode(0, "The worker died", "Several workers died while they ran this job.", _JOB),
+    "handler_error": ProblemCode(0, "The handler raised an error", "A fault in the handler of the kind.", _JOB),
+    "result_too_large": ProblemCode(0, "The result is too large", "A result has at most 1 MiB.", _JOB),
+    "retry": ProblemCode(0, "To be tried again", "The attempt failed, and another may succeed.", _JOB),
+    "rejected": ProblemCode(0, "Rejected", "The job can never succeed, and was not tried again.", _JOB),
+    "timeout": ProblemCode(0, "The attempt ran out of time", "The attempt outlived the job's timeout.", _JOB),
+    # what the command and the processes say
+    "setting_invalid": ProblemCode(0, "A setting is not acceptable", "A HEADRACE_ variable is wrong.", "Correct it."),
+    "setting_missing": ProblemCode(0, "A setting is missing", "A HEADRACE_ variable is needed.", "Set it."),
+    "kill_point_unknown": ProblemCode(
+        0, "Unknown kill point", "A test armed a point that is not there.", "Correct it."
+    ),
+}

@@ -1,0 +1,79 @@
+"""Submitting a job: the one way in, whichever route it came by."""
+
+from contextlib import AsyncExitStack
+from typing import Any
+
+from litestar.response import Response
+
+from api.bodies import ApiRequest
+from api.context import Use, notes_of
+from api.job_view import JobView, etag, view_job
+from api.preferences import wait_for_end, wanted_wait
+from api.problems import base_url
+from domain.accounts.user import Caller
+from domain.ids import JobId
+from domain.jobs.job import Job, JobOptions, new_job
+from domain.jobs.kind import Input, Kind
+from runtime.unique_ids import new_id
+from storage.job_lists import Attempt, list_attempts
+
+RETRY_AFTER = {"Retry-After": "1"}
+
+
+async def submit(
+    request: ApiRequest, use: Use, kind: Kind[Any, Any], given: Input, options: JobOptions
+) -> Response[JobView]:
+    """Accept a job for the caller of `request`; answers 202 with it, or 200 if it finished while it was waited for.
+
+    Raises:
+        PermissionMissing: the caller may not submit jobs of this kind.
+        Overloaded, DatabaseDown: it was not accepted.
+    """
+    caller = request.user
+    caller.demand(kind.permission)
+    _check_caller(given, caller)
+    notes = notes_of(request.scope)
+    new = new_job(
+        kind,
+        given,
+        caller,
+        job_id=JobId(new_id("job")),
+        options=options,
+        request_id=notes.request_id,
+        traceparent=notes.traceparent,
+    )
+    seconds = wanted_wait(request.headers.get("prefer"))
+    async with AsyncExitStack() as stack:
+        # listening begins before there is anything to hear
+        news = await stack.enter_async_context(use.wakeups.listening(new.id)) if seconds else None
+        job = await use.accept.accept(new)
+        if news is not None and seconds:
+            job = await wait_for_end(use, job, news, seconds)
+    response = await answer_job(request, use, job, waited=seconds)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return response
+
+
+async def answer_job(request: ApiRequest, use: Use, job: Job, *, waited: int | None = None) -> Response[JobView]:
+    """A job that was submitted or waited for: 200 if it is finished, else 202, with when to ask again."""
+    headers = {"ETag": etag(job)}
+    if waited is not None:
+        headers["Preference-Applied"] = f"wait={waited}"
+    if not job.is_terminal:
+        headers.update(RETRY_AFTER)
+    view = view_job(job, await attempts_of(use, job), base_url(request.scope))
+    return Response(view, status_code=200 if job.is_terminal else 202, headers=headers)
+
+
+async def attempts_of(use: Use, job: Job) -> list[Attempt]:
+    """The attempts to tell with the job's error; none are read for a job without one."""
+    if job.error is None:
+        return []
+    async with use.database.read() as tx:
+        return await list_attempts(tx, [job.id])
+
+
+def _check_caller(given: Input, caller: Caller) -> None:
+    check = getattr(given, "check_caller", None)
+    if check is not None:
+        check(caller)

@@ -1,0 +1,1 @@
+"""The kinds of text, each with a route of its own."""
