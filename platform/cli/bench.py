@@ -22,7 +22,7 @@ def bench() -> None:
 @bench.command()
 @click.option("--rate", type=click.FloatRange(0, min_open=True), default=50, show_default=True, help="Jobs a second.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), default=20, show_default=True, help="How long.")
-@click.option("--kind", default="text.moderate", show_default=True, help="A kind whose input is a text.")
+@click.option("--kind", default="text.moderate", show_default=True, help="emails.send, or one given a text.")
 @pass_use
 def jobs(use: Use, rate: float, seconds: float, kind: str) -> None:
     """Time jobs from POST to result at a steady rate."""
@@ -31,7 +31,7 @@ def jobs(use: Use, rate: float, seconds: float, kind: str) -> None:
 
 @bench.command()
 @click.option("--jobs", "count", type=click.IntRange(1), default=2000, show_default=True, help="How many jobs.")
-@click.option("--kind", default="text.moderate", show_default=True, help="A kind whose input is a text.")
+@click.option("--kind", default="text.moderate", show_default=True, help="emails.send, or one given a text.")
 @pass_use
 def drain(use: Use, count: int, kind: str) -> None:
     """Count the jobs a second that are drained from a full queue."""

@@ -184,7 +184,7 @@ class Client:
         except httpx.InvalidURL as error:
             raise CommandFailed(f"{url} is not an address: {error}.", Exit.USAGE) from None
         except httpx.TransportError as error:
-            raise Unreachable(f"The connection to {url} broke: {error or type(error).__name__}.") from None
+            raise Unreachable(f"The connection to {url} broke: {str(error) or type(error).__name__}.") from None
 
 
 def segment(text: str) -> str:

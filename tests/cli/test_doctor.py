@@ -6,14 +6,38 @@ from tests.support.api_stand_in import ApiStandIn
 
 def test_all_being_well_ends_with_0(api: ApiStandIn, run: Run) -> None:
     api.answers("GET", "/health/live", {"status": "ok"})
-    api.answers("GET", "/health/ready", {"status": "ok", "checks": {"postgres": "ok", "redis": "ok"}})
+    api.answers(
+        "GET",
+        "/health/ready",
+        {"status": "ok", "checks": {"postgres": {"status": "up", "duration_ms": 1.5, "needed": True}, "redis": "ok"}},
+    )
     api.answers("GET", "/v1/me", {"id": "user_1"})
     api.answers("GET", "/v1/workers", {"items": [{"name": "worker-1"}], "next_cursor": None})
     result = run("doctor", "-o", "json")
     assert result.exit_code == 0, result.stdout
     found = {each["check"]: each["state"] for each in msgspec.json.decode(result.stdout)}
-    assert found.keys() >= {"python", "postgres", "redis", "data dir", "api key", "api", "caller", "workers"}
+    assert found.keys() >= {
+        "python",
+        "postgres server",
+        "postgres",
+        "redis",
+        "data dir",
+        "api key",
+        "api",
+        "caller",
+        "workers",
+    }
     assert set(found.values()) == {"ok"}
+
+
+def test_a_store_that_may_be_down_is_named_all_the_same(api: ApiStandIn, run: Run) -> None:
+    api.answers("GET", "/health/live", {"status": "ok"})
+    checks = {"postgres": {"status": "up"}, "redis": {"status": "down", "needed": False, "detail": "refused"}}
+    api.answers("GET", "/health/ready", {"status": "up", "checks": checks})
+    result = run("doctor", "-o", "jsonl")
+    assert result.exit_code == 1
+    found = [msgspec.json.decode(line) for line in result.stdout.splitlines()]
+    assert {"check": "redis", "state": "problem", "said": "down: refused"}.items() <= found[-3].items()
 
 
 def test_no_worker_is_a_problem_with_a_remedy(api: ApiStandIn, run: Run) -> None:
