@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -13,28 +13,18 @@ from domain.jobs.kind import Input, Kind, Result
 from domain.orders.cancel_order import CANCEL_ORDER
 from domain.orders.place_order import PLACE_ORDER
 from domain.orders.ship_order import SHIP_ORDER
-from providers.mail.smtp import SmtpProvider
-from providers.mail.smtp_url import read_smtp_url
-from providers.text.provider import TextProvider
-from runtime.kill_points import KillPoints
-from runtime.resources import Resources
 from runtime.unique_ids import new_id
-from runtime.wakeups import open_wakeups
-from storage.database import Database
 from storage.jobs import find_job, submit_jobs
-from tests.support.shop import TENANT
+from tests.support.bench import open_bench
+from tests.support.shop import TENANT, open_shop
 from workers.execute import Bench, execute
 from workers.handlers import bind
-from workers.lease import Leases
 from workers.orders.cancel_order import cancel_order
 from workers.orders.place_order import place_order
 from workers.orders.ship_order import ship_order
-from workers.settle import Settler
-from workers.slots import Slots
 
 ResultT = TypeVar("ResultT", bound=Result)
 
-_NOWHERE: Final = "127.0.0.1:1"
 _BINDINGS: Final = (
     bind(PLACE_ORDER, place_order),
     bind(CANCEL_ORDER, cancel_order),
@@ -86,26 +76,10 @@ def code_of(job: Job) -> str:
 
 
 @asynccontextmanager
-async def open_shop_worker(database: Database, *, kill_points: str = "") -> AsyncIterator[ShopWorker]:
-    # orders reach nobody outside the database: nothing listens where the others would be
-    wakeups = open_wakeups(f"redis://{_NOWHERE}")
-    mail = SmtpProvider(read_smtp_url(f"smtp://{_NOWHERE}"))
-    use = Resources(
-        database=database,
-        wakeups=wakeups,
-        text=cast("TextProvider", None),
-        mail=mail,
-        mail_from="shop@example.com",
-        kill_points=KillPoints(kill_points),
-    )
-    yield ShopWorker(
-        Bench(
-            use=use,
-            handlers={binding.kind.name: binding for binding in _BINDINGS},
-            slots=Slots(16),
-            leases=Leases(use, worker="w", queues=("orders",), concurrency=16, lease_seconds=30, heartbeat_seconds=10),
-            settler=Settler(use, patience_seconds=5),
-        )
-    )
-    await mail.aclose()
-    await wakeups.close()
+async def open_shop_worker(database_url: str, redis_url: str, *, kill_points: str = "") -> AsyncIterator[ShopWorker]:
+    """A worker in an open shop."""
+    async with open_bench(
+        database_url, redis_url, *_BINDINGS, slots=16, heartbeat_seconds=5, kill_points=kill_points
+    ) as bench:
+        await open_shop(bench.use.database)
+        yield ShopWorker(bench)

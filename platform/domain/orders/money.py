@@ -4,6 +4,8 @@ from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta, Struct
 
+from domain.errors import Invalid
+
 MOST: Final = 10**15
 """The largest amount there is: far above any order, far below where a double loses cents."""
 
@@ -21,6 +23,13 @@ CURRENCIES: Final = _NO_MINOR_UNIT | _TWO_DIGITS | _THREE_DIGITS
 
 Amount: TypeAlias = Annotated[int, Meta(ge=0, le=MOST, description="In minor units: 1299 is 12.99 USD, 1299 JPY")]
 Currency: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="ISO 4217", examples=["USD"])]
+
+
+class UnknownCurrency(Invalid):
+    """ISO 4217 has no such code."""
+
+    code = "unknown_currency"
+    title = "Unknown currency"
 
 
 class Money(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,3 +53,13 @@ class Money(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         digits = 3 if self.currency in _THREE_DIGITS else 2
         whole, part = divmod(self.amount, 10**digits)
         return f"{whole}.{part:0{digits}d} {self.currency}"
+
+
+def check_currency(code: str, *, pointer: str) -> None:
+    """Go on only if `code` is a currency; `pointer` names the field it stood in.
+
+    Raises:
+        UnknownCurrency: it is none.
+    """
+    if code not in CURRENCIES:
+        raise UnknownCurrency(f"{code} is not a currency of ISO 4217.", pointer=pointer)

@@ -11,7 +11,10 @@ from msgspec import Meta, Struct
 from domain.errors import Conflict, Invalid, NotFound
 from domain.ids import JobId, OrderId, ProductId
 from domain.orders.money import Money
-from domain.orders.product import Product, StockChange, UnknownProduct, by_id, check_stock
+from domain.orders.product import Product, StockChange, by_id, check_stock, unknown_product
+
+READ: Final = "orders:read"
+"""The permission to see the catalogue, one's own orders and one's own store credit."""
 
 MANAGE: Final = "orders:manage"
 """The permission to act on other people's orders."""
@@ -153,7 +156,7 @@ def make_bill(cart: Sequence[CartLine], products: Iterable[Product]) -> Bill:
     known = by_id(products)
     missing = [line.product_id for line in cart if line.product_id not in known]
     if missing:
-        raise UnknownProduct(f"There is no product {', '.join(dict.fromkeys(missing))}.")
+        raise unknown_product(missing)
     currencies = sorted({known[line.product_id].price.currency for line in cart})
     if len(currencies) > 1:
         raise MixedCurrencies(f"The products are priced in {' and '.join(currencies)}; order them apart.")

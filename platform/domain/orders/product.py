@@ -99,6 +99,11 @@ def check_stock(product: Product, wanted: int) -> None:
         raise OutOfStock(f"{product.name} ({product.id}): {wanted} wanted, {product.stock} in stock.")
 
 
+def unknown_product(ids: Iterable[str]) -> UnknownProduct:
+    """What to raise for products that are not there."""
+    return UnknownProduct(f"There is no product {', '.join(dict.fromkeys(ids))}.")
+
+
 def by_id(products: Iterable[Product]) -> dict[str, Product]:
     """Products, to be looked up by their ids."""
     return {product.id: product for product in products}

@@ -2,20 +2,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from storage.database import Database, open_database
-from tests.support.shop import open_shop
+from storage.database import Database
 from tests.support.shop_worker import ShopWorker, open_shop_worker
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    database = open_database(database_url, name="tests", size=12)
-    await open_shop(database)
-    yield database
-    await database.close()
+async def worker(database_url: str, redis_url: str) -> AsyncIterator[ShopWorker]:
+    async with open_shop_worker(database_url, redis_url) as worker:
+        yield worker
 
 
 @pytest.fixture
-async def worker(database: Database) -> AsyncIterator[ShopWorker]:
-    async with open_shop_worker(database) as worker:
-        yield worker
+def database(worker: ShopWorker) -> Database:
+    return worker.database

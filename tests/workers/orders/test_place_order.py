@@ -158,15 +158,16 @@ async def test_nobody_orders_for_a_user_of_another_tenant(worker: ShopWorker) ->
     assert (job.state, code_of(job)) == (State.FAILED, "unknown_customer")
 
 
-async def test_an_attempt_that_breaks_off_leaves_nothing(database: Database) -> None:
-    await give_credit(database, ADA, 100_000)
-    pens = await stock_of(database, PEN)
-    async with open_shop_worker(database, kill_points="order.after_reserve=raise") as worker:
+async def test_an_attempt_that_breaks_off_leaves_nothing(database_url: str, redis_url: str) -> None:
+    async with open_shop_worker(database_url, redis_url, kill_points="order.after_reserve=raise") as worker:
+        await give_credit(worker.database, ADA, 100_000)
+        pens = await stock_of(worker.database, PEN)
+
         job = await worker.run(PLACE_ORDER, cart((PEN, 1)), ADA)
 
-    assert job.state is State.SCHEDULED
-    assert (await stock_of(database, PEN), await credit_of(database, ADA)) == (pens, 100_000)
-    assert await follow_ups(database, job) == []
+        assert job.state is State.SCHEDULED
+        assert (await stock_of(worker.database, PEN), await credit_of(worker.database, ADA)) == (pens, 100_000)
+        assert await follow_ups(worker.database, job) == []
 
 
 async def test_many_buyers_share_the_last_pieces(database: Database, worker: ShopWorker) -> None:

@@ -1,0 +1,199 @@
+"""Orders, the catalogue and store credit over HTTP. Orders are placed by jobs; the rest here reads, or deposits."""
+
+from typing import Annotated, Final
+
+from litestar import Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.response import Response
+
+from api.auth import needs
+from api.bodies import ApiRequest
+from api.context import Use
+from api.job_view import JobView
+from api.orders.views import (
+    BalanceView,
+    CategoryList,
+    Deposit,
+    DepositView,
+    OrderView,
+    ProductView,
+    view_order,
+    view_product,
+)
+from api.paging import DEFAULT, Cursor, Limit, Page, next_link, read_cursor, spell_cursor
+from api.problems import base_url
+from api.submit import submit
+from domain.accounts.user import Caller
+from domain.jobs.job import JobOptions
+from domain.orders.balance import Transfer, TransferReason
+from domain.orders.money import Money, check_currency
+from domain.orders.order import MANAGE, READ, Status, unknown_order
+from domain.orders.place_order import PLACE_ORDER, PlaceOrder
+from domain.orders.product import ProductSort, unknown_product
+from runtime.unique_ids import new_id
+from storage.balances import credit, read_balance
+from storage.orders import find_order, get_customer, list_orders
+from storage.products import ProductFilter, find_product, list_categories, list_products
+
+ME: Final = "me"
+
+CurrencyParameter = Annotated[str, QueryParameter(pattern="^[A-Z]{3}$", description="ISO 4217")]
+SearchParameter = Annotated[
+    str | None, QueryParameter(min_length=1, max_length=200, description="in name, description and SKU")
+]
+CategoryParameter = Annotated[str | None, QueryParameter(max_length=100, description="slug of a category")]
+CustomerParameter = Annotated[str | None, QueryParameter(pattern="^user_[0-9a-f]{32}$", description="whose orders")]
+
+
+@post("/orders", status_code=202, guards=[needs(PLACE_ORDER.permission)])
+async def place_order(
+    request: ApiRequest, use: NamedDependency[Use], data: JSONBody[PlaceOrder], options: NamedDependency[JobOptions]
+) -> Response[JobView]:
+    """Submit a job that buys products with store credit."""
+    return await submit(request, use, PLACE_ORDER, data, options)
+
+
+@get("/orders", guards=[needs(READ)])
+async def get_orders(  # noqa: PLR0913, PLR0917 - one a parameter
+    request: ApiRequest,
+    use: NamedDependency[Use],
+    caller: NamedDependency[Caller],
+    limit: Limit = DEFAULT,
+    cursor: Cursor = None,
+    status: Annotated[Status | None, QueryParameter()] = None,
+    customer_id: CustomerParameter = None,
+) -> Response[Page[OrderView]]:
+    """The caller's orders; to a caller with `orders:manage`, those of everybody."""
+    if customer_id not in {None, caller.user_id}:
+        caller.demand(MANAGE)
+    before = read_cursor(cursor, "order")
+    async with use.database.read() as tx:
+        orders = await list_orders(
+            tx,
+            caller.tenant_id,
+            of=customer_id or _only(caller),
+            limit=limit + 1,
+            status=status,
+            before=before,
+        )
+    following = spell_cursor(orders[limit - 1].id) if len(orders) > limit else None
+    base = base_url(request.scope)
+    page = Page([view_order(order, base) for order in orders[:limit]], following)
+    return Response(page, headers=next_link(request, following))
+
+
+@get("/orders/{order_id:str}", guards=[needs(READ)])
+async def get_order(
+    request: ApiRequest, use: NamedDependency[Use], caller: NamedDependency[Caller], order_id: FromPath[str]
+) -> OrderView:
+    """One order."""
+    async with use.database.read() as tx:
+        order = await find_order(tx, caller.tenant_id, order_id, of=_only(caller))
+    if order is None:
+        raise unknown_order(order_id)
+    return view_order(order, base_url(request.scope))
+
+
+@get("/categories", guards=[needs(READ)])
+async def get_categories(use: NamedDependency[Use], caller: NamedDependency[Caller]) -> CategoryList:
+    """The categories of the catalogue, and how many products each has."""
+    async with use.database.read() as tx:
+        return CategoryList(items=await list_categories(tx, caller.tenant_id))
+
+
+@get("/products", guards=[needs(READ)])
+async def get_products(  # noqa: PLR0913, PLR0917 - one a parameter
+    request: ApiRequest,
+    use: NamedDependency[Use],
+    caller: NamedDependency[Caller],
+    q: SearchParameter = None,
+    category: CategoryParameter = None,
+    in_stock: Annotated[bool | None, QueryParameter()] = None,
+    sort: Annotated[ProductSort, QueryParameter()] = ProductSort.NEWEST,
+    limit: Limit = DEFAULT,
+    cursor: Cursor = None,
+) -> Response[Page[ProductView]]:
+    """The products of the catalogue."""
+    after = read_cursor(cursor, "product")
+    wanted = ProductFilter(q=q, category=category, in_stock=in_stock)
+    async with use.database.read() as tx:
+        products = await list_products(tx, caller.tenant_id, wanted, sort=sort, limit=limit + 1, after=after)
+    following = spell_cursor(products[limit - 1].id) if len(products) > limit else None
+    page = Page([view_product(product) for product in products[:limit]], following)
+    return Response(page, headers=next_link(request, following))
+
+
+@get("/products/{product_id:str}", guards=[needs(READ)])
+async def get_product(
+    use: NamedDependency[Use], caller: NamedDependency[Caller], product_id: FromPath[str]
+) -> ProductView:
+    """One product."""
+    async with use.database.read() as tx:
+        product = await find_product(tx, caller.tenant_id, product_id)
+    if product is None:
+        raise unknown_product([product_id])
+    return view_product(product)
+
+
+@get("/customers/{customer_id:str}/balance", guards=[needs(READ)])
+async def get_balance(
+    use: NamedDependency[Use],
+    caller: NamedDependency[Caller],
+    customer_id: FromPath[str],
+    currency: CurrencyParameter = "USD",
+) -> BalanceView:
+    """What a customer may spend; `me` is the caller, and others take `orders:manage`."""
+    wanted = _named(customer_id, caller)
+    if wanted != caller.user_id:
+        caller.demand(MANAGE)
+    check_currency(currency, pointer="query:currency")
+    async with use.database.read() as tx:
+        customer = await get_customer(tx, caller.tenant_id, wanted)
+        balance = await read_balance(tx, caller.tenant_id, customer.id, currency)
+    return BalanceView(customer_id=customer.id, balance=balance)
+
+
+@post("/customers/{customer_id:str}/deposits", guards=[needs(MANAGE)])
+async def make_deposit(
+    use: NamedDependency[Use], caller: NamedDependency[Caller], customer_id: FromPath[str], data: JSONBody[Deposit]
+) -> DepositView:
+    """Give a customer store credit."""
+    money = Money(amount=data.amount.amount, currency=data.amount.currency)
+    async with use.database.begin() as tx:
+        customer = await get_customer(tx, caller.tenant_id, _named(customer_id, caller))
+        transfer = Transfer(
+            id=new_id("transfer"),
+            tenant_id=caller.tenant_id,
+            customer_id=customer.id,
+            money=money,
+            reason=TransferReason.DEPOSIT,
+        )
+        await credit(tx, transfer)
+        balance = await read_balance(tx, caller.tenant_id, customer.id, money.currency)
+    return DepositView(id=transfer.id, customer_id=customer.id, amount=money, balance=balance)
+
+
+def _only(caller: Caller) -> str | None:
+    """Whose orders the caller sees: their own, or with `orders:manage` everybody's."""
+    return None if caller.may(MANAGE) else caller.user_id
+
+
+def _named(customer_id: str, caller: NamedDependency[Caller]) -> str:
+    return caller.user_id if customer_id == ME else customer_id
+
+
+router: Final = Router(
+    "/v1",
+    route_handlers=[
+        place_order,
+        get_orders,
+        get_order,
+        get_categories,
+        get_products,
+        get_product,
+        get_balance,
+        make_deposit,
+    ],
+    tags=["Orders"],
+)
