@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -118,12 +117,14 @@ def demo() -> None:
 
 def play(client: Client, program: Sequence[Story], board: Board) -> None:
     """Tell all stories at once and draw the board meanwhile."""
-    with ThreadPoolExecutor(max_workers=max(1, len(program))) as threads:
-        told = [threads.submit(_tell, client, story, board) for story in program]
-        if sys.stderr.isatty():
-            _draw_until(lambda: all(each.done() for each in told), board)
-    for each in told:
-        each.result()
+    # Daemons: Ctrl-C need not wait for streams that may be silent for a while.
+    told = [threading.Thread(target=_tell, args=(client, story, board), daemon=True) for story in program]
+    for thread in told:
+        thread.start()
+    if sys.stderr.isatty():
+        _draw_until(lambda: not any(thread.is_alive() for thread in told), board)
+    for thread in told:
+        thread.join()
 
 
 def brief(job: JobReply) -> str:
@@ -155,6 +156,8 @@ def _tell(client: Client, story: Story, board: Board) -> None:
         story.tell(Teller(client, board.submitted, board.finished, watch))
     except click.ClickException as error:
         board.failed(story, error.message)
+    except Exception as error:  # noqa: BLE001 - a story that breaks off in any way has failed, and says how
+        board.failed(story, f"{type(error).__name__}: {error}")
 
 
 def _draw_until(is_done: Callable[[], bool], board: Board) -> None:
