@@ -17,7 +17,7 @@ from runtime.readiness import mark_ready
 from runtime.resources import needed, open_stores
 from runtime.settings import Settings, environment_with, read_settings
 
-_CONCURRENCY: Final = 64
+_CONCURRENCY: Final = 100
 _RESCUE_SECONDS: Final = 5.0
 _DRAIN_GRACE: Final = 5.0
 

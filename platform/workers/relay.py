@@ -18,6 +18,7 @@ log: Final = structlog.get_logger()
 WINDOW: Final = 1000
 """Ids of a queue that may be with the broker, unclaimed: enough to keep workers busy, few enough to stay in charge."""
 
+_REFILL: Final = WINDOW // 4  # a full window is refilled in handfuls: a few large messages cost less than many small ones
 _MOST_IDS: Final = 100
 _FEW: Final = 8
 _PROMOTED_AT_ONCE: Final = 1000
@@ -74,19 +75,19 @@ async def relay_queue(use: Stores, sender: Sender, queue: str) -> int:
     """
     async with use.database.begin() as tx:
         room = WINDOW - await count_sent(tx, queue, most=WINDOW)
-        if room <= 0:
+        if room < _REFILL:
             return 0
         due = await take_due(tx, queue, limit=room)
         if due:
             use.kill_points.reach("relay.before_publish")
-            await sender.send(queue, pack(due))
+            await sender.send(queue, pack(due, has_backlog=len(due) == room))
             use.kill_points.reach("relay.after_publish")
     return len(due)
 
 
-def pack(due: Sequence[Due]) -> list[Bell]:
-    """Bells for due jobs: one id each while there are few, many ids each under load, one kind a bell."""
-    size = min(_MOST_IDS, ceil(len(due) / _FEW))
+def pack(due: Sequence[Due], *, has_backlog: bool) -> list[Bell]:
+    """Bells for due jobs, one kind a bell: one id each while there are few, as many as they may when more wait."""
+    size = _MOST_IDS if has_backlog else min(_MOST_IDS, ceil(len(due) / _FEW))
     bells = []
     for kind, of_kind in groupby(sorted(due, key=lambda one: one.kind), key=lambda one: one.kind):
         jobs = list(of_kind)

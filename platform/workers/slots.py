@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-_SHARE: Final = 4
+_SHARE: Final = 2
 
 
 class Slots:

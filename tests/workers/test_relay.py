@@ -127,9 +127,9 @@ async def test_a_delayed_job_is_sent_when_it_is_due_and_the_relay_knows_how_long
 
 def test_few_jobs_go_alone_and_many_go_together_a_kind_a_bell() -> None:
     few = [Due(job_id=f"job_{n}", kind="a.b", traceparent=None) for n in range(5)]
-    assert [bell.ids for bell in pack(few)] == [(due.job_id,) for due in few]
+    assert [bell.ids for bell in pack(few, has_backlog=False)] == [(due.job_id,) for due in few]
     many = [Due(job_id=f"job_{n}", kind=f"a.{n % 2}", traceparent=None) for n in range(1000)]
-    bells = pack(many)
+    bells = pack(many, has_backlog=True)
     assert max(len(bell.ids) for bell in bells) == 100
     assert sorted(one for bell in bells for one in bell.ids) == sorted(due.job_id for due in many)
     assert all(int(one.removeprefix("job_")) % 2 == int(bell.kind[-1]) for bell in bells for one in bell.ids)
