@@ -89,7 +89,7 @@ async def test_a_refusal_says_geminis_reason_and_is_not_tried_again(code: int) -
 
 @pytest.mark.parametrize("step", [Hangs(), Answers(delay_seconds=30)], ids=["silence", "slowness"])
 async def test_silence_ends_at_the_timeout(step: Step) -> None:
-    raised = await raised_by(step, timeout_seconds=0.1)
+    raised = await raised_by(step, timeout_seconds=0.4)
     assert isinstance(raised, ProviderDown)
 
 
