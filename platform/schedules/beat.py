@@ -89,7 +89,7 @@ class PostgresScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
         opened.runner.close()
 
     @property
-    def info(self) -> str:
+    def info(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride] - Celery's says nothing
         """What beat's banner says about where schedules come from."""
         return "    . schedules -> Postgres"
 

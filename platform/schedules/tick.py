@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfoNotFoundError
 
-import msgspec
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
-from domain.accounts.user import Caller
-from domain.catalog import UnknownKind, kind_named
+from domain.catalog import UnknownKind
 from domain.ids import JobId
-from domain.jobs.job import NewJob, new_job
+from domain.jobs.job import NewJob
+from domain.schedules.firing import ScheduledJobRefused, make_job
 from domain.schedules.schedule import RunOutcome, Schedule, ScheduleRun, firing_id
 from domain.schedules.timetable import decide, find_due, jitter_of
 from providers.cron import CronInvalid, next_wall
@@ -94,9 +94,9 @@ def plan_firings(schedule: Schedule, live: list[str], now: datetime) -> Plan:
             runs.append(_run(schedule, firing.fire_at, RunOutcome.SKIPPED, detail="An earlier job was still live."))
             continue
         try:
-            job = job_of(schedule, firing.fire_at)
-        except (UnknownKind, msgspec.ValidationError) as error:
-            runs.append(_run(schedule, firing.fire_at, RunOutcome.REFUSED, detail=str(error)))
+            job = _job(schedule, firing.fire_at)
+        except (UnknownKind, ScheduledJobRefused) as error:
+            runs.append(_run(schedule, firing.fire_at, RunOutcome.REFUSED, detail=error.detail))
             continue
         runs.append(_run(schedule, firing.fire_at, RunOutcome.SUBMITTED, job_id=job.id))
         jobs.append(job)
@@ -109,25 +109,10 @@ def plan_firings(schedule: Schedule, live: list[str], now: datetime) -> Plan:
     )
 
 
-def job_of(schedule: Schedule, fire_at: datetime) -> NewJob:
-    """The job of one firing.
-
-    Raises:
-        UnknownKind: the kind is gone.
-        msgspec.ValidationError: the kind does not take this input any more.
-    """
-    kind = kind_named(schedule.job.kind)
-    return new_job(
-        kind,
-        msgspec.json.decode(schedule.job.input, type=kind.input),
-        # a schedule was allowed when it was made; permissions are asked at the door only
-        Caller(tenant_id=schedule.tenant_id, user_id=schedule.caller_id, permissions=frozenset()),
-        job_id=JobId(firing_id(schedule.id, fire_at)),
-        options=msgspec.structs.replace(
-            schedule.job.options, delay=None, run_at=fire_at + jitter_of(schedule.id, fire_at, schedule.jitter)
-        ),
-        schedule_id=schedule.id,
-    )
+def _job(schedule: Schedule, fire_at: datetime) -> NewJob:
+    run_at = fire_at + jitter_of(schedule.id, fire_at, schedule.jitter)
+    options = replace(schedule.job.options, delay=None, run_at=run_at)
+    return make_job(schedule, JobId(firing_id(schedule.id, fire_at)), options)
 
 
 async def _fire(tx: Tx, points: KillPoints) -> list[Plan]:

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import Row, text
 
 from domain.chat.conversation import ChatMessage, Conversation, Role, StoredMessage
@@ -164,8 +165,8 @@ async def read_context(  # noqa: PLR0913 - whose conversation, up to where, how 
 
 
 def _as_conversation(row: Row[Any]) -> Conversation:
-    return Conversation(**row._mapping)  # noqa: SLF001 - public, for all its underscore
+    return msgspec.convert(row, Conversation, from_attributes=True)
 
 
 def _as_message(row: Row[Any]) -> StoredMessage:
-    return StoredMessage(**row._mapping)  # noqa: SLF001 - as above
+    return msgspec.convert(row, StoredMessage, from_attributes=True)

@@ -35,12 +35,12 @@ async def bench(database_url: str, redis_url: str, text: ScriptedText) -> AsyncI
 async def ask(bench: Bench, *said: str) -> Job:
     """A conversation in which the user said these things, and the job that answers the last."""
     conversation_id = ConversationId(new_id("conv"))
+    ids = [MessageId(new_id("msg")) for _ in said]
     async with bench.use.database.begin() as tx:
         await add_conversation(tx, conversation_id, tenant_id=TENANT, caller_id=USER)
-        for body in said:
-            message_id = MessageId(new_id("msg"))
+        for message_id, body in zip(ids, said, strict=True):
             await add_message(tx, TENANT, USER, conversation_id, message_id=message_id, role="user", body=body)
-        asked = ReplyTo(conversation_id=conversation_id, message_id=message_id)
+        asked = ReplyTo(conversation_id=conversation_id, message_id=ids[-1])
         [job] = await submit_jobs(tx, [make_job(REPLY, asked)])
     return job
 

@@ -1,0 +1,84 @@
+"""Conversations as clients write them and as the API shows them."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from api.job_view import Time
+from domain.chat.conversation import Conversation, MessageText, Role, StoredMessage, Title
+
+
+class ConversationBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A conversation as begun; without a title, its first message gives it one."""
+
+    title: Title | None = None
+
+
+class ConversationChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What may change of a conversation."""
+
+    title: Title
+
+
+class MessageBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the user says."""
+
+    text: MessageText
+
+
+class Tokens(Struct, frozen=True, kw_only=True):
+    """What the replies have cost, where the engine counts."""
+
+    prompt: int
+    output: int
+
+
+class ConversationLinks(Struct, frozen=True, kw_only=True):
+    """Where to go from here."""
+
+    self: str
+    messages: str
+
+
+class ConversationView(Struct, frozen=True, kw_only=True):
+    """A conversation; `messages` is how many it has."""
+
+    id: Annotated[str, Meta(pattern="^conv_[0-9a-f]{32}$")]
+    title: str | None
+    messages: int
+    tokens: Tokens
+    created_at: Time
+    updated_at: Time
+    links: ConversationLinks
+
+
+class MessageView(Struct, frozen=True, kw_only=True):
+    """A message. `reply_to` names the one it answers, `engine` what wrote it."""
+
+    id: Annotated[str, Meta(pattern="^msg_[0-9a-f]{32}$")]
+    position: int
+    role: Role
+    text: str
+    reply_to: str | None
+    engine: str | None
+    created_at: Time
+
+
+def view_conversation(conversation: Conversation, base: str) -> ConversationView:
+    """The conversation as shown to a client that reached us at `base`."""
+    path = f"{base}/v1/conversations/{conversation.id}"
+    return ConversationView(
+        id=conversation.id,
+        title=conversation.title,
+        messages=conversation.messages,
+        tokens=Tokens(prompt=conversation.prompt_tokens, output=conversation.output_tokens),
+        created_at=conversation.created_at,
+        updated_at=conversation.updated_at,
+        links=ConversationLinks(self=path, messages=f"{path}/messages"),
+    )
+
+
+def view_message(message: StoredMessage) -> MessageView:
+    """A message as shown."""
+    return msgspec.convert(message, MessageView, from_attributes=True)

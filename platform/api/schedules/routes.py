@@ -1,0 +1,217 @@
+"""Schedules over HTTP."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from litestar import Router, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+from litestar.response import Response
+
+from api.auth import needs
+from api.bodies import ApiRequest
+from api.context import Use
+from api.job_view import JobView
+from api.paging import DEFAULT, Cursor, Limit, Page, next_link, read_cursor, spell_cursor
+from api.preferences import wait_for_end, wanted_wait
+from api.problems import base_url
+from api.schedules.reading import read_changes, read_new
+from api.schedules.views import RunView, ScheduleBody, ScheduleChanges, ScheduleView, view_run, view_schedule
+from api.submit import answer_job
+from domain.accounts.user import Caller
+from domain.ids import JobId, ScheduleId, is_id
+from domain.schedules.firing import make_job
+from domain.schedules.schedule import RunOutcome, Schedule, ScheduleNotFound, ScheduleRun
+from runtime.unique_ids import new_id
+from storage.database import Tx
+from storage.jobs import submit_jobs
+from storage.schedules import (
+    add_schedule,
+    database_now,
+    delete_schedule,
+    find_schedule,
+    list_runs,
+    list_schedules,
+    record_runs,
+    save_schedule,
+)
+
+SchedulePath = FromPath[str]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_MOST_MICROSECONDS: Final = 10**16  # the year 2286
+
+
+@post("/schedules", guards=[needs("schedules:manage")], status_code=201)
+async def create(
+    request: ApiRequest, data: JSONBody[ScheduleBody], use: NamedDependency[Use], caller: NamedDependency[Caller]
+) -> Response[ScheduleView]:
+    """Make a schedule. Its jobs are the caller's."""
+    async with use.database.begin() as tx:
+        schedule = read_new(data, ScheduleId(new_id("sched")), caller, await database_now(tx))
+        written = await add_schedule(tx, schedule) or schedule
+    view = view_schedule(written, base_url(request.scope))
+    return Response(view, status_code=201, headers={"Location": f"/v1/schedules/{written.id}"})
+
+
+@get("/schedules", guards=[needs("schedules:read")])
+async def list_(
+    request: ApiRequest,
+    use: NamedDependency[Use],
+    caller: NamedDependency[Caller],
+    limit: Limit = DEFAULT,
+    cursor: Cursor = None,
+) -> Response[Page[ScheduleView]]:
+    """The tenant's schedules, newest first."""
+    before = read_cursor(cursor, "sched")
+    async with use.database.read() as tx:
+        found = await list_schedules(tx, caller.tenant_id, limit=limit + 1, before=before)
+    shown = found[:limit]
+    following = spell_cursor(shown[-1].id) if len(found) > limit else None
+    items = [view_schedule(schedule, base_url(request.scope)) for schedule in shown]
+    return Response(Page(items, following), headers=next_link(request, following))
+
+
+@get("/schedules/{schedule_id:str}", guards=[needs("schedules:read")])
+async def show(
+    request: ApiRequest, schedule_id: SchedulePath, use: NamedDependency[Use], caller: NamedDependency[Caller]
+) -> ScheduleView:
+    """A schedule, and when it fires next."""
+    async with use.database.read() as tx:
+        return view_schedule(await _found(tx, caller, schedule_id), base_url(request.scope))
+
+
+@patch("/schedules/{schedule_id:str}", guards=[needs("schedules:manage")])
+async def change(
+    request: ApiRequest,
+    schedule_id: SchedulePath,
+    data: JSONBody[ScheduleChanges],
+    use: NamedDependency[Use],
+    caller: NamedDependency[Caller],
+) -> ScheduleView:
+    """Change what the body names. New times count from now; what was due before under the old ones is dropped."""
+    saved = await _save(use, caller, schedule_id, lambda schedule, now: read_changes(schedule, data, caller, now))
+    return view_schedule(saved, base_url(request.scope))
+
+
+@delete("/schedules/{schedule_id:str}", guards=[needs("schedules:manage")], status_code=204)
+async def remove(schedule_id: SchedulePath, use: NamedDependency[Use], caller: NamedDependency[Caller]) -> None:
+    """Remove a schedule and the record of its firings. Its jobs stay, and those that wait still run."""
+    async with use.database.begin() as tx:
+        if not (is_id("sched", schedule_id) and await delete_schedule(tx, caller.tenant_id, schedule_id)):
+            raise _not_found()
+
+
+@post("/schedules/{schedule_id:str}/pause", guards=[needs("schedules:manage")], status_code=200)
+async def pause(
+    request: ApiRequest, schedule_id: SchedulePath, use: NamedDependency[Use], caller: NamedDependency[Caller]
+) -> ScheduleView:
+    """Stop firing until it is resumed. Doing so twice changes nothing."""
+    return await _set_paused(request, use, caller, schedule_id, paused=True)
+
+
+@post("/schedules/{schedule_id:str}/resume", guards=[needs("schedules:manage")], status_code=200)
+async def resume(
+    request: ApiRequest, schedule_id: SchedulePath, use: NamedDependency[Use], caller: NamedDependency[Caller]
+) -> ScheduleView:
+    """Fire again, from now on: what fell into the pause is not made up for. Doing so twice changes nothing."""
+    return await _set_paused(request, use, caller, schedule_id, paused=False)
+
+
+@post("/schedules/{schedule_id:str}/trigger", guards=[needs("schedules:manage")], status_code=202)
+async def trigger(
+    request: ApiRequest, schedule_id: SchedulePath, use: NamedDependency[Use], caller: NamedDependency[Caller]
+) -> Response[JobView]:
+    """Submit the schedule's job at once, paused or not, live jobs or not. Its firings stay as they are.
+
+    With `Prefer: wait=N` the answer waits up to N seconds for the job's end.
+    """
+    job_id = JobId(new_id("job"))
+    seconds = wanted_wait(request.headers.get("prefer"))
+    async with AsyncExitStack() as stack:
+        news = await stack.enter_async_context(use.wakeups.listening(job_id)) if seconds else None
+        async with use.database.begin() as tx:
+            schedule = await _found(tx, caller, schedule_id, lock=True)
+            [job] = await submit_jobs(tx, [make_job(schedule, job_id, schedule.job.options)])
+            run = ScheduleRun(
+                schedule_id=schedule.id,
+                fire_at=job.created_at,
+                outcome=RunOutcome.SUBMITTED,
+                job_id=job.id,
+                by_hand=True,
+            )
+            await record_runs(tx, [run])
+        use.wakeups.ring_relay()
+        if news is not None and seconds:
+            job = await wait_for_end(use, job, news, seconds)
+    response = await answer_job(request, use, job, waited=seconds)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return response
+
+
+@get("/schedules/{schedule_id:str}/runs", guards=[needs("schedules:read")])
+async def runs(  # noqa: PLR0913, PLR0917 - a list has these parameters
+    request: ApiRequest,
+    schedule_id: SchedulePath,
+    use: NamedDependency[Use],
+    caller: NamedDependency[Caller],
+    limit: Limit = DEFAULT,
+    cursor: Cursor = None,
+) -> Response[Page[RunView]]:
+    """What became of the schedule's firings, newest first."""
+    before = _read_moment(read_cursor(cursor, "at"))
+    async with use.database.read() as tx:
+        schedule = await _found(tx, caller, schedule_id)
+        found = await list_runs(tx, schedule.id, limit=limit + 1, before=before)
+    shown = found[:limit]
+    following = spell_cursor(_spell_moment(shown[-1].fire_at)) if len(found) > limit else None
+    return Response(Page([view_run(run) for run in shown], following), headers=next_link(request, following))
+
+
+router: Final = Router(
+    "/v1",
+    route_handlers=[create, list_, show, change, remove, pause, resume, trigger, runs],
+    tags=["Schedules"],
+)
+
+
+async def _set_paused(request: ApiRequest, use: Use, caller: Caller, schedule_id: str, *, paused: bool) -> ScheduleView:
+    changes = ScheduleChanges(paused=paused)
+    saved = await _save(use, caller, schedule_id, lambda schedule, now: read_changes(schedule, changes, caller, now))
+    return view_schedule(saved, base_url(request.scope))
+
+
+async def _save(
+    use: Use, caller: Caller, schedule_id: str, changed: Callable[[Schedule, datetime], Schedule]
+) -> Schedule:
+    async with use.database.begin() as tx:
+        schedule = await _found(tx, caller, schedule_id, lock=True)
+        return await save_schedule(tx, changed(schedule, await database_now(tx)))
+
+
+async def _found(tx: Tx, caller: Caller, schedule_id: str, *, lock: bool = False) -> Schedule:
+    schedule = (
+        await find_schedule(tx, caller.tenant_id, schedule_id, lock=lock) if is_id("sched", schedule_id) else None
+    )
+    if schedule is None:
+        raise _not_found()
+    return schedule
+
+
+def _not_found() -> ScheduleNotFound:
+    return ScheduleNotFound("There is no such schedule.")
+
+
+def _spell_moment(moment: datetime) -> str:
+    """A time in the shape of an id, for a cursor."""
+    return f"at_{(moment - _EPOCH) // _MICROSECOND:032x}"
+
+
+def _read_moment(spelled: str | None) -> datetime | None:
+    if spelled is None:
+        return None
+    microseconds = min(int(spelled.removeprefix("at_"), 16), _MOST_MICROSECONDS)
+    return _EPOCH + microseconds * _MICROSECOND
