@@ -30,6 +30,7 @@ from runtime.settings import Settings
 DEMO_SECONDS: Final = 120.0
 _REDRAW_SECONDS: Final = 0.1
 _COLUMNS: Final = ("kind", "job", "state", "seconds", "result")
+_SHOWN: Final = ("kind", "state", "seconds", "result")
 _TELLING: Final = ("summary", "category", "flagged", "text", "status", "order_id", "message_id")
 
 
@@ -107,7 +108,8 @@ def demo() -> None:
         note(f"Headrace at {target.url}")
         board = Board(is_live=sys.stderr.isatty())
         play(client, list(stories(client)), board)
-        output.things([msgspec.json.encode(line) for line in board.lines()], _COLUMNS)
+        columns = _SHOWN if output.format is Format.TABLE else _COLUMNS
+        output.things([msgspec.json.encode(line) for line in board.lines()], columns)
     for failure in board.failures:
         note(f"failed: {failure}")
     if board.failures:
@@ -166,12 +168,12 @@ def _draw_until(is_done: Callable[[], bool], board: Board) -> None:
 
     with Live(console=Console(stderr=True), transient=True, auto_refresh=False) as live:
         while not is_done():
-            live.update(table_of(_COLUMNS, (_row(line) for line in board.lines())), refresh=True)
+            live.update(table_of(_SHOWN, (_row(line) for line in board.lines())), refresh=True)
             time.sleep(_REDRAW_SECONDS)
 
 
 def _row(line: Line) -> Sequence[str]:
-    return line.kind, line.job, line.state, "" if line.seconds is None else f"{line.seconds:.2f}", line.result
+    return line.kind, line.state, "" if line.seconds is None else f"{line.seconds:.2f}", line.result
 
 
 @contextlib.contextmanager

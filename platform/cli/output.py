@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 _PIPED_WIDTH: Final = 100_000
 _LONGEST_CELL: Final = 80
-_WHOLE: Final = frozenset({"id", "job"})  # columns a narrow terminal folds rather than cuts: they are copied from
+_WHOLE: Final = frozenset({"id", "kind", "state", "name"})  # columns a narrow terminal does not cut
+_FRACTION: Final = re.compile(r"(?<=T\d\d:\d\d:\d\d)\.\d+(?=Z$)")
 
 
 class Format(StrEnum):
@@ -98,10 +100,12 @@ def table_of(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> "Table":
     from rich.table import Table  # noqa: PLC0415 - only who prints a table waits for rich
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        table.add_column(heading, no_wrap=True, overflow="fold" if heading in _WHOLE else "ellipsis")
-    for row in rows:
-        table.add_row(*(_styled(_shortened(cell)) for cell in row))
+    lines = [[_styled(_shortened(cell)) for cell in row] for row in rows]
+    for index, heading in enumerate(headings):
+        widest = max((line[index].cell_len for line in lines), default=0)
+        table.add_column(heading, no_wrap=True, min_width=widest if heading in _WHOLE else None)
+    for line in lines:
+        table.add_row(*line)
     return table
 
 
@@ -171,7 +175,7 @@ def _cell(value: object) -> str:
 
 
 def _shortened(cell: str) -> str:
-    line = " ".join(cell.split())
+    line = _FRACTION.sub("", " ".join(cell.split()))
     return line if len(line) <= _LONGEST_CELL else f"{line[: _LONGEST_CELL - 1]}…"
 
 

@@ -52,7 +52,7 @@ def test_a_job_that_fails_is_named_with_its_reason(api: ApiStandIn, run: Run) ->
     result = run("demo")
     assert result.exit_code == 1
     assert f"failed: emails.send: {JOB} (emails.send) failed: No relay for you (mail_refused)." in result.stderr
-    assert result.stdout.splitlines()[1].split()[:3] == ["emails.send", JOB, "failed"]
+    assert result.stdout.splitlines()[1].split()[:2] == ["emails.send", "failed"]
 
 
 def test_a_kind_nobody_can_show_makes_the_demo_fail(api: ApiStandIn, run: Run) -> None:
@@ -89,7 +89,7 @@ def test_a_schedule_is_triggered_and_its_job_followed(api: ApiStandIn, run: Run)
     api.answers("POST", "/v1/schedules/sched_1/trigger", {"job_id": JOB}, 202)
     result = run("demo")
     assert result.exit_code == 0, result.stderr
-    assert JOB in result.stdout
+    assert result.stdout.splitlines()[1].startswith("emails.send  succeeded")
 
 
 def test_an_address_that_was_named_is_not_replaced_by_another(run: Run) -> None:
