@@ -1,0 +1,139 @@
+"""What a brief asks for: who is addressed, what shall be said, point by point. Read by rules, not understood."""
+
+import re
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from providers.text.local.words import one_line
+
+Act = Literal["tell", "ask", "invite", "remind", "thank", "apologise", "confirm", "offer", "say"]
+
+_ACTS: Final[dict[str, Act]] = {
+    "tell": "tell",
+    "inform": "tell",
+    "notify": "tell",
+    "update": "tell",
+    "let": "tell",
+    "ask": "ask",
+    "request": "ask",
+    "invite": "invite",
+    "remind": "remind",
+    "thank": "thank",
+    "apologise": "apologise",
+    "apologize": "apologise",
+    "confirm": "confirm",
+    "offer": "offer",
+}
+_VERBS: Final = "|".join(_ACTS)
+_WRAPPING: Final = re.compile(
+    r"^(?:please\s+)?(?:(?:write|compose|draft|create|send|generate|prepare|make|give me)\s+(?:me\s+"
+    r"|us\s+)?)?(?:(?:an?|the|some)\s+)?(?:[a-z]+\s+){0,2}"
+    r"(?:e-?mail|message|letter|note|reply|blog(?:\s+(?:post|article))?|article|post|product\s+(?:description|page"
+    r"|text)|description)"
+    r"\s*(?:,|:|-|\b(?:that|which|to|on|about|for|of)\b)?\s*",
+    re.IGNORECASE,
+)
+_ACT: Final = re.compile(rf"^(?:please\s+|also\s+|then\s+|and\s+)*({_VERBS})\b\s*(.*)$", re.IGNORECASE | re.DOTALL)
+_STEP: Final = re.compile(
+    rf"\s*;\s+|(?<=[.!?])\s+|,?\s+and\s+(?:also\s+|then\s+)?(?=(?:{_VERBS})\b)|,\s+(?:then\s+)?(?=(?:{_VERBS})\b)",
+    re.IGNORECASE,
+)
+_TITLES: Final = r"(?:Mr|Mrs|Ms|Mx|Dr|Prof|Professor|Sir|Madam)\.?"
+_NAME: Final = (
+    rf"(?:{_TITLES}\s+)?[A-Z][\w'\u2019-]+(?:\s+(?:&\s+|of\s+|de\s+|van\s+|von\s+)?[A-Z][\w'\u2019-]+){{0,3}}"
+)
+_NAMED: Final = re.compile(rf"\b(?:named|called)\s+({_NAME})")
+_ADDRESSED: Final = re.compile(
+    rf"^(?:to\s+|by\s+)?((?:the|our|all|my|a|an|every)\s+(?:[\w'\u2019-]+\s+){{0,4}}?[\w'\u2019-]+(?:\s+{_NAME})?"
+    rf"|{_NAME}|everyone|everybody|customers|colleagues|staff|them|him|her|you)"
+    r"(?=\s+(?:that|to|for|of|about|on|know|why|when|how|whether|if|not|in|at|regarding|the|a|an|his|her|their)\b"
+    r"|\s*[:,;.]|\s*$)",
+)
+_TOPIC: Final = re.compile(r"^(.*?)\s*(?:[:\u2013\u2014]\s+|\s-\s+|[.;]\s+)(.*)$", re.DOTALL)
+_POINT: Final = re.compile(r"\s*;\s+|,\s+(?:and\s+)?|(?<=[^\d])\.\s+(?=[A-Z])|\n+\s*(?:[-*\u2022]\s*)?")
+_SPEAKS_OF: Final = re.compile(r"\b(?:with|featuring|that has|which has|including|offering)\s+", re.IGNORECASE)
+
+
+class Step(Struct, frozen=True):
+    """One thing an e-mail does: the act, to whom (as the brief says it), and what about."""
+
+    act: Act
+    whom: str
+    what: str
+
+
+class Topic(Struct, frozen=True):
+    """What a post or a product text is about, and the points to make."""
+
+    name: str
+    points: tuple[str, ...]
+
+
+def steps_of(brief: str) -> list[Step]:
+    """What the brief wants an e-mail to do, in its order."""
+    line = one_line(brief)
+    if not _ACT.match(line):
+        line = _WRAPPING.sub("", line, count=1) or line
+    steps: list[Step] = []
+    for piece in _STEP.split(line):
+        words = piece.strip().rstrip(".")
+        if not words:
+            continue
+        match = _ACT.match(words)
+        if match is None:
+            steps.append(Step("say", "", words))
+            continue
+        act = _ACTS[match[1].lower()]
+        whom, what = ("", match[2].strip()) if act == "offer" else _whom(match[2].strip())
+        steps.append(Step(act, whom, what))
+    return steps
+
+
+def topic_of(brief: str) -> Topic:
+    """The topic of the brief and its points; a brief without points has its topic only."""
+    line = brief.strip()
+    line = _WRAPPING.sub("", line, count=1).strip() or line
+    match = _TOPIC.match(line)
+    if match and len(match[1]) <= 160:  # noqa: PLR2004 - a longer opening is prose, no heading
+        return Topic(one_line(match[1]), points_of(match[2]))
+    parts = _SPEAKS_OF.split(one_line(line).rstrip("."), maxsplit=1)
+    if len(parts) > 1 and "," in parts[1]:
+        return Topic(parts[0].rstrip(" ,"), points_of(parts[1]))
+    return Topic(one_line(line).rstrip("."), ())
+
+
+def points_of(text: str) -> tuple[str, ...]:
+    """The points of a list written in a sentence; numbers such as 2,700 stay whole."""
+    pieces = [one_line(piece).strip(" ;,") for piece in _POINT.split(text.strip().rstrip("."))]
+    joined: list[str] = []
+    for piece in pieces:
+        if not piece:
+            continue
+        bare = re.sub(r"^and\s+", "", piece)
+        joined.append(bare)
+    return tuple(joined)
+
+
+def name_in(whom: str) -> str:
+    """How to greet the addressee: the name in it, or the group; empty where neither is said."""
+    named = _NAMED.search(whom)
+    if named:
+        return named[1]
+    names = re.findall(_NAME, whom)
+    if names:
+        return str(max(names, key=len))
+    group = re.sub(r"^(?:the|our|all|my)\s+", "", whom)
+    is_person = re.match(r"(?:an?|every)\s", whom)
+    return "" if is_person or whom in {"them", "him", "her", "you"} else group
+
+
+def _whom(rest: str) -> tuple[str, str]:
+    """Splits `the design team to a workshop` after the addressee."""
+    match = _ADDRESSED.match(rest)
+    named = _NAMED.search(rest)
+    if named and named.start() < 40 and (match is None or match.end() < named.end()):  # noqa: PLR2004 - near the start
+        return rest[: named.end()], rest[named.end() :].strip(" ,:")
+    if match is None:
+        return "", rest
+    return match[1], rest[match.end() :].strip(" ,:")

@@ -1,0 +1,236 @@
+"""Summaries made of the text's own words: its best sentences, shortened until they fit."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from msgspec import Struct
+
+from providers.text.local.sentences import Turn, sentences_of, turns_of
+from providers.text.local.shorten import Shortening, cut_between_words, shortenings_of
+from providers.text.local.static_table import StaticTable, Vector
+from providers.text.local.words import one_line
+
+ONE_SENTENCE_UP_TO: Final = 160
+"""Limits above this are filled with several sentences."""
+
+MOST_SENTENCES: Final = 2_000
+MOST_SHORTENED: Final = 40
+MOST_WORDS_WEIGHED: Final = 60
+FEWEST_CHARS: Final = 0.3
+"""How much of the limit a summary should use before another sentence is not looked for."""
+
+_WORD: Final = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
+_CUE: Final = re.compile(
+    r"\b(?:we (?:propose|present|introduce|develop|show|demonstrate|study|describe|investigate|prove|design"
+    r"|provide|explore|find|use|apply|derive|extend)"
+    r"|(?:this|the) (?:paper|study|work|article|report|post) (?:proposes|presents|introduces|shows|describes"
+    r"|studies|explains|finds)|is (?:proposed|presented|introduced)"
+    r"|announced|announces|unveiled|launched|approved|agreed|decided|won|killed|died|will|plans? to|expected to"
+    r"|must|in (?:conclusion|summary)|as a result|overall)\b",
+    re.IGNORECASE,
+)
+_OPENS_WITH_PRONOUN: Final = re.compile(
+    r"^(?:it|he|she|they|them|his|her|their|its|this|that|these|those|such|there|here|both|one|another|others|and"
+    r"|but|so|or|also|then|which)\b",
+    re.IGNORECASE,
+)
+_SMALL_TALK: Final = re.compile(
+    r"^(?:hi|hey|hello|hiya|ok|okay|yes|yeah|yep|no|nope|sure|thanks|thank you|thx|bye|see you|cool|great|nice|lol"
+    r"|haha\w*|good (?:morning|evening|afternoon|night)"
+    r"|how are you|wow|oh|hmm+|right|alright|np|no problem|perfect|deal|fine)\b[\s\w]{0,16}[!.?]*$",
+    re.IGNORECASE,
+)
+
+# Fitted on SciTLDR's development part by `tools/text/fit_summaries.py`, which also says what each number is for.
+FEATURES: Final = (
+    "coverage",
+    "nearness",
+    "length",
+    "first",
+    "place",
+    "cue",
+    "cut_mark",
+    "cut_clause",
+    "cut_phrase",
+    "starts_late",
+    "lost_insert",
+    "pronoun",
+    "question",
+    "density",
+)
+WEIGHTS: Final = np.array(
+    [0.85, 0.92, 0.31, 0.34, -0.4, 0.7, -0.1, -0.18, -0.2, 0.14, -0.1, -0.2, -0.25, 2.1], np.float32
+)
+
+
+class Candidate(Struct, frozen=True):
+    """A possible summary, and what is known of it in the order of `FEATURES`."""
+
+    text: str
+    sentence: int
+    features: tuple[float, ...]
+
+
+class Outline(Struct, frozen=True, kw_only=True):
+    """What a text is about, as far as counting tells: its sentences, the weight of each word, its vector."""
+
+    sentences: list[str]
+    weights: dict[str, float]
+    total: float
+    vector: Vector
+
+
+class Summarizer:
+    """Summarizes by selecting and shortening; what comes out is always words of the text in their order."""
+
+    def __init__(self, table: StaticTable) -> None:
+        self._table = table
+
+    def summarize(self, text: str, max_chars: int) -> str:
+        """At most `max_chars` characters; a text within the limit comes back as it is."""
+        if len(text) <= max_chars:
+            return text
+        line = one_line(text)
+        if len(line) <= max_chars:
+            return line
+        turns = turns_of(text)
+        if turns:
+            return self._of_dialogue(turns, max_chars)
+        outline = self.outline(sentences_of(text) or [line])
+        best = self._best(outline, max_chars)
+        if best is None:
+            return cut_between_words(self._plainest(outline), max_chars)
+        if max_chars <= ONE_SENTENCE_UP_TO:
+            return best.text
+        return self._filled(outline, best, max_chars)
+
+    def outline(self, sentences: Sequence[str]) -> Outline:
+        """Weigh the words of the sentences; beyond 2,000 sentences every n-th one is looked at."""
+        step = -(-len(sentences) // MOST_SENTENCES)
+        kept = list(sentences[::step])
+        counts = Counter(word for sentence in kept for word in _content(sentence))
+        weights = {word: math.log1p(times) * self._table.rarity(word) for word, times in counts.items()}
+        heaviest = sorted(weights, key=lambda word: -weights[word])[:MOST_WORDS_WEIGHED]
+        return Outline(
+            sentences=kept,
+            weights=weights,
+            total=sum(weights[word] for word in heaviest) or 1.0,
+            vector=self._table.vector(" ".join(kept)),
+        )
+
+    def candidates(self, outline: Outline, longest: int) -> list[Candidate]:
+        """Every shortening of the more telling sentences that fits, with its features."""
+        telling = sorted(range(len(outline.sentences)), key=lambda at: -self._promise(outline, at))[:MOST_SHORTENED]
+        return [
+            self._candidate(outline, at, form, longest)
+            for at in telling
+            for form in shortenings_of(outline.sentences[at], longest)
+        ]
+
+    def _best(self, outline: Outline, longest: int) -> Candidate | None:
+        candidates = self.candidates(outline, longest)
+        if not candidates:
+            return None
+        scores = np.array([each.features for each in candidates], np.float32) @ WEIGHTS
+        return candidates[int(scores.argmax())]
+
+    def _promise(self, outline: Outline, at: int) -> float:
+        """How much a sentence may be worth, before it is shortened."""
+        sentence = outline.sentences[at]
+        said = set(_content(sentence))
+        weight = sum(outline.weights.get(word, 0.0) for word in said) / outline.total
+        cue = 0.3 if _CUE.search(sentence) else 0.0
+        return weight + cue + 0.4 / (1 + at) - (0.3 if sentence.endswith("?") else 0.0)
+
+    def _candidate(self, outline: Outline, at: int, form: Shortening, longest: int) -> Candidate:
+        said = set(_content(form.text))
+        weight = sum(outline.weights.get(word, 0.0) for word in said)
+        count = len(outline.sentences)
+        return Candidate(
+            form.text,
+            at,
+            (
+                weight / outline.total,
+                float(self._table.vector(form.text) @ outline.vector),
+                min(1.0, len(form.text) / min(longest, ONE_SENTENCE_UP_TO)),
+                1 / (1 + at),
+                at / count,
+                1.0 if _CUE.search(form.text) else 0.0,
+                float(form.cut == "mark"),
+                float(form.cut == "clause"),
+                float(form.cut == "phrase"),
+                float(form.starts_late),
+                float(form.lost_insert),
+                float(_OPENS_WITH_PRONOUN.match(form.text) is not None),
+                float(form.text.endswith("?")),
+                weight / outline.total / (1 + len(said)) * 10,
+            ),
+        )
+
+    def _filled(self, outline: Outline, first: Candidate, longest: int) -> str:
+        """More sentences beside the first, each near the text and unlike those taken, in the text's order."""
+        whole = [
+            candidate
+            for candidate in self.candidates(outline, longest)
+            if candidate.features[FEATURES.index("cut_phrase")] == 0
+            and candidate.features[FEATURES.index("pronoun")] == 0
+        ]
+        chosen = [first]
+        if not whole:
+            return first.text
+        vectors = self._table.vectors([each.text for each in whole])
+        worth = np.array([each.features for each in whole], np.float32) @ WEIGHTS
+        likeness = vectors @ self._table.vector(first.text)
+        room = longest - len(first.text) - 1
+        taken = {first.sentence}
+        while True:
+            open_to_choice = [
+                at for at, each in enumerate(whole) if each.sentence not in taken and len(each.text) <= room
+            ]
+            if not open_to_choice:
+                break
+            best = max(open_to_choice, key=lambda at: float(worth[at] - likeness[at]))
+            chosen.append(whole[best])
+            taken.add(whole[best].sentence)
+            room -= len(whole[best].text) + 1
+            likeness = np.maximum(likeness, vectors @ vectors[best])
+        return " ".join(each.text for each in sorted(chosen, key=lambda each: each.sentence))
+
+    def _of_dialogue(self, turns: Sequence[Turn], longest: int) -> str:
+        """The turns that say most, each under its speaker's name, in order."""
+        said = [(turn.speaker, sentence) for turn in turns for sentence in sentences_of(turn.text)]
+        said = [each for each in said if not _SMALL_TALK.match(each[1])] or said
+        step = -(-len(said) // MOST_SENTENCES)
+        said = said[::step]
+        outline = self.outline([sentence for _, sentence in said])
+        order = sorted(range(len(said)), key=lambda at: -self._promise(outline, at))
+        chosen: dict[int, str] = {}
+        room = longest
+        for at in order:
+            speaker, sentence = said[at]
+            opening = f"{speaker}: "
+            space = room - len(opening) - (1 if chosen else 0)
+            fits = [form for form in shortenings_of(sentence, space) if form.cut != "phrase"]
+            whole = [form for form in fits if form.cut == "none"] or ([] if chosen else fits)
+            if whole:
+                text = max(whole, key=lambda form: len(form.text)).text
+                chosen[at] = opening + text
+                room = space - len(text)
+            if room < FEWEST_CHARS * min(longest, ONE_SENTENCE_UP_TO):
+                break
+        if not chosen:
+            speaker, sentence = said[order[0]]
+            return cut_between_words(f"{speaker}: {sentence}", longest)
+        return " ".join(chosen[at] for at in sorted(chosen))
+
+    def _plainest(self, outline: Outline) -> str:
+        """The sentence to cut when none can be shortened well."""
+        return outline.sentences[max(range(len(outline.sentences)), key=lambda at: self._promise(outline, at))]
+
+
+def _content(text: str) -> list[str]:
+    return [word for word in _WORD.findall(text.lower()) if len(word) > 1]

@@ -1,0 +1,1 @@
+"""What builds and measures the things we ship; nothing here runs in the platform."""
