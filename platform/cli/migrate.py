@@ -65,13 +65,13 @@ def migrate_and_seed(settings: Settings, *, api_key: str | None = None) -> Seede
     return asyncio.run(_seed(url, _key(api_key or settings.api_key)))
 
 
-def fresh_key() -> str:
+def fresh_key() -> ApiKey:
     """A new API key, from the system's randomness."""
-    return str(make_key(secrets.token_bytes(_RANDOMNESS)))
+    return make_key(secrets.token_bytes(_RANDOMNESS))
 
 
 def _key(text: str | None) -> ApiKey:
-    key = parse_key(text or fresh_key())
+    key = fresh_key() if text is None else parse_key(text)
     if key is None:
         raise KeyMisspelt("HEADRACE_API_KEY must be spelled hr_<8 characters>_<secret>, as `headrace up` prints it.")
     return key

@@ -6,6 +6,7 @@ from msgspec import Struct
 from sqlalchemy import text
 
 from domain.accounts.user import Caller
+from domain.errors import Conflict
 from storage.database import Tx
 
 _FIND_KEY: Final = text("""
@@ -21,12 +22,23 @@ INSERT INTO users (id, tenant_id, email, name, role) VALUES (:id, :tenant_id, :e
 ON CONFLICT DO NOTHING
 """)
 
+_TENANT_NAMED: Final = text("SELECT id FROM tenants WHERE name = :name")
+
+_USER_OF: Final = text("SELECT id FROM users WHERE tenant_id = :tenant_id AND lower(email) = lower(:email)")
+
 _ADD_KEY: Final = text("""
 INSERT INTO api_keys (id, tenant_id, user_id, name, public_id, secret_sha256, permissions, requests_per_minute)
 VALUES (:id, :tenant_id, :user_id, :name, :public_id, :secret_sha256, CAST(:permissions AS text[]),
     :requests_per_minute)
 ON CONFLICT (public_id) DO NOTHING
 """)
+
+
+class EmailTaken(Conflict):
+    """The address belongs to somebody else."""
+
+    code = "email_taken"
+    title = "E-mail address taken"
 
 
 class StoredKey(Struct, frozen=True, kw_only=True):
@@ -72,6 +84,26 @@ async def add_tenant(tx: Tx, tenant_id: str, name: str) -> None:
 async def add_user(tx: Tx, user_id: str, *, tenant_id: str, email: str, name: str, role: str) -> None:  # noqa: PLR0913 - a row
     """Write a user unless one stands already under this id or address."""
     await tx.execute(_ADD_USER, {"id": user_id, "tenant_id": tenant_id, "email": email, "name": name, "role": role})
+
+
+async def get_or_add_tenant(tx: Tx, tenant_id: str, name: str) -> str:
+    """The id of the tenant of that name, which is `tenant_id` if it was not there before."""
+    await add_tenant(tx, tenant_id, name)
+    found: str = (await tx.execute(_TENANT_NAMED, {"name": name})).scalar_one()
+    return found
+
+
+async def get_or_add_user(tx: Tx, user_id: str, *, tenant_id: str, email: str, role: str) -> str:
+    """The id of the tenant's user with that address, which is `user_id` if there was none.
+
+    Raises:
+        EmailTaken: the address is a user's of another tenant.
+    """
+    await add_user(tx, user_id, tenant_id=tenant_id, email=email, name="", role=role)
+    found = (await tx.execute(_USER_OF, {"tenant_id": tenant_id, "email": email})).scalar_one_or_none()
+    if found is None:
+        raise EmailTaken(f"{email} belongs to a user of another tenant.")
+    return str(found)
 
 
 async def add_key(tx: Tx, key: NewKey) -> None:

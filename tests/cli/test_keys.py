@@ -1,0 +1,51 @@
+"""The first key of an installation: made once, printed once, good at once."""
+
+import asyncio
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.keys import keys
+from domain.accounts.api_key import parse_key
+from storage.accounts import EmailTaken, find_key
+from storage.database import open_database
+
+
+def create(*options: str) -> Result:
+    return CliRunner().invoke(keys, ["create", *options])
+
+
+@pytest.fixture(autouse=True)
+def _here(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_DATABASE_URL", database_url)
+
+
+def test_a_key_that_was_made_is_found_with_its_roles_permissions(database_url: str) -> None:
+    made = create("--tenant", "acme", "--email", "ops@acme.example", "--role", "viewer")
+    assert made.exit_code == 0
+    key = parse_key(made.stdout.strip())
+    assert key is not None
+
+    async def look() -> None:
+        database = open_database(database_url, name="tests", size=1)
+        async with database.read() as tx:
+            found = await find_key(tx, key.public_id)
+        await database.close()
+        assert found is not None
+        assert key.matches(found.secret_sha256)
+        assert found.caller.may("jobs:read")
+        assert not found.caller.may("jobs:submit")
+
+    asyncio.run(look())
+
+
+def test_a_second_key_of_the_same_user_joins_the_first() -> None:
+    first = create("--tenant", "acme", "--email", "ops@acme.example")
+    second = create("--tenant", "acme", "--email", "OPS@acme.example")
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert first.stdout != second.stdout
+
+
+def test_an_address_of_another_tenant_is_refused() -> None:
+    create("--tenant", "acme", "--email", "ops@acme.example")
+    assert isinstance(create("--tenant", "other", "--email", "ops@acme.example").exception, EmailTaken)
