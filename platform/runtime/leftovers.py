@@ -45,7 +45,8 @@ def end_leftovers(folder: Path) -> list[str]:
 
 
 def _alive(path: Path) -> tuple[int, int] | None:
-    words = path.read_text().split(maxsplit=2)
-    if len(words) != 3 or started_at(int(words[0])) != words[2].strip():  # noqa: PLR2004 # pid, signal, start
-        return None
-    return int(words[0]), int(words[1])
+    match path.read_text().split(maxsplit=2):
+        case [pid, stop_signal, start] if pid.isdecimal() and stop_signal.isdecimal():
+            return (int(pid), int(stop_signal)) if started_at(int(pid)) == start.strip() else None
+        case _:
+            return None  # cut short when the machine went down

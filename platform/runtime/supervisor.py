@@ -200,7 +200,7 @@ class _Keeper:
                 process.send_signal(self._program.stop_signal)
             await self._gone_or(force)
             if not self._gone.is_set():
-                self._logs.say("process.killed", process=self.name)
+                self._logs.say("process.killed", child=self.name)
                 _kill_group(process.pid)
                 await self._gone.wait()
         if self._keeping:
@@ -219,7 +219,7 @@ class _Keeper:
                 return
             if loop.time() - born > self._patience.healthy_seconds:
                 pause = self._patience.first_pause_seconds
-            self._logs.say("process.died", process=self.name, status=self._status, again_in_seconds=pause)
+            self._logs.say("process.died", child=self.name, status=self._status, again_in_seconds=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, self._patience.longest_pause_seconds)
             await self._spawn_again()
@@ -228,9 +228,9 @@ class _Keeper:
         try:
             process = await self._spawn()
         except (HeadraceError, OSError) as error:
-            self._logs.say("process.not_started", process=self.name, error=str(error))
+            self._logs.say("process.not_started", child=self.name, error=str(error))
         else:
-            self._logs.say("process.restarted", process=self.name, pid=process.pid)
+            self._logs.say("process.restarted", child=self.name, pid=process.pid)
 
     async def _spawn(self) -> subprocess.Popen[bytes]:
         # In a thread: it may take long. The child itself must come from this one, whose life it shares.
