@@ -72,7 +72,8 @@ class Board:
         """A job has ended."""
         with self._lock:
             line = self._line(job.id)
-            line.state, line.seconds, line.result = job.state.value, job.seconds, brief(job)
+            line.state, line.result = job.state.value, brief(job)
+            line.seconds = None if job.seconds is None else round(job.seconds, 2)
 
     def failed(self, story: Story, sentence: str) -> None:
         """A story did not end well."""
@@ -145,6 +146,12 @@ def brief(job: JobReply) -> str:
 
 
 def _tell(client: Client, story: Story, board: Board) -> None:
+    kinds: dict[str, str] = {}
+
+    def submitted(kind: str, job_id: str) -> None:
+        kinds[job_id] = f"{kind} ({story.kind})" if story.kind.startswith("schedule ") else kind
+        board.submitted(kinds[job_id], job_id)
+
     def watch(job_id: str) -> None:
         for event in follow(client, job_id):
             facts = event.facts()
@@ -152,10 +159,10 @@ def _tell(client: Client, story: Story, board: Board) -> None:
             if state in set(State):
                 board.moved(job_id, state)
             if event.type not in {SNAPSHOT, "delta"}:
-                board.say(line_of(event, facts, job_id))
+                board.say(f"{kinds[job_id]:16} {line_of(event, facts, job_id)}")
 
     try:
-        story.tell(Teller(client, board.submitted, board.finished, watch))
+        story.tell(Teller(client, submitted, board.finished, watch))
     except click.ClickException as error:
         board.failed(story, error.message)
     except Exception as error:  # noqa: BLE001 - a story that breaks off in any way has failed, and says how

@@ -89,7 +89,7 @@ def test_a_schedule_is_triggered_and_its_job_followed(api: ApiStandIn, run: Run)
     api.answers("POST", "/v1/schedules/sched_1/trigger", {"job_id": JOB}, 202)
     result = run("demo")
     assert result.exit_code == 0, result.stderr
-    assert result.stdout.splitlines()[1].startswith("emails.send  succeeded")
+    assert result.stdout.splitlines()[1].startswith("emails.send (schedule digest)  succeeded")
 
 
 def test_an_address_that_was_named_is_not_replaced_by_another(run: Run) -> None:
