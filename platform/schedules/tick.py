@@ -61,6 +61,8 @@ async def tick(database: Database, wakeups: Wakeups, *, kill_points: KillPoints 
         async with database.begin() as tx:
             plans = await _fire(tx, points)
         points.reach("beat.after_insert")
+        for plan in plans:
+            _LOG.info("schedule.fired", schedule_id=plan.advance.schedule_id, jobs=len(plan.jobs), runs=len(plan.runs))
         if any(plan.jobs for plan in plans):
             wakeups.ring_relay()
         cancelled = [job_id for plan in plans for job_id in plan.cancel]
@@ -130,8 +132,6 @@ async def _fire(tx: Tx, points: KillPoints) -> list[Plan]:
         await cancel_job(tx, tenant_id, job_id)
     await submit_jobs(tx, [job for plan in plans for job in plan.jobs if job.id in submitted])
     await advance(tx, [plan.advance for plan in plans])
-    for plan in plans:
-        _LOG.info("schedule.fired", schedule_id=plan.advance.schedule_id, jobs=len(plan.jobs), runs=len(plan.runs))
     return plans
 
 
