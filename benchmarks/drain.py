@@ -19,7 +19,7 @@ from msgspec import Struct
 from runtime.settings import read_settings
 
 AT_ONCE = 32
-SUBMITTED_PER_SECOND = 250
+SUBMITTED_PER_SECOND = 100
 LIVE = ("scheduled", "queued", "running")
 PATIENCE_SECONDS = 600
 
