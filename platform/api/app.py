@@ -10,10 +10,17 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
+import api.chat.routes
 import api.emails.routes
 import api.health
 import api.jobs.routes
+import api.kinds.routes
+import api.orders.routes
+import api.pages
+import api.queues.routes
+import api.schedules.routes
 import api.text.routes
+import api.workers.routes
 from api.accept import Accept
 from api.auth import KeyRing, authenticated, provide_caller, provide_use
 from api.bodies import MOST_BYTES, ApiRequest
@@ -30,12 +37,18 @@ from storage.database import Database
 
 ROUTERS: Final = (
     api.jobs.routes.router,
-    api.text.routes.router,
+    api.orders.routes.router,
     api.emails.routes.router,
+    api.text.routes.router,
+    api.chat.routes.router,
+    api.schedules.routes.router,
+    api.kinds.routes.router,
+    api.queues.routes.router,
+    api.workers.routes.router,
 )
 """Everything under /v1, which takes a key."""
 
-OPEN_ROUTERS: Final = (api.health.router,)
+OPEN_ROUTERS: Final = (api.health.router, api.pages.router)
 """What everybody may ask."""
 
 

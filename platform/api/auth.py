@@ -75,7 +75,7 @@ def authenticated(keys: KeyRing, callers: Limiter, strangers: Limiter) -> Guard:
 def needs(permission: str) -> Guard:
     """A guard that lets callers pass who hold `permission`."""
 
-    def guard(connection: Connection, _: BaseRouteHandler) -> None:
+    async def guard(connection: Connection, _: BaseRouteHandler) -> None:
         connection.user.demand(permission)
 
     guard.permission = permission  # type: ignore[attr-defined]

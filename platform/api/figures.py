@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_late
 
 from storage.job_lists import QueueCount
 
-MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+MEDIA_TYPE: Final = "text/plain; version=0.0.4"
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _JOBS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 

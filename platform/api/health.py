@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 import structlog
 from litestar import Router, get
@@ -13,6 +13,7 @@ from msgspec import Struct
 from sqlalchemy import text
 
 from api.context import Use
+from api.figures import MEDIA_TYPE as FIGURES_TYPE
 from api.problems import MEDIA_TYPE as PROBLEM_TYPE
 from api.problems import problem_of
 from domain.errors import Unavailable
@@ -42,7 +43,7 @@ class Health(Struct, frozen=True):
     """`degraded`: jobs are accepted, and kept until what is down is back."""
 
     status: Literal["ready", "degraded", "unavailable"]
-    dependencies: dict[str, Dependency]
+    checks: dict[str, Dependency]
 
 
 class Live(Struct, frozen=True):
@@ -58,20 +59,21 @@ async def live() -> Live:
 
 
 @get("/health/ready")
-async def ready(request: Request[Any, Any, Any], use: NamedDependency[Use]) -> Response[Any]:
+async def ready(request: Request[Any, Any, Any], use: NamedDependency[Use]) -> Response[Health]:
     """Whether jobs are accepted, and how each dependency does. Without Redis they are: that is `degraded`, and 200."""
     postgres, redis = await asyncio.gather(_postgres(use), _redis(use))
-    dependencies = {"postgres": postgres, "redis": redis}
+    checks = {"postgres": postgres, "redis": redis}
     if postgres.status == "up" and not use.draining.is_set():
-        return Response(Health("ready" if redis.status == "up" else "degraded", dependencies))
+        return Response(Health("ready" if redis.status == "up" else "degraded", checks))
     why = "The process is stopping." if use.draining.is_set() else "Postgres does not answer."
     problem, headers = problem_of(request.scope, NotReady(why, retry_after_seconds=1.0))
     told = {name: getattr(problem, name) for name in problem.__struct_fields__}
-    body = {**told, "state": "unavailable", "dependencies": dependencies}
-    return Response(body, status_code=503, headers=headers, media_type=PROBLEM_TYPE)
+    body = {**told, "state": "unavailable", "checks": checks}
+    # a problem that names the dependencies besides
+    return Response(cast("Health", body), status_code=503, headers=headers, media_type=PROBLEM_TYPE)
 
 
-@get("/metrics", include_in_schema=True)
+@get("/metrics", media_type=FIGURES_TYPE)
 async def metrics(use: NamedDependency[Use]) -> Response[bytes]:
     """The figures of this process and the numbers of live jobs, in Prometheus's text format."""
     try:
@@ -79,7 +81,7 @@ async def metrics(use: NamedDependency[Use]) -> Response[bytes]:
             use.figures.live(await count_live(tx))
     except (Unavailable, TimeoutError):
         _LOG.warning("metrics.partial")
-    return Response(use.figures.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(use.figures.render())
 
 
 router: Final = Router("/", route_handlers=[live, ready, metrics], tags=["Service"])

@@ -9,6 +9,9 @@ from domain.jobs.job import Job
 from runtime.wakeups import News
 from storage.jobs import find_job
 
+WAITS: Final = {"waits": True}
+"""Given as `opt` to routes that honour the header, for the description to tell."""
+
 LONGEST_WAIT_SECONDS: Final = 60
 _POLL_SECONDS: Final = 1.0
 _WAIT: Final = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?([0-9]{1,9})"?\s*(?:$|[,;])', re.IGNORECASE)

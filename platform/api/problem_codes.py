@@ -1,4 +1,7 @@
-"""Every code a problem can have: what it means, and what to do. The pages under /problems/ are made of these."""
+"""Every code a problem can have: what it means, and what to do. The pages under /problems/ are made of these.
+
+Long because it is one table; a test names the codes it lacks.
+"""
 
 from typing import Final
 
@@ -61,6 +64,9 @@ CODES: Final[dict[str, ProblemCode]] = {
     "unknown_kind": ProblemCode(
         422, "Unknown kind", "There is no kind of job of this name.", "GET /v1/kinds lists the kinds there are."
     ),
+    "problem_unknown": ProblemCode(
+        404, "No such problem", "There is no problem of this code.", "GET /problems lists those there are."
+    ),
     "method_not_allowed": ProblemCode(
         405, "Method not allowed", "The path exists, and not for this method.", "The header Allow names the methods."
     ),
@@ -97,6 +103,57 @@ CODES: Final[dict[str, ProblemCode]] = {
         "Only a job that failed, expired or was cancelled can be queued again.",
         "Wait for its end, or submit a new job.",
     ),
+    # orders
+    "unknown_order": ProblemCode(
+        404, "No such order", "There is no order of this id, or none that the caller may see.", "Check the id."
+    ),
+    "unknown_product": ProblemCode(
+        404, "No such product", "The catalogue has no product of an id that was given.", "GET /v1/products lists them."
+    ),
+    "unknown_customer": ProblemCode(
+        404, "No such customer", "There is no customer of this id in the tenant.", "Check the id; `me` is the caller."
+    ),
+    "unknown_currency": ProblemCode(
+        422, "Unknown currency", "The currency is not one of ISO 4217 that the platform knows.", _FIX
+    ),
+    "mixed_currencies": ProblemCode(
+        422, "More than one currency", "The products of one order must be priced in one currency.", "Order them apart."
+    ),
+    "balance_full": ProblemCode(
+        409, "The balance is full", "The deposit would make the balance larger than can be kept.", "Deposit less."
+    ),
+    "out_of_stock": ProblemCode(
+        409,
+        "Out of stock",
+        "There are fewer of a product than were ordered. Nothing was taken and nothing was charged.",
+        "Order fewer, or wait until the product is back in stock.",
+    ),
+    "order_already_cancelled": ProblemCode(
+        409, "The order is cancelled", "The order was cancelled before.", "Nothing is to be done."
+    ),
+    "order_already_shipped": ProblemCode(
+        409, "The order is shipped", "What has been shipped cannot be cancelled.", "Nothing is to be done."
+    ),
+    "order_not_paid": ProblemCode(
+        409, "The order is not paid", "Only a paid order is shipped.", "Deposit store credit, and order again."
+    ),
+    # schedules and conversations
+    "schedule_not_found": ProblemCode(
+        404, "No such schedule", "There is no schedule of this id, or it is another tenant's.", "Check the id."
+    ),
+    "scheduled_job_refused": ProblemCode(
+        422, "The schedule's job is not acceptable", "The job that a schedule repeats would be refused.", _FIX
+    ),
+    "cron_invalid": ProblemCode(
+        422, "Not a cron expression", "The expression is not one, or never comes true.", "Five fields, or @daily."
+    ),
+    "zone_unknown": ProblemCode(
+        422, "Unknown time zone", "There is no such zone in the tz database.", "Use a name such as Europe/Berlin."
+    ),
+    "conversation_not_found": ProblemCode(
+        404, "No such conversation", "There is no conversation of this id, or it is somebody else's.", "Check the id."
+    ),
+    "email_taken": ProblemCode(409, "The address is taken", "Another user has this e-mail address.", "Use another."),
     "conflict": ProblemCode(
         409, "Conflicts with the present state", "The thing is in a state that does not allow this.", "Read it again."
     ),
@@ -125,7 +182,7 @@ CODES: Final[dict[str, ProblemCode]] = {
     ),
     "overloaded": ProblemCode(503, "Too much at once", "More arrives than can be taken now.", _LATER),
     "unavailable": ProblemCode(503, "Temporarily unavailable", "Something the platform needs does not answer.", _LATER),
-    "not_ready": ProblemCode(503, "Not ready", "The API cannot accept jobs now; `dependencies` tells why.", _LATER),
+    "not_ready": ProblemCode(503, "Not ready", "The API cannot accept jobs now; `checks` tells why.", _LATER),
     "database_unavailable": ProblemCode(
         503, "The database does not answer", "Postgres does not answer, or not in time; nothing was written.", _LATER
     ),
@@ -144,7 +201,40 @@ CODES: Final[dict[str, ProblemCode]] = {
     "retry": ProblemCode(0, "To be tried again", "The attempt failed, and another may succeed.", _JOB),
     "rejected": ProblemCode(0, "Rejected", "The job can never succeed, and was not tried again.", _JOB),
     "timeout": ProblemCode(0, "The attempt ran out of time", "The attempt outlived the job's timeout.", _JOB),
+    "input_mismatch": ProblemCode(
+        0, "The input does not fit", "The kind changed after the job was submitted.", "Submit it again, as it is now."
+    ),
+    "cancelled_itself": ProblemCode(0, "The handler stopped", "The handler gave up its own work.", _JOB),
+    "conversation_gone": ProblemCode(
+        0, "The conversation is gone", "It was deleted before the reply was written.", "Nothing is to be done."
+    ),
+    "ai_blocked": ProblemCode(
+        0, "The text was blocked", "The text engine refused for reasons of safety.", "Change the text."
+    ),
+    "ai_malformed": ProblemCode(
+        0, "The text engine's answer was not usable", "Its answer was cut short, or not of the shape asked for.", _JOB
+    ),
+    "ai_refused": ProblemCode(
+        0, "The text engine refused", "It did not accept the request, or the platform's key for it.", _JOB
+    ),
+    "ai_throttled": ProblemCode(0, "The text engine is throttled", "Its quota is used up for now.", _JOB),
+    "ai_unavailable": ProblemCode(0, "The text engine does not answer", "It is down, or too slow.", _JOB),
+    "mail_refused": ProblemCode(
+        0, "The mail server refused", "It did not take the e-mail for any of its recipients.", "Check the addresses."
+    ),
+    "mail_unavailable": ProblemCode(0, "The mail server does not answer", "It is down, or asks to come later.", _JOB),
     # what the command and the processes say
+    "mail_not_found": ProblemCode(0, "No such e-mail", "The local inbox has no e-mail of this name.", "List them."),
+    "api_key_misspelt": ProblemCode(0, "The API key is misspelt", "It has not the shape of a key.", "Copy it whole."),
+    "broker_unavailable": ProblemCode(0, "The broker does not answer", "Jobs wait in Postgres until it does.", _LATER),
+    "data_dir_in_use": ProblemCode(0, "The data directory is in use", "Another `up` runs there.", "Stop it first."),
+    "data_dir_refused": ProblemCode(0, "The data directory cannot be used", "See the detail.", "Choose another."),
+    "port_taken": ProblemCode(0, "The port is in use", "Somebody listens there already.", "Choose another port."),
+    "server_unavailable": ProblemCode(
+        0, "No embedded server", "This platform carries none.", "Set HEADRACE_DATABASE_URL and HEADRACE_REDIS_URL."
+    ),
+    "smtp_url_invalid": ProblemCode(0, "Not the address of a mail server", "See the detail.", "Correct it."),
+    "start_failed": ProblemCode(0, "A process did not start", "The detail names it.", "See its log."),
     "setting_invalid": ProblemCode(0, "A setting is not acceptable", "A HEADRACE_ variable is wrong.", "Correct it."),
     "setting_missing": ProblemCode(0, "A setting is missing", "A HEADRACE_ variable is needed.", "Set it."),
     "kill_point_unknown": ProblemCode(

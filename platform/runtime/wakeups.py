@@ -171,7 +171,7 @@ class Wakeups:
             for channel, ids in untold.items():
                 listed = list(ids)
                 for start in range(0, len(listed), _MOST_IDS):
-                    pipeline.publish(channel, " ".join(listed[start : start + _MOST_IDS]))
+                    pipeline.publish(channel, " ".join(listed[start : start + _MOST_IDS]))  # type: ignore[unused-awaitable] # it notes the command
             await pipeline.execute()
 
     @contextmanager

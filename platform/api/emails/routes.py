@@ -11,12 +11,13 @@ from api.auth import needs
 from api.bodies import ApiRequest
 from api.context import Use
 from api.job_view import JobView
+from api.preferences import WAITS
 from api.submit import submit
 from domain.emails.send_email import SEND_EMAIL, SendEmail
 from domain.jobs.job import JobOptions
 
 
-@post("/emails", guards=[needs("jobs:submit")], status_code=202)
+@post("/emails", guards=[needs("jobs:submit")], status_code=202, opt=WAITS)
 async def send_email(
     request: ApiRequest, data: JSONBody[SendEmail], use: NamedDependency[Use], options: NamedDependency[JobOptions]
 ) -> Response[JobView]:

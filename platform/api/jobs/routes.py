@@ -17,7 +17,7 @@ from api.jobs.stream import MEDIA_TYPE, stream_job
 from api.jobs.submissions import AnySubmission, kind_of
 from api.options import job_options
 from api.paging import DEFAULT, Cursor, Limit, Page, next_link, read_cursor, spell_cursor
-from api.preferences import wait_for_end, wanted_wait
+from api.preferences import WAITS, wait_for_end, wanted_wait
 from api.problems import base_url
 from api.submit import answer_job, submit
 from domain.accounts.user import Caller
@@ -35,7 +35,7 @@ When = Annotated[Time | None, QueryParameter()]
 _LARGEST_SEQ: Final = 2**31 - 1
 
 
-@post("/jobs", guards=[needs("jobs:submit")], status_code=202)
+@post("/jobs", guards=[needs("jobs:submit")], status_code=202, opt=WAITS)
 async def submit_job(
     request: ApiRequest,
     data: JSONBody[AnySubmission],
@@ -85,7 +85,7 @@ async def list_jobs_(  # noqa: PLR0913, PLR0917 - one a filter
     return Response(Page(items, following), headers=next_link(request, following))
 
 
-@get("/jobs/{job_id:str}", guards=[needs("jobs:read")])
+@get("/jobs/{job_id:str}", guards=[needs("jobs:read")], opt={**WAITS, "also": (304,)})
 async def get_job(
     request: ApiRequest, job_id: JobId, use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> Response[JobView] | Response[None]:
@@ -123,7 +123,7 @@ async def get_attempts(job_id: JobId, use: NamedDependency[Use], caller: NamedDe
         return Page([view_attempt(attempt) for attempt in await list_attempts(tx, [job.id])])
 
 
-@get("/jobs/{job_id:str}/events", guards=[needs("jobs:read")])
+@get("/jobs/{job_id:str}/events", guards=[needs("jobs:read")], media_type=MEDIA_TYPE)
 async def get_events(  # noqa: PLR0913, PLR0917 - what a resumption takes
     request: ApiRequest,
     job_id: JobId,

@@ -11,6 +11,7 @@ from api.auth import needs
 from api.bodies import ApiRequest
 from api.context import Use
 from api.job_view import JobView
+from api.preferences import WAITS
 from api.submit import submit
 from domain.jobs.job import JobOptions
 from domain.text.classify import CLASSIFY, Classify
@@ -19,7 +20,7 @@ from domain.text.moderate import MODERATE, Moderate
 from domain.text.summarize import SUMMARIZE, Summarize
 
 
-@post("/summarize", guards=[needs("jobs:submit")], status_code=202)
+@post("/summarize", guards=[needs("jobs:submit")], status_code=202, opt=WAITS)
 async def summarize(
     request: ApiRequest, data: JSONBody[Summarize], use: NamedDependency[Use], options: NamedDependency[JobOptions]
 ) -> Response[JobView]:
@@ -27,7 +28,7 @@ async def summarize(
     return await submit(request, use, SUMMARIZE, data, options)
 
 
-@post("/moderate", guards=[needs("jobs:submit")], status_code=202)
+@post("/moderate", guards=[needs("jobs:submit")], status_code=202, opt=WAITS)
 async def moderate(
     request: ApiRequest, data: JSONBody[Moderate], use: NamedDependency[Use], options: NamedDependency[JobOptions]
 ) -> Response[JobView]:
@@ -35,7 +36,7 @@ async def moderate(
     return await submit(request, use, MODERATE, data, options)
 
 
-@post("/classify", guards=[needs("jobs:submit")], status_code=202)
+@post("/classify", guards=[needs("jobs:submit")], status_code=202, opt=WAITS)
 async def classify(
     request: ApiRequest, data: JSONBody[Classify], use: NamedDependency[Use], options: NamedDependency[JobOptions]
 ) -> Response[JobView]:
@@ -43,7 +44,7 @@ async def classify(
     return await submit(request, use, CLASSIFY, data, options)
 
 
-@post("/generate", guards=[needs("jobs:submit")], status_code=202)
+@post("/generate", guards=[needs("jobs:submit")], status_code=202, opt=WAITS)
 async def generate(
     request: ApiRequest, data: JSONBody[Generate], use: NamedDependency[Use], options: NamedDependency[JobOptions]
 ) -> Response[JobView]:

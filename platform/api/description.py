@@ -1,0 +1,244 @@
+"""The OpenAPI 3.1 description, made from the routes and from msgspec's schemas of what they take and give.
+
+Litestar has a generator of its own; it loses discriminators, the constraints of list items and `additionalProperties`.
+"""
+
+import types
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from functools import reduce
+from http import HTTPStatus
+from operator import or_
+from typing import Annotated, Any, Final, Union, get_args, get_origin
+
+import msgspec
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import HeaderParameter, ParameterKwarg, PathParameter, QueryParameter
+from litestar.response import Response, Stream
+from litestar.routes import HTTPRoute
+from litestar.typing import FieldDefinition
+from msgspec import Meta
+
+from api.job_view import JobView
+from api.jobs.submissions import FORMS, AnySubmission
+from api.problems import MEDIA_TYPE as PROBLEM_TYPE
+from api.problems import Problem
+from domain.catalog import kind_named
+
+Json = dict[str, Any]
+
+_REF: Final = "#/components/schemas/{name}"
+_UNION: Final = "Submission"
+_FAILURES: Final = (401, 403, 422, 429, 503)
+_FAILURES_OF_BODIES: Final = (400, 413, 415)
+_FAILURES_OF_THINGS: Final = (404, 409)
+_SUCCESSES: Final = {
+    200: "Done.",
+    201: "Made.",
+    202: "Accepted, and not finished yet.",
+    204: "Done.",
+    304: "Unchanged.",
+}
+_TEXTUAL: Final = frozenset({"text/event-stream", "text/plain", "text/html"})
+_WHERE: Final = {PathParameter: "path", QueryParameter: "query", HeaderParameter: "header"}
+
+_INTRODUCTION: Final = """\
+Hand in jobs, and learn what becomes of them. Errors are problems (RFC 9457): the `type` of each is the address of a
+page that says what it means and what to do."""
+
+_PREFER: Final[Json] = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": "`wait=N` holds the answer back until the job is finished, for at most N seconds (0 to 60).",
+    "schema": {"type": "string", "examples": ["wait=30"]},
+}
+
+
+def describe(app: Litestar, *, version: str) -> Json:
+    """The description of every route of `app` that is included in it."""
+    operations = [
+        (route, method, handler)
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        for method in handler.http_methods
+        if handler.resolve_include_in_schema() and method != "OPTIONS"
+    ]
+    schemas = _Schemas()
+    paths: dict[str, Json] = {}
+    for route, method, handler in sorted(operations, key=lambda found: (found[0].path_format, found[1])):
+        operation = _operation(route, handler, schemas)
+        paths.setdefault(route.path_format or "/", {})[method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "jsonSchemaDialect": "https://spec.openapis.org/oas/3.1/dialect/base",
+        "info": {"title": "Headrace", "version": version, "summary": "Jobs, done.", "description": _INTRODUCTION},
+        "servers": [{"url": "/"}],
+        "tags": [{"name": tag} for tag in sorted({tag for _, _, handler in operations for tag in _tags(handler)})],
+        "paths": paths,
+        "components": {
+            "schemas": schemas.components(),
+            "responses": {
+                "Problem": {
+                    "description": "A problem; its `type` is the address of a page about it.",
+                    "content": {PROBLEM_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}}},
+                }
+            },
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "hr_…"},
+                "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            },
+        },
+    }
+
+
+class _Schemas:
+    """Gathers the types that are spoken of, and the components they refer to."""
+
+    def __init__(self) -> None:
+        self._types: list[Any] = [Problem, AnySubmission]
+
+    def of(self, annotation: Any) -> Json:  # noqa: ANN401 - any annotation
+        """The schema of a type, references in place of its Structs."""
+        if annotation == AnySubmission:
+            return {"$ref": _REF.format(name=_UNION)}
+        self._types.append(annotation)
+        (schema,), _ = msgspec.json.schema_components([annotation], ref_template=_REF)
+        return dict(schema)
+
+    def components(self) -> dict[str, Json]:
+        """Every component that was referred to."""
+        schemas, components = msgspec.json.schema_components(self._types, ref_template=_REF)
+        found = {**components, _UNION: schemas[1]}
+        for name, form in FORMS.items():
+            given = msgspec.to_builtins(kind_named(name).example)
+            found[form.__name__] = {**found[form.__name__], "examples": [{"kind": name, "input": given}]}
+        return dict(sorted(found.items()))
+
+
+def _operation(route: HTTPRoute, handler: HTTPRouteHandler, schemas: _Schemas) -> Json:
+    text = (handler.fn.__doc__ or "").strip()
+    module = handler.fn.__module__.split(".")[1]
+    operation: Json = {
+        "operationId": f"{module}_{handler.handler_name.strip('_')}",
+        "summary": text.partition(".")[0] + ".",
+        "tags": _tags(handler),
+    }
+    if text.count(".") > 1:
+        operation["description"] = " ".join(text.split())
+    given = _answer_type(handler)
+    parameters = [*_parameters(handler, schemas), *([_PREFER] if handler.opt.get("waits") else [])]
+    if parameters:
+        operation["parameters"] = parameters
+    data = handler.parsed_fn_signature.parameters.get("data")
+    if data is not None:
+        content = {"application/json": {"schema": schemas.of(data.annotation)}}
+        operation["requestBody"] = {"required": True, "content": content}
+    permissions = _permissions(handler)
+    failures = {
+        *(_FAILURES if permissions else ()),
+        *(_FAILURES_OF_BODIES if data is not None else ()),
+        *(_FAILURES_OF_THINGS if route.path_parameters else ()),
+    }
+    operation["responses"] = dict(_responses(handler, given, schemas, failures))
+    if permissions:
+        operation["security"] = [{"bearer": []}, {"key": []}]
+        operation["x-permissions"] = permissions
+    return operation
+
+
+def _responses(
+    handler: HTTPRouteHandler,
+    given: Any,  # noqa: ANN401 - any annotation
+    schemas: _Schemas,
+    failures: AbstractSet[int],
+) -> Iterator[tuple[str, Json]]:
+    also = (*handler.opt.get("also", ()), *((200, 202) if given is JobView else ()))
+    for status in sorted({handler.status_code, *also}):
+        response: Json = {"description": _SUCCESSES.get(status, HTTPStatus(status).phrase)}
+        if given is not None and status not in {204, 304}:
+            response["content"] = _content(handler, given, schemas)
+        yield str(status), response
+    for status in sorted(failures):
+        yield str(status), {"$ref": "#/components/responses/Problem"}
+    yield "default", {"$ref": "#/components/responses/Problem"}
+
+
+def _content(handler: HTTPRouteHandler, given: Any, schemas: _Schemas) -> Json:  # noqa: ANN401 - any annotation
+    media_type = str(getattr(handler.media_type, "value", handler.media_type) or "application/json").partition(";")[0]
+    if media_type in _TEXTUAL:
+        return {media_type: {"schema": {"type": "string"}}}
+    return {"application/json": {"schema": {} if given in {bytes, Any} else schemas.of(given)}}
+
+
+def _answer_type(handler: HTTPRouteHandler) -> Any:  # noqa: ANN401 - any annotation
+    """What a handler answers with; None for nothing."""
+    annotation = handler.parsed_return_field.annotation
+    members = get_args(annotation) if get_origin(annotation) in {Union, types.UnionType} else (annotation,)
+    for member in members:
+        if member is Stream:
+            return bytes
+        if get_origin(member) is Response or (isinstance(member, type) and issubclass(member, Response)):
+            inner = (get_args(member) or (Any,))[0]
+            if inner is not type(None):
+                return inner
+        elif member is not type(None):
+            return member
+    return None
+
+
+def _parameters(handler: HTTPRouteHandler, schemas: _Schemas) -> Iterator[Json]:
+    for name, field in _fields(handler).items():
+        kwarg = field.kwarg_definition
+        where = next((where for shape, where in _WHERE.items() if isinstance(kwarg, shape)), None)
+        if where is not None and isinstance(kwarg, ParameterKwarg):
+            parameter: Json = {
+                "name": kwarg.name or name,
+                "in": where,
+                "required": where == "path" or not (field.has_default or field.is_optional),
+                "schema": _parameter_schema(field, kwarg, schemas),
+            }
+            if kwarg.description:
+                parameter["description"] = kwarg.description
+            yield parameter
+
+
+def _parameter_schema(field: FieldDefinition, kwarg: ParameterKwarg, schemas: _Schemas) -> Json:
+    annotation = _without_none(field.annotation)
+    bounds = {name: getattr(kwarg, name) for name in ("ge", "gt", "le", "lt", "pattern", "min_length", "max_length")}
+    lengths = (
+        {"min_length": kwarg.min_items, "max_length": kwarg.max_items}
+        if get_origin(annotation) in {list, tuple}
+        else {}
+    )
+    limits = {name: value for name, value in {**bounds, **lengths}.items() if value is not None}
+    schema = schemas.of(Annotated[annotation, Meta(**limits)] if limits else annotation)
+    if field.has_default and field.default is not None:
+        schema["default"] = msgspec.to_builtins(field.default)
+    return schema
+
+
+def _without_none(annotation: Any) -> Any:  # noqa: ANN401 - any annotation
+    if get_origin(annotation) not in {Union, types.UnionType}:
+        return annotation
+    return reduce(or_, (member for member in get_args(annotation) if member is not type(None)))
+
+
+def _fields(handler: HTTPRouteHandler) -> Mapping[str, FieldDefinition]:
+    """The handler's own parameters, and those of what is provided to it."""
+    provided = handler.resolve_dependencies()
+    found: dict[str, FieldDefinition] = {}
+    for name, field in handler.parsed_fn_signature.parameters.items():
+        found.update(provided[name].parsed_fn_signature.parameters if name in provided else {name: field})
+    return {name: field for name, field in found.items() if name not in {"request", "data"}}
+
+
+def _permissions(handler: HTTPRouteHandler) -> list[str]:
+    found = [getattr(getattr(guard, "ref", guard), "permission", None) for guard in handler.resolve_guards()]
+    return [permission for permission in found if permission]
+
+
+def _tags(handler: HTTPRouteHandler) -> list[str]:
+    return sorted(handler.resolve_tags()) if hasattr(handler, "resolve_tags") else sorted(handler.tags or ())

@@ -1,0 +1,1 @@
+"""The API's documentation, served without anything from outside."""

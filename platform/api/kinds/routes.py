@@ -1,0 +1,60 @@
+"""What kinds of jobs there are, with the schemas of what they are given and give back."""
+
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+from litestar import Router, get
+from msgspec import Struct
+
+from api.auth import needs
+from api.paging import Page
+from domain.catalog import KINDS
+from domain.jobs.kind import Kind
+
+
+class KindView(Struct, frozen=True, kw_only=True):
+    """A kind. `timeout` bounds one attempt; `input_schema` and `result_schema` are JSON Schema 2020-12.
+
+    An `internal` kind is submitted by the platform alone.
+    """
+
+    name: str
+    summary: str
+    queue: str
+    permission: str
+    internal: bool
+    timeout: str
+    max_attempts: int
+    example: dict[str, Any]
+    input_schema: dict[str, Any]
+    result_schema: dict[str, Any]
+
+
+@get("/kinds", guards=[needs("jobs:read")])
+async def list_kinds() -> Page[KindView]:
+    """Every kind the platform runs."""
+    return Page(_views())
+
+
+router: Final = Router("/v1", route_handlers=[list_kinds], tags=["Kinds"])
+
+
+@cache
+def _views() -> list[KindView]:
+    return [_view(kind) for kind in KINDS]
+
+
+def _view(kind: Kind[Any, Any]) -> KindView:
+    return KindView(
+        name=kind.name,
+        summary=kind.summary,
+        queue=kind.queue,
+        permission=kind.permission,
+        internal=kind.internal,
+        timeout=f"{kind.timeout.total_seconds():g}s",
+        max_attempts=kind.max_attempts,
+        example=msgspec.to_builtins(kind.example),
+        input_schema=msgspec.json.schema(kind.input),
+        result_schema=msgspec.json.schema(kind.result),
+    )

@@ -1,0 +1,53 @@
+"""Which workers there are."""
+
+from datetime import datetime
+from typing import Annotated, Final, Literal
+
+from litestar import Router, get
+from litestar.di import NamedDependency
+from msgspec import Meta, Struct
+
+from api.auth import needs
+from api.context import Use
+from api.paging import Page
+from storage.workers import WorkerSeen, list_workers
+
+_LEASES_MISSED: Final = 10
+"""A worker that was silent for so many leases is not shown any more."""
+
+
+class WorkerView(Struct, frozen=True, kw_only=True):
+    """A worker process as it last reported itself; `stopping`: it finishes what it runs and takes nothing new."""
+
+    name: str
+    pid: int
+    state: Literal["running", "stopping"]
+    queues: tuple[str, ...]
+    concurrency: int
+    running: int
+    started_at: Annotated[datetime, Meta(tz=True)]
+    seen_at: Annotated[datetime, Meta(tz=True)]
+
+
+@get("/workers", guards=[needs("stats:read")])
+async def get_workers(use: NamedDependency[Use]) -> Page[WorkerView]:
+    """The workers heard of lately."""
+    async with use.database.read() as tx:
+        seen = await list_workers(tx, seen_within_seconds=use.settings.lease_seconds * _LEASES_MISSED)
+    return Page([_view(worker) for worker in seen])
+
+
+router: Final = Router("/v1", route_handlers=[get_workers], tags=["Workers"])
+
+
+def _view(worker: WorkerSeen) -> WorkerView:
+    return WorkerView(
+        name=worker.name,
+        pid=worker.pid,
+        state="stopping" if worker.stopping else "running",
+        queues=worker.queues,
+        concurrency=worker.concurrency,
+        running=worker.running,
+        started_at=worker.started_at,
+        seen_at=worker.seen_at,
+    )
