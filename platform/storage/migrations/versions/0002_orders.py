@@ -26,6 +26,7 @@ _TABLES = (
 
 
 def upgrade() -> None:
+    """Make the tables of orders."""
     op.create_table(
         "categories",
         sa.Column("tenant_id", sa.Text(collation="C"), nullable=False),
@@ -174,5 +175,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Drop them again."""
     for table in reversed(_TABLES):
         op.drop_table(table)
