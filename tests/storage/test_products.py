@@ -105,8 +105,11 @@ async def test_every_change_of_stock_leaves_a_movement(database: Database) -> No
         )
 
     assert await stock_of(database, PEN) == before - 3
-    movement = "change = -3 AND reason = 'sold' AND order_id = 'order_1' AND job_id = 'job_1'"
-    assert await count(database, f"SELECT count(*) FROM stock_movements WHERE {movement}") == 1
+    written = """
+        SELECT count(*) FROM stock_movements
+        WHERE change = -3 AND reason = 'sold' AND order_id = 'order_1' AND job_id = 'job_1'
+    """
+    assert await count(database, written) == 1
 
 
 async def test_stock_never_goes_below_zero(database: Database) -> None:
