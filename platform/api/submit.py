@@ -10,7 +10,6 @@ from api.context import Use, notes_of
 from api.job_view import JobView, etag, view_job
 from api.preferences import wait_for_end, wanted_wait
 from api.problems import base_url
-from domain.accounts.user import Caller
 from domain.ids import JobId
 from domain.jobs.job import Job, JobOptions, new_job
 from domain.jobs.kind import Input, Kind
@@ -31,7 +30,7 @@ async def submit(
     """
     caller = request.user
     caller.demand(kind.permission)
-    _check_caller(given, caller)
+    given.check_caller(caller)
     notes = notes_of(request.scope)
     new = new_job(
         kind,
@@ -71,9 +70,3 @@ async def attempts_of(use: Use, job: Job) -> list[Attempt]:
         return []
     async with use.database.read() as tx:
         return await list_attempts(tx, [job.id])
-
-
-def _check_caller(given: Input, caller: Caller) -> None:
-    check = getattr(given, "check_caller", None)
-    if check is not None:
-        check(caller)

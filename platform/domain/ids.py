@@ -16,7 +16,21 @@ UserId = NewType("UserId", str)
 TenantId = NewType("TenantId", str)
 KeyId = NewType("KeyId", str)
 
-PREFIXES: Final = ("job", "batch", "sched", "evt", "order", "product", "conv", "msg", "hook", "dlv", "key", "user", "tenant")
+PREFIXES: Final = (
+    "job",
+    "batch",
+    "sched",
+    "evt",
+    "order",
+    "product",
+    "conv",
+    "msg",
+    "hook",
+    "dlv",
+    "key",
+    "user",
+    "tenant",
+)
 
 _SHAPE: Final = re.compile(r"^([a-z]+)_([0-9a-f]{32})$")
 

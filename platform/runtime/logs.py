@@ -27,8 +27,9 @@ def configure_logs(settings: Settings, *, process: str, stream: TextIO | None = 
         _Stamp(process),
         _redact,
     ]
+    # plain: the pretty formatter takes seconds a traceback, and the loop stands still meanwhile
     renderer: list[structlog.types.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+        [structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if as_console
         else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(serializer=_encode)]
     )
@@ -67,5 +68,5 @@ def _redact(_logger: WrappedLogger, _name: str, fields: EventDict) -> EventDict:
     return fields
 
 
-def _encode(fields: Any, **_: Any) -> str:  # noqa: ANN401 - structlog's own signature
+def _encode(fields: Any, **_: Any) -> str:
     return _ENCODER.encode(fields).decode()

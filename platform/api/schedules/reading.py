@@ -188,9 +188,7 @@ def _length(
 def _job(form: Repeated, caller: Caller, now: datetime, faults: list[FieldError]) -> ScheduledJob:
     kind = kind_named(form.kind)
     caller.demand(kind.permission)
-    check = getattr(form.given, "check_caller", None)
-    if check is not None:
-        check(caller)
+    form.given.check_caller(caller)
     scheduled = ScheduledJob(kind=kind.name, input=_ENCODER.encode(form.given))
     try:
         return replace(scheduled, options=job_options(form.options, "/job/{}".format, now=now))

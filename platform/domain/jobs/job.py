@@ -66,9 +66,9 @@ class NewJob(Struct, frozen=True, kw_only=True):
 
 
 class Job(Struct, frozen=True, kw_only=True):
-    """A job as its row stands. `input`, `result`, `metadata`, `error` and `usage` are JSON
-    text that passes through unread.
+    """A job as its row stands.
 
+    `input`, `result`, `metadata`, `error` and `usage` are JSON text that passes through unread.
     `seq` counts the job's events; it grows with every change and so names the version of the row.
     """
 
@@ -121,7 +121,7 @@ class JobError(Struct, frozen=True, kw_only=True):
     retryable: bool = False
 
 
-def new_job(  # noqa: PLR0913 - a job has this many parents
+def new_job(
     kind: Kind[Any, Any],
     given: Input,
     caller: Caller,
@@ -133,7 +133,10 @@ def new_job(  # noqa: PLR0913 - a job has this many parents
     request_id: str | None = None,
     traceparent: str | None = None,
 ) -> NewJob:
-    """A job of `kind` for `caller`, ready to be written; options not given fall back to the kind's."""
+    """A job of `kind` for `caller`, ready to be written; options not given fall back to the kind's.
+
+    Whether the caller may submit it is asked at the door, not here.
+    """
     options = options or JobOptions()
     return NewJob(
         id=job_id,

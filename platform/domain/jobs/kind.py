@@ -5,11 +5,19 @@ from typing import Annotated, Generic, TypeVar
 
 from msgspec import Meta, Struct, field
 
+from domain.accounts.user import Caller
 from domain.jobs.retry import RetryPolicy
 
 
 class Input(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a job is given. Subclasses bound every field: nothing unbounded gets past the door."""
+
+    def check_caller(self, caller: Caller) -> None:
+        """Go on only if `caller` may submit this very input; most inputs ask for nothing beyond the kind's permission.
+
+        Raises:
+            PermissionMissing: they may not.
+        """
 
 
 class Result(Struct, frozen=True, kw_only=True):
