@@ -1,6 +1,8 @@
 """`headrace up`: everything the platform needs on this machine, under one supervisor."""
 
 import asyncio
+import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import Final
@@ -17,7 +19,7 @@ from runtime.embedded.places import find_places
 from runtime.embedded.postgres import postgres_program, postgres_url
 from runtime.embedded.redis import redis_program, redis_url
 from runtime.leftovers import end_leftovers
-from runtime.ports import PortTaken, find_free, is_free
+from runtime.ports import PortBook, PortTaken, is_free
 from runtime.programs import Program
 from runtime.settings import PREFIX, Settings, environment_with, read_settings
 from runtime.supervisor import RUN, Supervisor
@@ -25,6 +27,8 @@ from runtime.supervisor import RUN, Supervisor
 API_PORT: Final = 8000
 FLOWER_PORT: Final = 5555
 MAIL_PORT: Final = 1025
+# Children find our packages wherever this process found them, even by a path relative to its own folder.
+_SOURCES: Final = str(Path(__file__).resolve().parents[1])
 
 
 class Ready(Struct, frozen=True, kw_only=True):
@@ -87,13 +91,13 @@ def up(  # noqa: PLR0913 # one parameter an option, as click hands them over
         with hold_data_dir(wish.data_dir):
             for name in end_leftovers(wish.data_dir / RUN):
                 _tell(f"Ended {name}, which an `up` that was killed had left running.")
-            asyncio.run(_run(wish, settings))
+            with contextlib.closing(PortBook()) as book:
+                asyncio.run(_run(wish, settings, _addresses(wish, settings, book)))
     except HeadraceError as error:
         raise click.ClickException(error.detail) from error
 
 
-async def _run(wish: Wish, settings: Settings) -> None:
-    addresses = _addresses(wish, settings)
+async def _run(wish: Wish, settings: Settings, addresses: Addresses) -> None:
     stores = _stores(wish, settings)
     credentials = keep_credentials(wish.data_dir, url=addresses.api, api_key=settings.api_key)
     log_format: LogFormat = settings.log_format or ("console" if sys.stderr.isatty() else "json")
@@ -145,7 +149,7 @@ def _environ(settings: Settings, changes: dict[str, str]) -> dict[str, str]:
         name: value
         for name, value in given.items()
         if name != f"{PREFIX}API_KEY" and not (is_embedded and name.startswith("PG"))
-    } | {"PYTHONUNBUFFERED": "1"}
+    } | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join([_SOURCES, *filter(None, [given.get("PYTHONPATH")])])}
 
 
 def _platform(children: Children, wish: Wish, addresses: Addresses) -> list[Program]:
@@ -176,22 +180,22 @@ def _stores(wish: Wish, settings: Settings) -> Stores:
     )
 
 
-def _addresses(wish: Wish, settings: Settings) -> Addresses:
+def _addresses(wish: Wish, settings: Settings, book: PortBook) -> Addresses:
     if wish.port and not is_free(wish.host, wish.port):
         raise PortTaken(
             f"Port {wish.port} on {wish.host} is in use, or not ours to use: end what listens there, or choose another "
             "--port; without the option a free one is found."
         )
-    api_port = wish.port or _default_port("The API", wish.host, API_PORT, frozenset())
-    taken = frozenset({api_port})
-    flower_port = _default_port("Flower", LOOPBACK, FLOWER_PORT, taken) if wish.has_flower else None
-    taken |= {flower_port or 0}
-    mail_port = None if settings.smtp_url else _default_port("The mail inbox", LOOPBACK, MAIL_PORT, taken)
+    if wish.port:
+        book.claim(wish.port)
+    api_port = wish.port or _default_port(book, "The API", wish.host, API_PORT)
+    flower_port = _default_port(book, "Flower", LOOPBACK, FLOWER_PORT) if wish.has_flower else None
+    mail_port = None if settings.smtp_url else _default_port(book, "The mail inbox", LOOPBACK, MAIL_PORT)
     return Addresses(host=wish.host, api_port=api_port, flower_port=flower_port, mail_port=mail_port)
 
 
-def _default_port(whose: str, host: str, wanted: int, taken: frozenset[int]) -> int:
-    found = find_free(host, wanted, taken=taken)
+def _default_port(book: PortBook, whose: str, host: str, wanted: int) -> int:
+    found = book.find(host, wanted)
     if found != wanted:
         _tell(f"Port {wanted} is in use; {whose} listens on {found}.")
     return found

@@ -33,16 +33,51 @@ def is_free(host: str, port: int) -> bool:
     return True
 
 
-def find_free(host: str, wanted: int, *, taken: frozenset[int] = frozenset()) -> int:
-    """The first port from `wanted` on that is free and not among `taken`.
+class PortBook:
+    """Hands out free ports, each once: another process that chooses at the same moment gets others.
 
-    Raises:
-        PortTaken: none of the next 100 is free, or `host` is not an address of this machine.
+    A port handed out stays promised until the book is closed or its process ends; nothing listens on it yet.
     """
-    for port in range(wanted, min(wanted + _TRIES, 65536)):
-        if port not in taken and is_free(host, port):
-            return port
-    raise PortTaken(f"No port from {wanted} on is free on {host}; is that an address of this machine?")
+
+    def __init__(self) -> None:
+        self._taken: set[int] = set()
+        self._promises: list[socket.socket] = []
+
+    def claim(self, port: int) -> None:
+        """Keep a port that somebody asked for by number from being found for something else."""
+        self._taken.add(port)
+        self._promise(port)
+
+    def find(self, host: str, wanted: int) -> int:
+        """The first port from `wanted` on that is free and promised to nobody.
+
+        Raises:
+            PortTaken: none of the next 100 is, or `host` is not an address of this machine.
+        """
+        for port in range(wanted, min(wanted + _TRIES, 65536)):
+            if port not in self._taken and is_free(host, port) and self._promise(port):
+                self._taken.add(port)
+                return port
+        raise PortTaken(f"No port from {wanted} on is free on {host}; is that an address of this machine?")
+
+    def close(self) -> None:
+        """Let go of what was promised."""
+        for promise in self._promises:
+            promise.close()
+        self._promises.clear()
+
+    def _promise(self, port: int) -> bool:
+        if sys.platform != "linux":
+            return True
+        # A name in the kernel's own space: as wide as the ports' and gone with its holder. Never listened on.
+        promise = socket.socket(socket.AF_UNIX)
+        try:
+            promise.bind(f"\0headrace-port-{port}")
+        except OSError:
+            promise.close()
+            return False
+        self._promises.append(promise)
+        return True
 
 
 def listens(pid: int, port: int) -> bool:

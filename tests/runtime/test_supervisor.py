@@ -75,7 +75,7 @@ def house(tmp_path: Path) -> Generator[House]:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 # what is waited for happens in other processes
+        while not condition():  # what is waited for happens in other processes
             await asyncio.sleep(0.005)
 
 
