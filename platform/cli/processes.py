@@ -65,7 +65,9 @@ def worker(name: str | None, queues: str, concurrency: int) -> None:
     if unknown:
         raise click.BadParameter(f"there is no queue {', '.join(unknown)}; there are {', '.join(QUEUES)}")
     settings = _start(name)
-    run_worker(settings, name=name, queues=chosen, concurrency=concurrency, on_ready=lambda: mark_ready(settings.data_dir))
+    run_worker(
+        settings, name=name, queues=chosen, concurrency=concurrency, on_ready=lambda: mark_ready(settings.data_dir)
+    )
 
 
 @click.command()

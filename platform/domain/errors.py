@@ -71,7 +71,7 @@ class Limited(HeadraceError):
 
 
 class Unavailable(HeadraceError):
-    """Something the platform needs does not answer now; `retry_after_seconds` says when to come back, where that is known."""
+    """Something the platform needs does not answer now; `retry_after_seconds`, where known, says when to come back."""
 
     code = "unavailable"
     title = "Temporarily unavailable"

@@ -11,7 +11,7 @@ AnswerT = TypeVar("AnswerT")
 Write = Callable[[Sequence[ItemT]], Awaitable[Sequence[AnswerT]]]
 
 
-class BatcherFull(Exception):  # noqa: N818 - the field's word
+class BatcherFull(Exception):
     """Too much is waiting already."""
 
 

@@ -7,7 +7,8 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from celery import Celery
-from kombu import Producer, Queue
+from kombu.entity import Queue
+from kombu.messaging import Producer
 from msgspec import Struct
 
 from domain.errors import Unavailable
@@ -36,7 +37,7 @@ class Bell(Struct, frozen=True, kw_only=True):
 
 
 def make_celery(settings: Settings, *, broker_url: str, queues: Sequence[str], client: str) -> Celery:
-    """Celery as Headrace uses it: JSON only, no result backend, no retries, no clocks; ids go out, workers come back."""
+    """Celery as Headrace uses it: JSON only, no result backend, no retries, no clocks. It carries ids out."""
     app = Celery("headrace", broker=broker_url, set_as_current=False)
     app.conf.update(
         task_serializer="json",
@@ -140,10 +141,12 @@ class Sender:
     def _connect(self) -> Producer:
         connection = self._app.connection_for_write()
         connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0.2, interval_max=0.5)
-        self._producer = self._app.amqp.Producer(connection, auto_declare=False)
-        return self._producer
+        producer = Producer(connection, auto_declare=False)
+        self._producer = producer
+        return producer
 
     def _drop(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            producer.connection.release()
+            connection: Any = producer.connection
+            connection.release()

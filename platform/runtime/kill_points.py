@@ -40,7 +40,7 @@ class KillPointUnknown(Invalid):
     title = "Unknown kill point"
 
 
-class KillPointReached(RuntimeError):  # noqa: N818 - it is an event of a test, not a fault of ours
+class KillPointReached(RuntimeError):
     """Raised at a point armed with `raise`."""
 
 

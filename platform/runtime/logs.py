@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 import msgspec
 import structlog
@@ -68,5 +68,5 @@ def _redact(_logger: WrappedLogger, _name: str, fields: EventDict) -> EventDict:
     return fields
 
 
-def _encode(fields: Any, **_: Any) -> str:
+def _encode(fields: object, **_: object) -> str:
     return _ENCODER.encode(fields).decode()

@@ -96,8 +96,10 @@ def open_database(url: str, *, name: str, size: int = 8, wait_seconds: float = 5
 def driver_url(url: str) -> str:
     """`url` with the scheme SQLAlchemy wants for psycopg 3."""
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(scheme="postgresql+psycopg")) if parts.netloc else url.replace(
-        f"{parts.scheme}:", "postgresql+psycopg:", 1
+    return (
+        urlunsplit(parts._replace(scheme="postgresql+psycopg"))
+        if parts.netloc
+        else url.replace(f"{parts.scheme}:", "postgresql+psycopg:", 1)
     )
 
 
@@ -117,4 +119,6 @@ def _pass_json_through(connection: Any, _record: object) -> None:  # noqa: ANN40
 def _down(error: Exception) -> DatabaseDown:
     cause = error.orig if isinstance(error, DBAPIError) else error
     kind = type(cause).__name__ if isinstance(cause, DriverOperationalError) else type(error).__name__
-    return DatabaseDown(f"Postgres did not answer ({kind}). What was not answered may be tried again.", retry_after_seconds=1.0)
+    return DatabaseDown(
+        f"Postgres did not answer ({kind}). What was not answered may be tried again.", retry_after_seconds=1.0
+    )

@@ -74,7 +74,7 @@ async def list_jobs(tx: Tx, tenant_id: str, wanted: JobFilter, *, limit: int, be
 async def list_attempts(tx: Tx, job_ids: Sequence[str]) -> list[Attempt]:
     """The ended attempts of jobs, in the order they ended."""
     rows = await tx.execute(_ATTEMPTS, {"ids": list(job_ids)})
-    return [Attempt(**row._mapping) for row in rows]  # noqa: SLF001 - public, for all its underscore
+    return [Attempt(**row) for row in rows.mappings()]
 
 
 async def count_live(tx: Tx) -> list[QueueCount]:

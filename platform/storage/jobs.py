@@ -1,4 +1,7 @@
-"""The life of a job in SQL: submit, claim, extend, settle, cancel, retry. Each move is one guarded statement."""
+"""The life of a job in SQL: submit, claim, extend, settle, cancel, retry. Each move is one guarded statement.
+
+Long because the moves are read against each other: what one writes, another's condition asks for.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -299,7 +302,7 @@ async def settle_jobs(tx: Tx, settlements: Sequence[Settlement]) -> list[Job]:
             "state": [verdict.state.value for verdict in verdicts],
             "result": [_text(verdict.result) for verdict in verdicts],
             "usage": [_text(verdict.usage) for verdict in verdicts],
-            "error": [None if verdict.error is None else _ENCODER.encode(verdict.error).decode() for verdict in verdicts],
+            "error": [verdict.error and _ENCODER.encode(verdict.error).decode() for verdict in verdicts],
             "delay_seconds": [verdict.delay.total_seconds() for verdict in verdicts],
             "counts_as_attempt": [verdict.counts_as_attempt for verdict in verdicts],
             "counts_as_crash": [verdict.counts_as_crash for verdict in verdicts],
@@ -344,7 +347,7 @@ async def find_job(tx: Tx, tenant_id: str, job_id: str) -> Job | None:
 
 def as_job(row: Row[Any]) -> Job:
     """A row of the columns of `Job` as one."""
-    values = dict(row._mapping)  # noqa: SLF001 - public, for all its underscore
+    values = dict(row._mapping)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - public, for all its underscore
     values["state"] = State(values["state"])
     values["tags"] = tuple(values["tags"])
     return Job(**values)

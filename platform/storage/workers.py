@@ -61,7 +61,7 @@ async def report_worker(tx: Tx, report: WorkerReport) -> None:
 async def list_workers(tx: Tx, *, seen_within_seconds: float) -> Sequence[WorkerSeen]:
     """The workers heard of lately."""
     rows = await tx.execute(_LIST, {"seconds": seen_within_seconds})
-    return [WorkerSeen(**{**row._mapping, "queues": tuple(row.queues)}) for row in rows]  # noqa: SLF001 - public
+    return [WorkerSeen(**{**row, "queues": tuple(row["queues"])}) for row in rows.mappings()]
 
 
 async def forget_workers(tx: Tx, *, silent_seconds: float) -> None:

@@ -20,7 +20,7 @@ from storage.jobs import note_progress
 _ENCODER: Final = msgspec.json.Encoder()
 
 
-class LeaseLost(Exception):  # noqa: N818 - errors here are nouns
+class LeaseLost(Exception):
     """The job is no longer this attempt's: whatever it writes is refused."""
 
 

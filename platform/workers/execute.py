@@ -52,7 +52,7 @@ class Bench:
 
 
 async def execute(ids: Sequence[str], bench: Bench) -> None:
-    """Run the jobs named, as many at once as there is room for; returns when every one of them has ended or is not ours."""
+    """Run the jobs named, as many at once as there is room for; returns when each has ended or is not ours."""
     bench.use.kill_points.reach("worker.after_pop")
     waiting = list(ids)
     async with asyncio.TaskGroup() as attempts:
@@ -102,9 +102,9 @@ async def run_attempt(job: Job, bench: Bench) -> None:
         try:
             outcome = await attempt(job, context, bench)
             await close_attempt(job, context, outcome, bench)
-        except Exception as error:  # noqa: BLE001 - one broken attempt must not take its message's others with it
-            # nothing was written: its lease lapses, and rescue takes the job back
-            log.error("attempt.not_settled", error=type(error).__name__, exc_info=error)
+        except Exception as error:
+            # nothing was written: its lease lapses, and rescue takes the job back; its message's others go on
+            log.exception("attempt.not_settled", error=type(error).__name__)
         finally:
             await context.roll_back()
             bench.slots.give(1)
@@ -178,7 +178,11 @@ def _outcome_of(job: Job, context: Context, handler: "asyncio.Task[bytes]", watc
             return _raised(error)
     if not handler.done():
         log.error("attempt.ignored_cancellation", reason=watch.reason, after_seconds=_STOP_SECONDS)
-    match watch.reason:
+    return _outcome_of_stop(job, watch.reason)
+
+
+def _outcome_of_stop(job: Job, reason: StopReason | None) -> Outcome | None:
+    match reason:
         case StopReason.LOST:
             return None
         case StopReason.CANCELLED:
@@ -188,8 +192,14 @@ def _outcome_of(job: Job, context: Context, handler: "asyncio.Task[bytes]", watc
         case StopReason.TIMED_OUT:
             return timed_out(job)
         case None:
-            return Failed(error=JobError(code="cancelled_itself", title="The handler cancelled itself",
-                                         detail="The handler was cancelled from within.", retryable=True))
+            return Failed(
+                error=JobError(
+                    code="cancelled_itself",
+                    title="The handler cancelled itself",
+                    detail="The handler was cancelled from within.",
+                    retryable=True,
+                )
+            )
 
 
 def _raised(error: BaseException) -> Failed:

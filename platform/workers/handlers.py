@@ -42,7 +42,7 @@ def bind(
 
 
 # Left without an annotation: `Any` would silence the checks of `bind`.
-HANDLERS = (  # noqa: RUF067
+HANDLERS = (
     bind(PLACE_ORDER, place_order),
     bind(CANCEL_ORDER, cancel_order),
     bind(SHIP_ORDER, ship_order),

@@ -48,7 +48,7 @@ class LoopThread:
         await asyncio.gather(*others, return_exceptions=True)
 
 
-class TaskPool(ThreadPool):  # type: ignore[misc] - Celery ships no types
+class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
     """Celery's thread pool, which cannot terminate a task: we never ask it to; cancelling goes through leases."""
 
     def terminate_job(self, pid: int, signal: int | None = None) -> None:

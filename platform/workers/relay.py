@@ -18,7 +18,8 @@ log: Final = structlog.get_logger()
 WINDOW: Final = 1000
 """Ids of a queue that may be with the broker, unclaimed: enough to keep workers busy, few enough to stay in charge."""
 
-_REFILL: Final = WINDOW // 4  # a full window is refilled in handfuls: a few large messages cost less than many small ones
+# a full window is refilled in handfuls: a few large messages cost less than many small ones
+_REFILL: Final = WINDOW // 4
 _MOST_IDS: Final = 100
 _FEW: Final = 8
 _PROMOTED_AT_ONCE: Final = 1000

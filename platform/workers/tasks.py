@@ -27,5 +27,6 @@ def bind_run(app: Celery, ring: Ring) -> None:
             return
         try:
             ring(ids)
-        except Exception as error:  # noqa: BLE001 - Celery could only lose it; the outbox sends the ids again
-            log.error("message.broke", jobs=len(ids), error=type(error).__name__, exc_info=error)
+        except Exception as error:
+            # Celery could only lose it; the outbox sends the ids again
+            log.exception("message.broke", jobs=len(ids), error=type(error).__name__)

@@ -72,7 +72,7 @@ async def test_many_jobs_come_back_in_the_order_they_were_given(database: Databa
 
 async def test_what_is_submitted_in_a_transaction_that_fails_was_never_there(database: Database) -> None:
     new = make_job()
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError):  # noqa: PT012 - what is raised inside the block is the point
         async with database.begin() as tx:
             await submit(tx, new)
             raise RuntimeError
@@ -183,7 +183,11 @@ async def test_a_retry_waits_on_the_databases_clock_and_goes_through_the_outbox(
         [job] = await claim(tx, *await submit(tx))
         [waiting] = await settle_jobs(tx, [ended(job, retry)])
         now = (await tx.execute(text("SELECT now()"))).scalar_one()
-        assert (waiting.state, waiting.run_at, waiting.finished_at) == (State.SCHEDULED, now + timedelta(seconds=90), None)
+        assert (waiting.state, waiting.run_at, waiting.finished_at) == (
+            State.SCHEDULED,
+            now + timedelta(seconds=90),
+            None,
+        )
         assert await outbox_of(tx, job) == "waiting"
         assert await event_types(tx, job) == ["queued", "started", "retrying"]
         [attempt] = await list_attempts(tx, [job.id])

@@ -74,7 +74,9 @@ async def test_what_was_sent_and_not_claimed_is_sent_again_and_each_time_later(d
         )
         assert await put_back_lost(tx, resend_seconds=15, limit=10) == [lost.id]
         assert [due.job_id for due in await take_due(tx, "tests", limit=10)] == [lost.id]
-        await tx.execute(text("UPDATE outbox SET sent_at = now() - interval '20 s' WHERE job_id = :id"), {"id": lost.id})
+        await tx.execute(
+            text("UPDATE outbox SET sent_at = now() - interval '20 s' WHERE job_id = :id"), {"id": lost.id}
+        )
         assert await put_back_lost(tx, resend_seconds=15, limit=10) == []
         assert fresh.id != lost.id
 

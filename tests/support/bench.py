@@ -95,5 +95,5 @@ async def reaches(database: Database, job: Job, *states: State, within_seconds: 
     """Wait until the job stands in one of `states`."""
     async with asyncio.timeout(within_seconds):
         while (found := await stored(database, job)).state not in states:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # the row is what is waited for; nothing else tells of it in order
     return found

@@ -56,11 +56,9 @@ async def open_store(url: str, *, size: int = 4) -> AsyncIterator[Database]:
         await database.close()
 
 
-def make_job(kind: Kind[Any, Any] = ASK, given: Input | None = None, **options: Any) -> NewJob:
+def make_job(kind: Kind[Any, Any] = ASK, given: Input | None = None, **options: Any) -> NewJob:  # noqa: ANN401 - any of JobOptions
     """A job not yet written."""
-    return new_job(
-        kind, given or kind.example, CALLER, job_id=JobId(new_id("job")), options=JobOptions(**options)
-    )
+    return new_job(kind, given or kind.example, CALLER, job_id=JobId(new_id("job")), options=JobOptions(**options))
 
 
 async def submit(tx: Tx, *new: NewJob) -> list[Job]:

@@ -23,7 +23,7 @@ async def queue(bench: Bench, *new: NewJob) -> list[Job]:
         return await submit(tx, *new)
 
 
-async def answer(ask: Ask, ctx: Context) -> Reply:  # noqa: ARG001 - a handler's signature
+async def answer(ask: Ask, ctx: Context) -> Reply:
     return Reply(text=ask.question.upper())
 
 
@@ -162,7 +162,7 @@ async def test_a_long_attempt_keeps_its_lease(database_url: str, redis_url: str)
             first = (await tx.execute(text("SELECT lease_until FROM jobs"))).scalar_one()
             async with asyncio.timeout(5):
                 while (await tx.execute(text("SELECT lease_until FROM jobs"))).scalar_one() <= first:
-                    await asyncio.sleep(0.02)
+                    await asyncio.sleep(0.02)  # the row is what is waited for
         beats.set()
         await work
         assert (await stored(bench.use.database, job)).state is State.SUCCEEDED
@@ -290,7 +290,7 @@ async def test_progress_and_logs_are_seen_while_the_job_runs(database_url: str, 
 
 
 async def test_a_result_too_large_fails_the_job_and_says_so(database_url: str, redis_url: str) -> None:
-    async def shout(ask: Ask, ctx: Context) -> Reply:  # noqa: ARG001 - a handler's signature
+    async def shout(ask: Ask, ctx: Context) -> Reply:
         return Reply(text="x" * (1 << 20))
 
     async with open_bench(database_url, redis_url, ask=shout) as bench:

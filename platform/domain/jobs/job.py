@@ -121,7 +121,7 @@ class JobError(Struct, frozen=True, kw_only=True):
     retryable: bool = False
 
 
-def new_job(
+def new_job(  # noqa: PLR0913 - whatever a job may be told at its making
     kind: Kind[Any, Any],
     given: Input,
     caller: Caller,

@@ -21,5 +21,5 @@ def backoff(policy: RetryPolicy, attempt: int, spread: float) -> timedelta:
     `spread` in [0, 1) is the caller's randomness and maps to 0.5..1.5 of the doubled delay: a thousand jobs failed by
     one outage must not all come back in the same second.
     """
-    doubled = policy.base * 2 ** min(attempt - 1, _LARGEST_DOUBLING)
+    doubled = policy.base * (1 << min(attempt - 1, _LARGEST_DOUBLING))
     return min(doubled, policy.ceiling) * (0.5 + spread)

@@ -14,7 +14,6 @@ MOST_CRASHES: Final = 3
 MOST_RESULT_BYTES: Final = 1 << 20
 
 
-
 class Retry(HeadraceError):
     """Raised by a handler: try again, `after` this long if that is known, else by the kind's policy."""
 
@@ -83,7 +82,10 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 
 def judge(job: Job, outcome: Outcome, *, retry: RetryPolicy, spread: float) -> Verdict:  # noqa: PLR0911 - one return an outcome
-    """What the outcome of the present attempt makes of the job. `retry` is its kind's policy; `spread` in [0, 1) jitters it."""
+    """What the outcome of the present attempt makes of the job.
+
+    `retry` is the policy of its kind, `spread` in [0, 1) jitters it.
+    """
     match outcome:
         case Succeeded(result=result, usage=usage):
             if len(result) > MOST_RESULT_BYTES:
@@ -97,9 +99,7 @@ def judge(job: Job, outcome: Outcome, *, retry: RetryPolicy, spread: float) -> V
             error = _crashed(worker)
             if job.crashes + 1 >= MOST_CRASHES:
                 return Verdict(state=State.FAILED, error=error, counts_as_crash=True)
-            return Verdict(
-                state=State.QUEUED, error=error, counts_as_crash=True, counts_as_attempt=False
-            )
+            return Verdict(state=State.QUEUED, error=error, counts_as_crash=True, counts_as_attempt=False)
         case Failed(error=error, after=after):
             if not error.retryable:
                 return Verdict(state=State.FAILED, error=error)

@@ -28,7 +28,7 @@ def test_exactly_the_moves_of_the_contract_are_legal() -> None:
 
 
 def test_a_state_is_live_or_terminal_and_never_both() -> None:
-    assert LIVE | TERMINAL == set(State)
+    assert set(State) == LIVE | TERMINAL
     assert not LIVE & TERMINAL
     assert not MOVES[State.SUCCEEDED]
 
