@@ -19,7 +19,7 @@ _CHECKS: Final[tuple[tuple[str, ...], ...]] = (
     ("ruff", "format", "--check"),
     ("lint-imports",),
     ("mypy",),
-    ("basedpyright",),
+    ("basedpyright", "--pythonpath", sys.executable),
 )
 
 

@@ -129,7 +129,7 @@ class Lines(asyncio.Protocol):
         for line in lines:
             self._logs.take(self._name, line, is_quiet=self._is_quiet)
 
-    def connection_lost(self, _: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 # asyncio's name
         """Every writer is gone."""
         if self._rest:
             self._logs.take(self._name, self._rest, is_quiet=self._is_quiet)

@@ -35,7 +35,8 @@ class RunningUp:
     @property
     def pids(self) -> dict[str, int]:
         """The processes it started, by name, as they were when it was ready."""
-        return self.ready["processes"]
+        pids: dict[str, int] = self.ready["processes"]
+        return pids
 
     def pid_now(self, name: str) -> int | None:
         """The pid of a process by its name at this moment; None while there is none."""
