@@ -84,9 +84,10 @@ def missing(pages: Iterable[tuple[str, str]]) -> Iterable[str]:
     for path, text in pages:
         for number, line in enumerate(text.splitlines(), start=1):
             for named in _NAMED_PATH.findall(line):
-                if "NNNN" not in named and not (ROOT / named).exists() and not _is_wheel_made(named):
+                if "NNNN" not in named and not _is_there(named, beside=ROOT / path):
                     yield f"{path}:{number} {named}"
 
 
-def _is_wheel_made(named: str) -> bool:
-    return Path(named).suffix == ".lock"
+def _is_there(named: str, *, beside: Path) -> bool:
+    """Seen from the root, or from the page: an example's files lie as they will in the repository."""
+    return (ROOT / named).exists() or (beside.parent / named).exists()
