@@ -30,7 +30,9 @@ def _doc(text: str) -> Meta:
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The environment, read once. A field's variable is `HEADRACE_` and its name in capitals."""
 
-    environment: Annotated[Environment, _doc("development seeds data; production refuses weak settings")] = "development"
+    environment: Annotated[Environment, _doc("development seeds data; production refuses weak settings")] = (
+        "development"
+    )
     database_url: Annotated[str | None, _doc("Postgres, as postgresql://…; absent: embedded")] = None
     redis_url: Annotated[str | None, _doc("Redis or Valkey, as redis://… or unix://…; absent: embedded")] = None
     broker_url: Annotated[str | None, _doc("Celery's broker; absent: the Redis")] = None
@@ -56,7 +58,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     resend_seconds: Annotated[
         float, Meta(gt=0, le=3600, description="how long a message may go unclaimed before it is sent again")
     ] = 15.0
-    grace_seconds: Annotated[float, Meta(ge=0, le=3600, description="how long a stopping worker lets jobs finish")] = 10.0
+    grace_seconds: Annotated[float, Meta(ge=0, le=3600, description="how long a stopping worker lets jobs finish")] = (
+        10.0
+    )
     kill_points: Annotated[str, _doc("armed kill points, as name=kill|raise|sleep:SECONDS, comma-separated")] = ""
 
     @property

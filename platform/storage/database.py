@@ -7,7 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from psycopg import OperationalError as DriverOperationalError
 from psycopg.adapt import Loader
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -61,6 +61,15 @@ class Database:
                 yield connection
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             raise _down(error) from error
+
+    async def ping(self) -> None:
+        """Hear from Postgres.
+
+        Raises:
+            DatabaseDown: it does not answer.
+        """
+        async with self.read() as connection:
+            await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
         """Close every connection."""

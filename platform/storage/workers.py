@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import text
+from sqlalchemy import RowMapping, text
 
 from storage.database import Tx
 
@@ -61,9 +61,14 @@ async def report_worker(tx: Tx, report: WorkerReport) -> None:
 async def list_workers(tx: Tx, *, seen_within_seconds: float) -> Sequence[WorkerSeen]:
     """The workers heard of lately."""
     rows = await tx.execute(_LIST, {"seconds": seen_within_seconds})
-    return [WorkerSeen(**{**row, "queues": tuple(row["queues"])}) for row in rows.mappings()]
+    return [_as_worker(row) for row in rows.mappings()]
 
 
 async def forget_workers(tx: Tx, *, silent_seconds: float) -> None:
     """Drop the rows of workers long gone."""
     await tx.execute(_FORGET, {"seconds": silent_seconds})
+
+
+def _as_worker(row: RowMapping) -> WorkerSeen:
+    fields: dict[str, Any] = {**row, "queues": tuple(row["queues"])}
+    return WorkerSeen(**fields)

@@ -1,4 +1,7 @@
-"""Every move of a job is one guarded statement, and its answer is the truth."""
+"""Every move of a job is one guarded statement, and its answer is the truth.
+
+Long because a job has many moves, and a gap among their proofs would not be seen across files.
+"""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,7 @@
-"""The life of an attempt over real stores: however it ends, the row says what became of it."""
+"""The life of an attempt over real stores: however it ends, the row says what became of it.
+
+Long because an attempt can end in many ways, and a gap among their proofs would not be seen across files.
+"""
 
 import asyncio
 from datetime import timedelta
