@@ -39,7 +39,7 @@ def rows_of(folder: Path, name: str, file: str = "dev.jsonl") -> Iterator[Row]:
             row: dict[str, Any] = json.loads(line)
             yield Row(
                 text=row["text"],
-                label=str(row["label"]),
+                label=str(row.get("label", "")),
                 source=row["source"],
                 categories=frozenset(row.get("categories") or ()),
                 held_out=is_held_out(row["text"]),

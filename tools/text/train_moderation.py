@@ -21,8 +21,8 @@ MODELS: Final = Path(__file__).parents[2] / "platform" / "providers" / "text" / 
 MOST_GRAMS: Final = 20_000
 MOST_REVIEWS: Final = 2_500
 QUIET: Final = ("benign", "reviews")
-BASE_RATE_SHIFT: Final = 0.25
-"""Added to the log-odds of toxicity: what is sent to be moderated is toxic more often than what we train on."""
+BASE_RATE_SHIFT: Final = -0.15
+"""Added to the log-odds of toxicity: the sources we train on are toxic more often than those we measure on."""
 
 ISSUES: Final = {
     "harassment": {"harassment"},
@@ -31,6 +31,9 @@ ISSUES: Final = {
     "sexual": {"sexual"},
     "violence": {"violence", "violence-graphic"},
 }
+
+ALSO_KNOWN: Final = {"hate": ("hatecheck",), "self-harm": ("social", "hatecheck")}
+"""Sources that label no issues but answer for one all the same: hatecheck is all hate, neither is about self-harm."""
 
 
 def main() -> None:
@@ -75,14 +78,19 @@ def _heads(rows: list[Row]) -> Iterator[Head]:
         strictness=4.0,
     )
     for name, categories in ISSUES.items():
-        known = ["prompts", *QUIET, *(["hatecheck"] if name == "hate" else [])]
+        known = ["prompts", *QUIET, *ALSO_KNOWN.get(name, ())]
         at = np.flatnonzero(np.isin(sources, known))
-        answers = [bool(rows[i].categories & categories) or (sources[i] == "hatecheck" and toxic[i]) for i in at]
+        answers = [
+            bool(rows[i].categories & categories) or (name == "hate" and sources[i] == "hatecheck" and toxic[i])
+            for i in at
+        ]
         yield Head(
             name=name,
             rows=at,
             answers=np.array(answers, int),
-            weights=np.select([sources[at] == "prompts", sources[at] == "hatecheck"], [1.0, 0.3], 0.1),
+            weights=np.select(
+                [sources[at] == "prompts", np.isin(sources[at], ALSO_KNOWN.get(name, ()))], [1.0, 0.3], 0.1
+            ),
             strictness=10.0,
             is_rare=True,
         )

@@ -40,6 +40,8 @@ class Classifier:
 
     def nearness(self, text: str, labels: Sequence[Label]) -> Vector:
         """The cosine of the text with each label's meaning."""
+        if not any(map(str.isalnum, text)):
+            return np.zeros(len(labels), np.float32)
         meanings = np.stack([self._meaning(label) for label in labels])
         return meanings @ self._table.vector(text[:MOST_CHARS])
 

@@ -11,11 +11,16 @@ _ALIKE: Final = str.maketrans(
     "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u04bb\u0501\u03bf\u03b1\u03b5\u03b9\u03ba\u03bd\u03c1\u03c4\u03c5\u03c7\u0131\u0251\u0261",
     "aeopcyxijshdoaeikvptuxiag",
 )
-_LEET_WORD: Final = re.compile(r"(?<![\w@$])(?=\S*[^\W\d_])(?=\S*[0-9@$!+|\u20ac])[\w@$!+|\u20ac]{3,20}(?![\w@$])")
+_LEET_WORD: Final = re.compile(
+    r"(?<![\w@$])(?=\S{0,19}[^\W\d_])(?=\S{0,19}[0-9@$!+|\u20ac])[\w@$!+|\u20ac]{3,20}(?![\w@$]|\.\w)"
+)
 # 1st, 15kg, 3pm, b2b, mp3, wow!: digits and marks that disguise nothing
-_HONEST: Final = re.compile(r"\d+[a-z]{0,3}|[a-z]{1,3}\d+[a-z]?|@?\w*[^\W\d][!+|]+|@\w+")
+_HONEST: Final = re.compile(
+    r"\d+[a-z]{0,3}|[a-z]{1,3}\d+|[a-z]2[a-z]|h2o|co2s?|k8s|w3c|i18n|l10n|a11y|@?\w*[^\W\d][!+|]+|@\w+"
+)
 _SPACED: Final = re.compile(r"(?<![\w'])(?:[^\W\d_][ .*_-]{1,2}){3,}[^\W\d_](?![\w'])")
 _MIXED: Final = re.compile(r"(?=\w*[a-z])(?=\w*[\u0370-\u03ff\u0400-\u052f\u0131\u0251\u0261])\w+")
+_STRETCHED: Final = re.compile(r"([^\W\d_])\1{2,}", re.IGNORECASE)
 _STARRED: Final = re.compile(r"(?<!\w)[^\W\d_]+[*#]+[^\W\d_]*(?!\w)|(?<!\w)[*#]+[^\W\d_]{2,}(?!\w)")
 _FEWEST_SHOWN: Final = 2
 
@@ -29,7 +34,7 @@ _HIDDEN: Final = """
 
 def undisguised(text: str) -> str:
     """The text as the models see it, with disguised words read as words."""
-    bare = plain(text)
+    bare = plain(_STRETCHED.sub(r"\1", text))
     if not bare.isascii():
         bare = _MIXED.sub(lambda word: word[0].translate(_ALIKE), bare)
         bare = "".join(char for char in unicodedata.normalize("NFD", bare) if not unicodedata.combining(char))

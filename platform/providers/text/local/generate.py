@@ -20,7 +20,7 @@ _INFORMAL: Final = re.compile(r"informal", re.IGNORECASE)
 _SHORT: Final = re.compile(r"short|brief|terse|concise|direct|plain", re.IGNORECASE)
 
 _FACT: Final = re.compile(
-    r"\"[^\"]{1,200}\"|\u201c[^\u201d]{1,200}\u201d|[\w.+-]+@[\w-]+\.[\w.]+|https?://\S+[\w/]"
+    r"\"[^\"]{1,200}\"|\u201c[^\u201d]{1,200}\u201d|\b[\w.+-]{1,64}@[\w-]{1,64}\.[\w.]{1,64}|https?://\S+[\w/]"
     r"|[#$\u20ac\u00a3]?\d[\d.,:/-]*\d%?|[#$\u20ac\u00a3]?\d%?|(?<=[a-z,;] )[A-Z][\w'\u2019-]*[\w]"
 )
 

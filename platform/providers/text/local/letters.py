@@ -160,8 +160,8 @@ def _subject(steps: Sequence[Step]) -> str:
 
 
 _HANGING: Final = frozenset(
-    "a an the of in on at by for with from to and or but because which that is are was were be by up only although "
-    "while than as your our my".split()
+    """a an the of in on at by for with from to and or but because which that is are was were be up only although
+    while than as your our my""".split()  # noqa: SIM905 - words read best as words
 )
 
 

@@ -13,9 +13,17 @@ from providers.text.local.ngrams import NgramModel, open_ngrams
 from providers.text.local.static_table import StaticTable, Vector
 from providers.text.local.words import plain, windows_of
 
-LONGEST_WINDOW: Final = 2_000
+LONGEST_WHOLE: Final = 2_000
+"""Texts up to this are judged as a whole: what a sentence means hangs on those around it."""
+
+LONGEST_WINDOW: Final = 500
+"""Longer ones in windows so small that one insult among much else is not lost."""
+
 ISSUE_FROM: Final = 0.5
 DIGITS: Final = 4
+GRAVE: Final = ("self-harm", "sexual")
+"""Issues that make a text undesired however politely it is put."""
+
 UNNAMED: Final = "harassment"
 """What a flagged text is said to be when no issue stands out."""
 
@@ -27,6 +35,15 @@ _PROFANITY: Final = re.compile(
     r"|(?:god)?damn(?:ed|it)?|crap(?:py)?"
     r"|slut\w*|whore\w*|douche\w*|tits|stfu|wtf)\b"
 )
+
+# Few texts of this kind were there to learn from, and one missed weighs more than one too many.
+_SELF_HARM: Final = re.compile(
+    r"\b(?:(?:kill|hang|cut|hurt|harm|starv|burn)(?:e|t?ing)? myself|end(?:ing)? (?:my (?:own )?life|it all)"
+    r"|tak(?:e|ing) my own life|(?:want|wanted|wish|ready|going) (?:to (?:just )?(?:die|be dead)|i (?:was|were) dead)"
+    r"|(?:do not|don't|dont) want to (?:live|be alive|wake up)|better off dead|kill (?:yourself|urself)|kys"
+    r"|commit(?:ting)? suicide|i(?:'m| am) suicidal)\b"
+)
+SELF_HARM_SCORE: Final = 0.8
 
 
 class Judgement(Struct, frozen=True, kw_only=True):
@@ -51,17 +68,20 @@ class Moderator:
 
     def judge(self, text: str) -> Judgement:
         """How toxic the text is, and in which ways."""
-        windows = [window for window in windows_of(text, LONGEST_WINDOW) if not window.isspace()]
+        longest = LONGEST_WHOLE if len(text) <= LONGEST_WHOLE else LONGEST_WINDOW
+        windows = [window for window in windows_of(text, longest) if not window.isspace()]
         bare = [undisguised(window) for window in windows]
         odds = [
             np.maximum(self._odds(window), self._odds(shown)) if shown != plain(window) else self._odds(window)
             for window, shown in zip(windows, bare, strict=True)
         ]
         if not odds:
-            return _judgement(np.zeros(len(self._model.about.heads), np.float32), self._model.about.heads, swears=False)
+            return _judgement(dict.fromkeys(self._model.about.heads, 0.0), swears=False)
         worst = 1 / (1 + np.exp(-np.max(odds, axis=0)))
-        swears = any(_PROFANITY.search(shown) for shown in bare)
-        return _judgement(worst, self._model.about.heads, swears=swears)
+        found = dict(zip(self._model.about.heads, map(float, worst), strict=True))
+        if any(_SELF_HARM.search(shown) for shown in bare):
+            found["self-harm"] = max(found["self-harm"], SELF_HARM_SCORE)
+        return _judgement(found, swears=any(_PROFANITY.search(shown) for shown in bare))
 
     def _odds(self, text: str) -> Vector:
         return self._model.log_odds(text, self._table.vector(text))
@@ -72,18 +92,16 @@ def open_moderator(models: Path, table: StaticTable) -> Moderator:
     return Moderator(open_ngrams(models / "toxicity.npz"), table)
 
 
-def _judgement(chances: Vector, heads: tuple[str, ...], *, swears: bool) -> Judgement:
-    """No issue is worse than the text it is in: each score is at most the toxicity, save that of bare profanity."""
-    found = dict(zip(heads, map(float, chances), strict=True))
-    toxicity = found.pop("toxicity")
-    found["profanity"] = max(toxicity, ISSUE_FROM) if swears else 0.0
-    if found["self-harm"] >= ISSUE_FROM or found["sexual"] >= ISSUE_FROM:
-        toxicity = max(toxicity, ISSUE_FROM)
-    issues = sorted((name for name in CATEGORIES if found[name] >= ISSUE_FROM), key=lambda name: -found[name])
+def _judgement(found: dict[str, float], *, swears: bool) -> Judgement:
+    """The chances made a judgement: a text with a grave issue is toxic, and a toxic one has an issue."""
+    toxicity = max(found["toxicity"], *(found[name] for name in GRAVE if found[name] >= ISSUE_FROM), 0.0)
+    scores = {name: found.get(name, 0.0) for name in CATEGORIES}
+    scores["profanity"] = max(toxicity, ISSUE_FROM) if swears else 0.0
+    issues = sorted((name for name in CATEGORIES if scores[name] >= ISSUE_FROM), key=lambda name: -scores[name])
     if toxicity >= FLAGGED_FROM and not issues:
         issues = [UNNAMED]
     return Judgement(
         toxicity=round(toxicity, DIGITS),
-        categories={name: round(found[name], DIGITS) for name in CATEGORIES},
+        categories={name: round(score, DIGITS) for name, score in scores.items()},
         issues=tuple(issues),
     )

@@ -20,6 +20,8 @@ MOST_WINDOWS: Final = 40
 LAST_LETTER: Final = 0x2000
 """Past this code point symbols and emoji begin, which can carry a mood by themselves."""
 
+MOST_SYMBOLS: Final = 30
+
 NEUTRAL_WITHIN: Final = 0.1
 """Scores nearer to zero than this are neutral; tuned on the development set."""
 
@@ -40,7 +42,7 @@ class Tone:
 
     def vector(self, text: str) -> Vector:
         """The static vector with `neg`, `neu`, `pos` and `compound` after it."""
-        found = self._vader.polarity_scores(visible(text))
+        found = self._vader.polarity_scores(_few_symbols(visible(text)))
         lexicon = np.array([found["neg"], found["neu"], found["pos"], found["compound"]], np.float32)
         return np.concatenate([self._table.vector(text), lexicon])
 
@@ -79,6 +81,21 @@ def name_of(score: float) -> Sentiment:
     if abs(score) < NEUTRAL_WITHIN:
         return "neutral"
     return "positive" if score > 0 else "negative"
+
+
+def _few_symbols(text: str) -> str:
+    """The text with its first 30 symbols and emoji: VADER spells each out, in time that grows with their square."""
+    if text.isascii():
+        return text
+    seen = 0
+    kept: list[str] = []
+    for char in text:
+        if ord(char) > LAST_LETTER and not char.isalpha():
+            seen += 1
+            if seen > MOST_SYMBOLS:
+                continue
+        kept.append(char)
+    return "".join(kept)
 
 
 def open_sentiment(models: Path, table: StaticTable) -> SentimentModel:

@@ -1,6 +1,7 @@
 """The shorter forms a sentence can take and still read as one."""
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from typing import Final, Literal
 
@@ -10,6 +11,8 @@ Cut = Literal["none", "mark", "clause", "phrase", "word"]
 """Where the end was cut off: nowhere, at a punctuation mark, before a clause, before a phrase, between words."""
 
 FEWEST_WORDS: Final = 4
+MOST_ENDS: Final = 12
+"""How many places of a kind an end is looked for at; the latest ones, which lose least."""
 
 _BRACKETS: Final = re.compile(r"\s*(?:\([^()]*\)|\[[^\[\]]*\])")
 _SAYS_THAT: Final = re.compile(
@@ -131,7 +134,7 @@ def _ends(body: str, longest: int) -> Iterator[tuple[str, Cut]]:
     if len(body) <= longest:
         yield body, "none"
     for kind, places in (("mark", _MARK), ("clause", _CLAUSE), ("phrase", _PHRASE)):
-        for place in places.finditer(body, 0, longest + 8):
+        for place in deque(places.finditer(body, 0, longest + 8), maxlen=MOST_ENDS):
             if kind == "mark" and _inside_list(body, place.start()):
                 continue
             text = _without_hanging(body[: place.start()])

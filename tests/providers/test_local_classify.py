@@ -1,0 +1,87 @@
+import pytest
+
+from domain.text.classify import DEFAULT_LABELS, OTHER, Label
+from providers.text.local.classify import Classifier
+from providers.text.local.engine import Parts, open_parts
+from providers.text.local.language import language_of
+
+
+@pytest.fixture(scope="module")
+def parts() -> Parts:
+    return open_parts()
+
+
+@pytest.fixture(scope="module")
+def classifier(parts: Parts) -> Classifier:
+    return parts.classifier
+
+
+@pytest.mark.parametrize(
+    ("text", "category"),
+    [
+        ("The striker scored twice and her team won the cup final.", "sports"),
+        ("Parliament passed the new law after a long debate.", "politics"),
+        ("Add two eggs and the flour, then bake for thirty minutes.", "food"),
+        ("The patient was given antibiotics at the hospital.", "health"),
+        ("Our flight to Rome leaves at noon and the hotel has a pool.", "travel"),
+        ("My parcel has not arrived and I want a refund for this order.", "shopping"),
+    ],
+)
+def test_a_text_falls_under_its_topic(classifier: Classifier, text: str, category: str) -> None:
+    chosen, scores = classifier.choose(text, DEFAULT_LABELS, may_be_other=True)
+    assert chosen == category
+    assert max(scores, key=lambda name: scores[name]) == category
+    assert sum(scores.values()) == pytest.approx(1, abs=0.01)
+
+
+def test_a_text_about_nothing_is_other_only_where_that_may_be(classifier: Classifier) -> None:
+    assert classifier.choose("\u2026", DEFAULT_LABELS, may_be_other=True)[0] == OTHER
+    assert classifier.choose("\u2026", [Label(name="a"), Label(name="b")], may_be_other=False)[0] in {"a", "b"}
+
+
+def test_a_description_says_what_an_odd_name_means(classifier: Classifier) -> None:
+    labels = [Label(name="K1", description="trains and buses"), Label(name="K2", description="bread and cakes")]
+    assert classifier.choose("The baker sells fresh rolls.", labels, may_be_other=False)[0] == "K2"
+
+
+def test_examples_outweigh_a_name(classifier: Classifier) -> None:
+    text = "Where is my parcel?"
+    bare = [Label(name="green"), Label(name="blue")]
+    shown = [
+        Label(name="green"),
+        Label(name="blue", examples=("Has my package been sent?", "My delivery is late.")),
+    ]
+    assert classifier.choose(text, shown, may_be_other=False)[0] == "blue"
+    assert classifier.nearness(text, shown)[1] > classifier.nearness(text, bare)[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "mood"),
+    [
+        ("I love this phone, it is wonderful!", "positive"),
+        ("Terrible service, never again.", "negative"),
+        ("The meeting is at three in room four.", "neutral"),
+        ("The film was not good.", "negative"),
+        ("", "neutral"),
+        ("\u200b \u200b", "neutral"),
+    ],
+)
+def test_a_text_sounds_as_it_is_meant(parts: Parts, text: str, mood: str) -> None:
+    found = parts.sentiment.mood(text)
+    assert found.name == mood
+    assert -1 <= found.score <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Where is the train station?", "en"),
+        ("Wo ist der Bahnhof, bitte?", "de"),
+        ("¿Dónde está la estación de tren?", "es"),
+        ("火车站在哪里", "zh"),
+        ("أين محطة القطار؟", "ar"),
+        ("12345 \U0001f600", "und"),
+    ],
+)
+def test_the_language_is_told(text: str, language: str) -> None:
+    assert language_of(text) == language

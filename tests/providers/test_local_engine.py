@@ -1,0 +1,117 @@
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from domain.chat.conversation import ChatMessage
+from domain.text.classify import Classify
+from domain.text.generate import Generate
+from domain.text.moderate import Moderate
+from domain.text.summarize import Summarize
+from providers.text.local.engine import LocalTextProvider
+from providers.text.provider import TextProvider
+
+SECONDS_FOR_500_KB = 6.0
+"""Twice what is promised, so that a busy machine does not fail the test; a quadratic step takes minutes."""
+
+PROSE = "The committee met on Tuesday, went through the agenda and approved 14 of its 20 points. " * 6_000
+
+
+@pytest_asyncio.fixture(loop_scope="function")
+async def provider() -> AsyncIterator[TextProvider]:
+    local = LocalTextProvider()
+    yield local
+    await local.aclose()
+
+
+async def reply_of(provider: TextProvider, *said: str) -> str:
+    conversation = [ChatMessage("user" if at % 2 == 0 else "assistant", text) for at, text in enumerate(said)]
+    return "".join([part.text async for part in provider.reply(conversation)])
+
+
+async def test_each_kind_is_answered_and_marked_with_its_engine(provider: TextProvider) -> None:
+    summary = await provider.summarize(Summarize(text="Short."))
+    moderation = await provider.moderate(Moderate(text="A lovely day."))
+    classification = await provider.classify(Classify(text="The team won the match.", labels=("sports", "cooking")))
+    generated = await provider.generate(Generate(format="email", brief="Tell Ada that tea is ready."))
+    assert (summary.value.summary, summary.value.engine) == ("Short.", "local")
+    assert (moderation.value.flagged, moderation.value.engine) == (False, "local")
+    assert (classification.value.category, classification.value.language) == ("sports", "en")
+    assert generated.value.engine == "local-template"
+    assert generated.usage is not None
+    assert generated.usage.output_tokens == 0
+
+
+async def test_many_at_once_get_their_own_answers(provider: TextProvider) -> None:
+    texts = [f"Answer number {at}." for at in range(50)]
+    answers = await asyncio.gather(*(provider.summarize(Summarize(text=text)) for text in texts))
+    assert [answer.value.summary for answer in answers] == texts
+
+
+async def test_the_event_loop_goes_on_while_a_long_text_is_read(provider: TextProvider) -> None:
+    await provider.moderate(Moderate(text="warm up"))
+    reading = asyncio.create_task(provider.moderate(Moderate(text=PROSE[:500_000])))
+    turns = 0
+    while not reading.done():
+        await asyncio.sleep(0.005)
+        turns += 1
+    assert turns > 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PROSE[:500_000],
+        "a," * 250_000,
+        "\U0001f600" * 500_000,
+        "这是一个测试句子。" * 55_000,
+        "a: b\n" * 100_000,
+        "x" * 500_000,
+    ],
+    ids=["prose", "commas", "emoji", "chinese", "turns", "one word"],
+)
+async def test_half_a_megabyte_takes_seconds_not_minutes(provider: TextProvider, text: str) -> None:
+    started = time.perf_counter()
+    await provider.summarize(Summarize(text=text))
+    await provider.moderate(Moderate(text=text))
+    await provider.classify(Classify(text=text))
+    assert time.perf_counter() - started < SECONDS_FOR_500_KB
+
+
+async def test_a_reply_comes_in_parts_and_the_last_carries_the_usage(provider: TextProvider) -> None:
+    parts = [part async for part in provider.reply([ChatMessage("user", "Hello")])]
+    assert len(parts) > 3
+    assert [part.usage is not None for part in parts] == [False] * (len(parts) - 1) + [True]
+
+
+async def test_a_reply_quotes_the_conversation(provider: TextProvider) -> None:
+    said = ("My dog is called Rex and he likes cheese.", "Noted.", "What is my dog called?")
+    assert "Rex" in await reply_of(provider, *said)
+
+
+async def test_a_reply_quotes_the_documentation(provider: TextProvider) -> None:
+    assert "/cancel" in await reply_of(provider, "How can I cancel a job?")
+
+
+async def test_a_reply_summarizes_what_it_is_given(provider: TextProvider) -> None:
+    text = "The harbour bridge reopened on Monday after eleven months of repairs. Engineers replaced 214 cables."
+    reply = await reply_of(provider, f"Summarize: {text}")
+    assert "bridge" in reply
+    assert len(reply) < len(text)
+
+
+async def test_a_reply_admits_that_no_model_is_configured(provider: TextProvider) -> None:
+    assert "No language model" in await reply_of(provider, "Who won the world cup in 1954?")
+
+
+@pytest.mark.parametrize("text", [" ", "\u200b", "\U0001f600", "?", "summarize", "summarize:", "你好"])
+async def test_any_message_gets_a_reply(provider: TextProvider, text: str) -> None:
+    assert await reply_of(provider, text)
+
+
+async def test_closing_twice_is_fine() -> None:
+    local = LocalTextProvider()
+    await local.aclose()
+    await local.aclose()

@@ -1,0 +1,71 @@
+import re
+
+import pytest
+
+from domain.text.generate import Format, Generate
+from providers.text.local.generate import count_words, facts_of, write
+
+BRIEF = "Tell Ada Byron that her order 1843 ships on Friday and offer 10% off the next order."
+
+
+def test_an_email_has_a_subject_a_greeting_and_a_closing() -> None:
+    text = write(Generate(format="email", brief=BRIEF, tone="formal"))
+    assert text.startswith("Subject: ")
+    assert "Dear Ada Byron," in text
+    assert text.endswith("Kind regards,")
+
+
+def test_what_is_said_of_the_addressee_is_said_to_them() -> None:
+    text = write(Generate(format="email", brief=BRIEF, tone="friendly"))
+    assert "your order 1843 ships on Friday" in text
+    assert "offer you 10% off the next order" in text
+
+
+@pytest.mark.parametrize("format_", ["email", "blog", "product_description"])
+@pytest.mark.parametrize(
+    "brief",
+    [
+        BRIEF,
+        "A steel bottle: 750 ml, keeps drinks cold 24 hours, costs 19.90 euros.",
+        'Announce "Open Doors" on 9 June 2031 at 08:30 in Lisbon; write to info@museum.example for seats.',
+        "remote work",
+        "Schreibe an Herrn Meier, dass die Lieferung 77 am Montag kommt.",
+        "给客户写一封邮件:订单 4412 延迟三天。",
+    ],
+)
+def test_every_fact_is_kept_and_no_number_is_new(format_: Format, brief: str) -> None:
+    text = write(Generate(format=format_, brief=brief))
+    assert [fact for fact in facts_of(brief) if fact not in text] == []
+    assert set(re.findall(r"\d+", text)) <= set(re.findall(r"\d+", brief))
+    assert "[" not in text
+
+
+@pytest.mark.parametrize("format_", ["email", "blog", "product_description"])
+@pytest.mark.parametrize("most", [10, 20, 40, 80])
+def test_the_word_limit_holds(format_: Format, most: int) -> None:
+    brief = "The new bottle holds 750 ml: keeps drinks cold 24 hours, leak-proof lid, dishwasher safe."
+    assert 0 < count_words(write(Generate(format=format_, brief=brief, max_words=most))) <= most
+
+
+def test_the_tone_shows() -> None:
+    texts = {write(Generate(format="email", brief=BRIEF, tone=tone)) for tone in ("formal", "friendly", "short")}
+    assert len(texts) == 3
+
+
+def test_a_blog_post_gives_each_point_a_paragraph() -> None:
+    brief = "Blog post on cycling to work: begin with one day a week, check the brakes, plan a quiet route."
+    paragraphs = write(Generate(format="blog", brief=brief)).split("\n\n")
+    assert paragraphs[0] == "# Cycling to work"
+    assert sum(any(point in each for point in ("one day", "brakes", "quiet route")) for each in paragraphs) == 3
+
+
+def test_a_product_description_lists_its_features() -> None:
+    text = write(Generate(format="product_description", brief="A desk lamp: dimmable, 2,700 K, linen shade."))
+    assert text.startswith("**Desk lamp**")
+    assert "- Dimmable\n- 2,700 K\n- Linen shade" in text
+
+
+@pytest.mark.parametrize("brief", [" ", ".", "\U0001f600", "\u200b", "\n\n", ":", ";;;", "and", "Tell", "a: "])
+@pytest.mark.parametrize("format_", ["email", "blog", "product_description"])
+def test_briefs_that_say_nothing_raise_nothing(format_: Format, brief: str) -> None:
+    assert write(Generate(format=format_, brief=brief))

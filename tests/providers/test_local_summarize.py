@@ -1,0 +1,95 @@
+import re
+
+import pytest
+
+from providers.text.local.engine import open_parts
+from providers.text.local.summarize import Summarizer
+
+BRIDGE = (
+    "The harbour bridge reopened on Monday after eleven months of repairs. Engineers replaced 214 cables and the whole "
+    "of the western deck. Ferries, which had carried commuters across the bay in the meantime, return to their usual "
+    "timetable next week. The city council announced that tolls will stay at 3.50 euros until the end of the year."
+)
+CHAT = """Mia: Hi!
+Tom: Hey, how are you?
+Mia: Fine, thanks. The printer on the third floor is broken again.
+Tom: I will call the technician tomorrow morning.
+Mia: Great, thanks
+Tom: Bye"""
+EMPTYISH = [" " * 300, "\n\n\n" * 100, "." * 300, "\u200b" * 300, "\U0001f600" * 300, "-- " * 100]
+SCRIPTS = [
+    "港大桥在经过十一个月的维修后于周一重新开放。工程师更换了两百一十四根缆绳和整个西侧桥面。" * 4,
+    "أعيد فتح جسر الميناء يوم الاثنين بعد أحد عشر شهرا من الإصلاحات. استبدل المهندسون الكابلات كلها. " * 4,
+    "הגשר נפתח מחדש ביום שני לאחר אחד עשר חודשים של תיקונים. המהנדסים החליפו את כל הכבלים. " * 4,
+    "สะพานท่าเรือเปิดอีกครั้งในวันจันทร์หลังการซ่อมแซมสิบเอ็ดเดือน" * 6,
+    "Die Hafenbrücke ist seit Montag nach elf Monaten wieder offen. Ingenieure tauschten alle Seile aus. " * 4,
+]
+
+
+@pytest.fixture(scope="module")
+def summarizer() -> Summarizer:
+    return open_parts().summarizer
+
+
+def words_of(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", text.lower())
+
+
+@pytest.mark.parametrize("limit", [20, 40, 60, 100, 160, 200, 300])
+def test_a_summary_keeps_its_limit_and_holds_only_words_of_the_text(summarizer: Summarizer, limit: int) -> None:
+    summary = summarizer.summarize(BRIDGE, limit)
+    assert 0 < len(summary) <= limit
+    assert set(words_of(summary)) <= set(words_of(BRIDGE))
+
+
+def test_a_text_within_the_limit_comes_back_as_it_is(summarizer: Summarizer) -> None:
+    text = "  Short,\n and  oddly spaced. "
+    assert summarizer.summarize(text, 100) == text
+
+
+def test_a_text_that_is_long_only_by_white_space_is_not_shortened(summarizer: Summarizer) -> None:
+    assert summarizer.summarize("Two\n\n\n" + " " * 200 + "words.", 100) == "Two words."
+
+
+def test_the_main_point_makes_the_summary(summarizer: Summarizer) -> None:
+    assert summarizer.summarize(BRIDGE, 100) == "The harbour bridge reopened on Monday after eleven months of repairs."
+
+
+def test_a_longer_limit_is_filled_with_more_sentences_in_the_texts_order(summarizer: Summarizer) -> None:
+    summary = summarizer.summarize(BRIDGE, 250)
+    sentences = [BRIDGE.find(part[:20]) for part in re.split(r"(?<=\.) ", summary)]
+    assert len(sentences) >= 2
+    assert sentences == sorted(sentences)
+
+
+def test_a_dialogue_is_told_by_who_said_what_without_the_small_talk(summarizer: Summarizer) -> None:
+    summary = summarizer.summarize(CHAT, 120)
+    assert "printer" in summary
+    assert re.match(r"(?:Mia|Tom): ", summary)
+    assert "Hi!" not in summary
+    assert len(summary) <= 120
+
+
+def test_a_word_longer_than_the_limit_is_left_out_rather_than_cut(summarizer: Summarizer) -> None:
+    assert summarizer.summarize("x" * 5_000, 100) == "\u2026"
+
+
+@pytest.mark.parametrize("text", SCRIPTS)
+def test_other_scripts_keep_the_limit(summarizer: Summarizer, text: str) -> None:
+    summary = summarizer.summarize(text, 100)
+    assert 10 < len(summary) <= 100
+    assert set(words_of(summary.rstrip("\u2026"))) <= set(words_of(text)) or " " not in text
+
+
+@pytest.mark.parametrize("text", EMPTYISH)
+@pytest.mark.parametrize("limit", [20, 100, 1_000])
+def test_texts_with_nothing_to_say_raise_nothing(summarizer: Summarizer, text: str, limit: int) -> None:
+    assert len(summarizer.summarize(text, limit)) <= limit
+
+
+def test_a_cut_does_not_part_a_list_from_its_last_item(summarizer: Summarizer) -> None:
+    text = (
+        "We propose a model of RotatE, which embeds relations as rotations, inversion, and composition patterns "
+        "in knowledge graphs of every size, and we describe how it is trained on several benchmarks."
+    )
+    assert ", and composition" not in summarizer.summarize(text, 80) or "inversion" in summarizer.summarize(text, 80)
