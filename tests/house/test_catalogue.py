@@ -26,6 +26,7 @@ def contracts() -> dict[str, Kind[Any, Any]]:
         source = (ROOT / _CONTRACTS / f"{stem}.py").read_text(encoding="utf-8")
         for name, value in vars(module).items():
             if isinstance(value, Kind) and f"\n{name}: " in source:
+                assert stem not in found, f"{_CONTRACTS}/{stem}.py writes two kinds; each has a file of its own"
                 found[stem] = value
     return found
 
