@@ -18,6 +18,7 @@ from workers.execute import Bench, execute
 from workers.handlers import BY_KIND
 from workers.lease import Leases
 from workers.pool import LoopThread, TaskPool
+from workers.room import room_step
 from workers.settle import Settler
 from workers.slots import Slots
 from workers.tasks import bind_run
@@ -33,6 +34,7 @@ class Workplace:
         self.name = name
         self.queues = queues
         self.concurrency = concurrency
+        self.slots = Slots(concurrency)
         self._loop = LoopThread()
         self._open = AsyncExitStack()
         self._bench: Bench | None = None
@@ -70,7 +72,7 @@ class Workplace:
         self._bench = Bench(
             use=use,
             handlers=BY_KIND,
-            slots=Slots(self.concurrency),
+            slots=self.slots,
             leases=leases,
             settler=Settler(use, patience_seconds=settings.lease_seconds),
         )
@@ -91,6 +93,7 @@ def run_worker(
     workplace = Workplace(settings, name=name, queues=tuple(queues), concurrency=concurrency)
     app = worker_celery(settings, queues=queues)
     bind_run(app, workplace.ring)
+    app.steps["consumer"].add(room_step(workplace.slots))
 
     def ready(**_: Any) -> None:  # noqa: ANN401 - Celery's signal
         gc.collect()

@@ -1,0 +1,55 @@
+"""A worker takes messages only while it has room: what it cannot run is left for a worker that can.
+
+Celery counts messages, and ours carry up to a hundred ids; by its count one worker would take a whole backlog home.
+The hook is kombu's own for Redis, the one Celery's `worker_disable_prefetch` uses; other brokers ignore it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from celery import bootsteps
+from celery.worker.consumer.tasks import Tasks
+
+from workers.slots import Slots
+
+
+class RoomStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no types
+    """Asks the slots before each fetch; set up anew with every connection to the broker."""
+
+    requires = (Tasks,)
+
+    slots: Slots
+    """Whose room is asked; set by `room_step`."""
+
+    def start(self, c: Any) -> None:  # noqa: ANN401 - Celery's consumer
+        """Put the question about room before kombu's own about its prefetch count."""
+        qos = c.task_consumer.channel.qos
+        may_fetch: Callable[[], bool] = qos.can_consume
+        slots = self.slots
+        was_refused = False
+
+        def can_consume() -> bool:
+            nonlocal was_refused
+            was_refused = True
+            if not slots.has_room:
+                return False
+            was_refused = False
+            return may_fetch()
+
+        def room_again() -> None:
+            nonlocal was_refused
+            if was_refused:
+                was_refused = False
+                c.hub.call_soon(_wake)
+
+        qos.can_consume = can_consume
+        slots.on_room = room_again
+
+
+def room_step(slots: Slots) -> type[RoomStep]:
+    """The step for a worker with these slots."""
+    return type("RoomStep", (RoomStep,), {"slots": slots})
+
+
+def _wake() -> None:
+    """Nothing to do: being called has woken Celery's loop, which then asks again whether it may fetch."""

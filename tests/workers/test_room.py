@@ -1,0 +1,54 @@
+"""The semi-private hooks of kombu and Celery that room stands on, held to what we take them for."""
+
+import pytest
+from celery.worker.consumer.tasks import Tasks
+from kombu import Connection, Consumer, Producer, Queue
+
+from runtime.broker import celery_url
+from workers.room import room_step
+from workers.slots import Slots
+
+
+class Hub:
+    """Counts how often it is woken."""
+
+    def __init__(self) -> None:
+        self.woken = 0
+
+    def call_soon(self, call: object, *_: object) -> None:
+        assert callable(call)
+        call()
+        self.woken += 1
+
+
+class Line:
+    """A consumer as the step sees Celery's."""
+
+    def __init__(self, connection: Connection, received: list[object]) -> None:
+        self.hub = Hub()
+        self.task_consumer = Consumer(
+            connection, [Queue("tests")], callbacks=[lambda body, message: (received.append(body), message.ack())]
+        )
+
+
+async def test_nothing_is_fetched_without_room_and_the_loop_is_woken_when_there_is_again(redis_url: str) -> None:
+    slots = Slots(1)
+    received: list[object] = []
+    with Connection(celery_url(redis_url)) as connection:
+        line = Line(connection, received)
+        step = room_step(slots)
+        step.start(step.__new__(step), line)
+        line.task_consumer.consume()
+        Producer(connection.channel()).publish({"n": 1}, routing_key="tests", declare=[Queue("tests")])
+        await slots.take(1)
+        with pytest.raises(TimeoutError):
+            connection.drain_events(timeout=0.3)
+        assert received == []
+        slots.give(1)
+        assert line.hub.woken == 1
+        connection.drain_events(timeout=2)
+        assert received == [{"n": 1}]
+
+
+def test_the_step_comes_after_celery_made_its_consumer() -> None:
+    assert Tasks in room_step(Slots(1)).requires
