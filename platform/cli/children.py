@@ -104,7 +104,7 @@ def _command(*words: str) -> tuple[str, ...]:
 def _answers(host: str, port: int, path: str) -> Callable[[int], Awaitable[bool]]:
     async def is_ready(pid: int) -> bool:
         # Whoever answers must be the child: a stranger on the port would do so just as well.
-        return listens(pid, port) and await answers_http(host, port, path)
+        return await answers_http(host, port, path) and listens(pid, port)
 
     return is_ready
 

@@ -115,11 +115,16 @@ async def _run(wish: Wish, settings: Settings, addresses: Addresses) -> None:
     logs = ChildLogs(wish.data_dir / "logs", sys.stderr, log_format)
     supervisor = Supervisor(wish.data_dir, logs)
 
-    async def start() -> None:
-        mail = [children.mail(addresses.mail_port)] if addresses.mail_port else []
-        await supervisor.start(*stores.programs, *mail)
+    async def start_platform() -> None:
         await supervisor.finish(children.prepare(api_key=credentials.api_key))
         await supervisor.start(*_platform(children, wish, addresses))
+
+    async def start() -> None:
+        mail = [children.mail(addresses.mail_port)] if addresses.mail_port else []
+        flower = [children.flower(addresses.flower_port)] if addresses.flower_port else []
+        await supervisor.start(*stores.programs, *mail)
+        # Flower takes longest to start and asks nothing of the database: it need not wait for the rest.
+        await asyncio.gather(supervisor.start(*flower), start_platform())
         ready = Ready(
             api=addresses.api,
             flower=addresses.flower,
@@ -153,13 +158,12 @@ def _environ(settings: Settings, changes: dict[str, str]) -> dict[str, str]:
 
 
 def _platform(children: Children, wish: Wish, addresses: Addresses) -> list[Program]:
-    programs = [
+    return [
         children.api(addresses.host, addresses.api_port),
         children.relay(),
         *(children.worker(number) for number in range(1, wish.workers + 1)),
         children.beat(),
     ]
-    return [*programs, children.flower(addresses.flower_port)] if addresses.flower_port else programs
 
 
 def _stores(wish: Wish, settings: Settings) -> Stores:

@@ -18,7 +18,7 @@ from runtime.programs import Program
 from runtime.readiness import clear_mark
 
 RUN: Final = "run"
-_POLL_SECONDS: Final = 0.02
+_POLL_SECONDS: Final = 0.04
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -55,6 +55,7 @@ class Supervisor:
         self._logs = logs
         self._patience = patience
         self._stages: list[list[_Keeper]] = []
+        self._is_stopping = False
         self._stop_asked = asyncio.Event()
         self._force_asked = asyncio.Event()
         (data_dir / RUN).mkdir(parents=True, exist_ok=True)
@@ -71,7 +72,7 @@ class Supervisor:
             StartFailed: one ended by itself or was not ready within a minute.
         """
         keepers = [_Keeper(program, self._data_dir, self._logs, self._patience) for program in programs]
-        self._stages.append(keepers)
+        self._add(keepers)
         # The first error ends the wait, and its caller stops everything: the others that still start, too.
         await asyncio.gather(*(keeper.start() for keeper in keepers))
 
@@ -82,7 +83,7 @@ class Supervisor:
             StartFailed: it ended with anything but 0.
         """
         keeper = _Keeper(program, self._data_dir, self._logs, self._patience)
-        self._stages.append([keeper])
+        self._add([keeper])
         code = await keeper.run_once()
         self._stages.remove([keeper])
         if code != 0:
@@ -112,9 +113,15 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Stop every stage, the last first; each program has its grace, unless force is asked for."""
+        self._is_stopping = True
         for stage in reversed(self._stages):
             await asyncio.gather(*(keeper.stop(self._force_asked) for keeper in reversed(stage)))
         self._stages.clear()
+
+    def _add(self, stage: list["_Keeper"]) -> None:
+        if self._is_stopping:
+            raise StartFailed("Everything is being stopped.")
+        self._stages.append(stage)
 
     @contextlib.contextmanager
     def _signals(self) -> Generator[None]:
@@ -235,6 +242,8 @@ class _Keeper:
     async def _spawn(self) -> subprocess.Popen[bytes]:
         # In a thread: it may take long. The child itself must come from this one, whose life it shares.
         await asyncio.to_thread(self._program.prepare)
+        if self._is_stopping:
+            raise StartFailed(f"{self.name} was not started: everything is being stopped.")
         writing, self._output = await self._logs.listen(self.name, is_quiet=self._program.is_quiet)
         try:
             self._gone.clear()
