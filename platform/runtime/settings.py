@@ -106,6 +106,11 @@ def environment_with(**more: str) -> dict[str, str]:
     return {**os.environ, **more}
 
 
+def environment_without_settings(**more: str) -> dict[str, str]:
+    """This process's environment with `more` in it and no setting of ours, for a child that is given its own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)} | more
+
+
 def _path(wanted: type, value: object) -> Path:
     if wanted is Path and isinstance(value, str):
         return Path(value)
