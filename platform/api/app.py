@@ -1,16 +1,16 @@
 """The HTTP API, put together: routers listed by hand, guards, problems, the envelope around it all."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.types import ASGIApp
 
 import api.chat.routes
+import api.console.routes
 import api.emails.routes
 import api.health
 import api.jobs.routes
@@ -48,13 +48,16 @@ ROUTERS: Final = (
 )
 """Everything under /v1, which takes a key."""
 
-OPEN_ROUTERS: Final = (api.health.router, api.pages.router)
+Application = Callable[..., Awaitable[None]]
+"""An ASGI application, in the one type that every server and client of tests agrees on."""
+
+OPEN_ROUTERS: Final = (api.health.router, api.pages.router, api.console.routes.router)
 """What everybody may ask."""
 
 
 def make_app(
     database: Database, wakeups: Wakeups, settings: Settings, *, draining: asyncio.Event | None = None
-) -> ASGIApp:
+) -> Application:
     """The API over an open database and open wake-ups, which remain the caller's to close after its shutdown.
 
     `draining`, once set, ends what waits for jobs: streams, and answers held back by `Prefer: wait`.

@@ -1,0 +1,1 @@
+"""The operators' console: one static page over the API that clients use."""
