@@ -21,9 +21,9 @@ class RoomStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships n
     slots: Slots
     """Whose room is asked; set by `room_step`."""
 
-    def start(self, c: Any) -> None:  # noqa: ANN401 - Celery's consumer
+    def start(self, parent: Any) -> None:  # noqa: ANN401 - Celery's consumer
         """Put the question about room before kombu's own about its prefetch count."""
-        qos = c.task_consumer.channel.qos
+        qos = parent.task_consumer.channel.qos
         may_fetch: Callable[[], bool] = qos.can_consume
         slots = self.slots
         was_refused = False
@@ -40,7 +40,7 @@ class RoomStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships n
             nonlocal was_refused
             if was_refused:
                 was_refused = False
-                c.hub.call_soon(_wake)
+                parent.hub.call_soon(_wake)
 
         qos.can_consume = can_consume
         slots.on_room = room_again

@@ -93,7 +93,8 @@ def run_worker(
     workplace = Workplace(settings, name=name, queues=tuple(queues), concurrency=concurrency)
     app = worker_celery(settings, queues=queues)
     bind_run(app, workplace.ring)
-    app.steps["consumer"].add(room_step(workplace.slots))
+    steps: Any = app.steps
+    steps["consumer"].add(room_step(workplace.slots))
 
     def ready(**_: Any) -> None:  # noqa: ANN401 - Celery's signal
         gc.collect()

@@ -2,7 +2,10 @@
 
 import pytest
 from celery.worker.consumer.tasks import Tasks
-from kombu import Connection, Consumer, Producer, Queue
+from kombu.connection import Connection
+from kombu.entity import Queue
+from kombu.message import Message
+from kombu.messaging import Consumer, Producer
 
 from runtime.broker import celery_url
 from workers.room import room_step
@@ -25,10 +28,12 @@ class Line:
     """A consumer as the step sees Celery's."""
 
     def __init__(self, connection: Connection, received: list[object]) -> None:
+        def take(body: object, message: Message) -> None:
+            received.append(body)
+            message.ack()
+
         self.hub = Hub()
-        self.task_consumer = Consumer(
-            connection, [Queue("tests")], callbacks=[lambda body, message: (received.append(body), message.ack())]
-        )
+        self.task_consumer = Consumer(connection, [Queue("tests")], callbacks=[take])
 
 
 async def test_nothing_is_fetched_without_room_and_the_loop_is_woken_when_there_is_again(redis_url: str) -> None:
