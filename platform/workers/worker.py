@@ -4,12 +4,14 @@ import asyncio
 import gc
 import os
 import socket
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
 import structlog
 from celery import Celery, signals
+from celery.exceptions import SecurityWarning
 
 from runtime.broker import celery_url, make_celery
 from runtime.resources import needed, open_resources
@@ -105,6 +107,8 @@ def run_worker(
     def stopping(**_: Any) -> None:  # noqa: ANN401 - Celery's signal
         workplace.drain()
 
+    # what it warns of as root, pickled messages, we do not accept from anybody
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     workplace.open()
     signals.worker_ready.connect(ready, weak=False)
     signals.worker_shutting_down.connect(stopping, weak=False)
