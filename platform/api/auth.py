@@ -1,11 +1,11 @@
 """Who calls: an API key becomes a `Caller`; each route demands its permission."""
 
 import time
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeAlias
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
-from litestar.types import Guard
 
 from api.context import Use, notes_of
 from api.limits import Limiter, RateLimited
@@ -20,7 +20,8 @@ _MOST_KEPT: Final = 10_000
 ANONYMOUS_PER_MINUTE: Final = 600
 """Requests without a valid key that one address may make."""
 
-Connection = ASGIConnection[Any, Any, Any, Any]
+Connection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
+Guard: TypeAlias = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 
 
 class KeyRing:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 from litestar import Request
 from litestar.datastructures import State
+from litestar.exceptions import InternalServerException
 
 from api.fields import MOST_ERRORS, FieldError, Json, field_errors, pointed, readable
 from domain.accounts.user import Caller
@@ -22,6 +23,7 @@ DEEPEST: Final = 64
 _READ_SECONDS: Final = 15.0
 
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_ALIKE: Final = bytes.maketrans(b"{}", b"[]")  # which bracket it is, the JSON reader checks
 _NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _LONG_NUMBER: Final = re.compile(rb"[0-9]{19}")
 _LEAST, _MOST = -(1 << 63), (1 << 63) - 1
@@ -70,12 +72,16 @@ class ApiRequest(Request[Caller, str, State]):
 
         Raises:
             BodySlow: it did not arrive within 15 s.
+            BodyMalformed: it broke off, for the client is gone.
         """
         try:
             async with asyncio.timeout(_READ_SECONDS):
                 return await super().body()
         except TimeoutError:
             raise BodySlow(f"The body must arrive within {_READ_SECONDS:g} s.") from None
+        except InternalServerException:
+            # so Litestar calls it when a client hangs up
+            raise BodyMalformed("The body broke off.") from None
 
     async def json(self) -> Any:  # noqa: ANN401 - whatever the handler's `data` is
         """The body as the handler's `data`.
@@ -149,9 +155,9 @@ def _check_depth(body: bytes) -> None:
     """Refuse nesting beyond 64 without nesting ourselves: peel off the innermost pairs, layer by layer."""
     if body.count(b"[") + body.count(b"{") <= DEEPEST:
         return
-    left = _STRING.sub(b"", body).translate(None, _NOT_BRACKETS)
+    left = _STRING.sub(b"", body).translate(_ALIKE, _NOT_BRACKETS)
     for _ in range(DEEPEST):
-        peeled = left.replace(b"[]", b"").replace(b"{}", b"")
+        peeled = left.replace(b"[]", b"")
         if not peeled:
             return
         if len(peeled) == len(left):
@@ -175,6 +181,8 @@ def _unstorable(value: Json, pointer: str) -> Iterator[FieldError]:
             yield FieldError(pointer, "The text contains the character NUL.")
         case _TooLarge():
             yield FieldError(pointer, "The number does not fit into 64 bits.")
+        case _:
+            pass
 
 
 class _TooLarge:

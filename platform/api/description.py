@@ -213,7 +213,7 @@ def _parameter_schema(field: FieldDefinition, kwarg: ParameterKwarg, schemas: _S
         if get_origin(annotation) in {list, tuple}
         else {}
     )
-    limits = {name: value for name, value in {**bounds, **lengths}.items() if value is not None}
+    limits: dict[str, Any] = {name: value for name, value in {**bounds, **lengths}.items() if value is not None}
     schema = schemas.of(Annotated[annotation, Meta(**limits)] if limits else annotation)
     if field.has_default and field.default is not None:
         schema["default"] = msgspec.to_builtins(field.default)

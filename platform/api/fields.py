@@ -53,7 +53,7 @@ def _inner_errors(value: Json, wanted: Any, pointer: str) -> Iterator[FieldError
     forms = _forms(wanted)
     if forms and isinstance(value, dict):
         tag_field, named = next(iter(forms.values())).__struct_config__.tag_field or "", ", ".join(forms)
-        if value.get(tag_field) not in forms:
+        if value.get(tag_field) not in list(forms):  # a list, for what was given may not be hashable
             yield FieldError(pointed(pointer, tag_field), f"Expected one of {named}.")
             return
     for shape in _shapes(value, wanted):

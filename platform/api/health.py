@@ -10,7 +10,6 @@ from litestar.connection import Request
 from litestar.di import NamedDependency
 from litestar.response import Response
 from msgspec import Struct
-from sqlalchemy import text
 
 from api.context import Use
 from api.figures import MEDIA_TYPE as FIGURES_TYPE
@@ -91,8 +90,8 @@ async def _postgres(use: Use) -> Dependency:
     began = time.perf_counter()
     is_up = False
     try:
-        async with asyncio.timeout(_POSTGRES_SECONDS), use.database.read() as tx:
-            await tx.execute(text("SELECT 1"))
+        async with asyncio.timeout(_POSTGRES_SECONDS):
+            await use.database.ping()
             is_up = True
     except (Unavailable, TimeoutError):
         pass

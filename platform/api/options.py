@@ -93,7 +93,10 @@ def job_options(given: Options, pointer: Callable[[str], str], *, now: datetime)
     if given.run_at is not None:
         if given.delay is not None:
             errors.append(FieldError(pointer("delay"), "delay and run_at exclude each other."))
-        if not _EARLIEST <= given.run_at <= now + LONGEST_DELAY:
+        # a query's times come without the check for a zone that a body's have
+        if given.run_at.tzinfo is None:
+            errors.append(FieldError(pointer("run_at"), "A time names its zone, as in 2030-01-01T00:00:00Z."))
+        elif not _EARLIEST <= given.run_at <= now + LONGEST_DELAY:
             errors.append(FieldError(pointer("run_at"), f"Expected a time at most {LONGEST_DELAY.days} days ahead."))
     if errors:
         raise BodyInvalid(errors)

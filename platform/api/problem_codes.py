@@ -142,7 +142,7 @@ CODES: Final[dict[str, ProblemCode]] = {
         404, "No such schedule", "There is no schedule of this id, or it is another tenant's.", "Check the id."
     ),
     "scheduled_job_refused": ProblemCode(
-        422, "The schedule's job is not acceptable", "The job that a schedule repeats would be refused.", _FIX
+        409, "The schedule's job is not acceptable", "The job that a schedule repeats would be refused.", _FIX
     ),
     "cron_invalid": ProblemCode(
         422, "Not a cron expression", "The expression is not one, or never comes true.", "Five fields, or @daily."

@@ -12,7 +12,7 @@ import click
 import structlog
 import uvicorn
 
-from api.app import make_app
+from api.app import Application, make_app
 from cli.exits import CommandFailed
 from runtime.logs import configure_logs
 from runtime.readiness import mark_ready
@@ -86,9 +86,9 @@ class _Server(uvicorn.Server):
         self._draining.set()
 
 
-def _config(app: object) -> uvicorn.Config:
+def _config(app: Application | None) -> uvicorn.Config:
     return uvicorn.Config(
-        app,  # type: ignore[arg-type] # a Litestar type and a uvicorn type of the same ASGI application
+        app or "",
         loop="auto",
         http="httptools",
         ws="none",

@@ -22,6 +22,7 @@ from api.problems import base_url
 from api.submit import answer_job, submit
 from domain.accounts.user import Caller
 from domain.catalog import kind_named
+from domain.errors import Invalid
 from domain.ids import is_id
 from domain.jobs.job import Job
 from domain.jobs.state import State
@@ -70,8 +71,8 @@ async def list_jobs_(  # noqa: PLR0913, PLR0917 - one a filter
         tag=tag,
         batch_id=batch_id,
         schedule_id=schedule_id,
-        created_after=created_after,
-        created_before=created_before,
+        created_after=_zoned("created_after", created_after),
+        created_before=_zoned("created_before", created_before),
     )
     before = read_cursor(cursor, "job")
     async with use.database.read() as tx:
@@ -198,6 +199,12 @@ async def _found(use: Use, caller: Caller, job_id: str) -> Job:
 def _check_id(job_id: str) -> None:
     if not is_id("job", job_id):
         raise JobNotFound("There is no such job.")
+
+
+def _zoned(name: str, when: datetime | None) -> datetime | None:
+    if when is not None and when.tzinfo is None:
+        raise Invalid("A time names its zone, as in 2030-01-01T00:00:00Z.", pointer=f"query:{name}")
+    return when
 
 
 def _number(text: str) -> int:

@@ -2,7 +2,7 @@
 
 from functools import reduce
 from operator import or_
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import defstruct
 
@@ -41,8 +41,11 @@ def _form(kind: Kind[Any, Any]) -> type[Submission]:
 
 FORMS: Final[dict[str, type[Submission]]] = {kind.name: _form(kind) for kind in KINDS if not kind.internal}
 
-AnySubmission: Any = reduce(or_, FORMS.values())
-"""The union of all forms: what a body is decoded into, in one pass."""
+if TYPE_CHECKING:
+    AnySubmission = Submission
+else:
+    AnySubmission = reduce(or_, FORMS.values())
+    """The union of all forms: what a body is decoded into, in one pass."""
 
 
 def kind_of(submission: Submission) -> str:

@@ -1,0 +1,168 @@
+"""The API over a real Postgres and Redis: clients of two tenants, and hands that do a worker's work."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, closing, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from api.app import Application, make_app
+from domain.accounts.api_key import make_key
+from domain.accounts.permissions import PERMISSIONS
+from domain.catalog import BY_NAME
+from domain.jobs.job import Job
+from domain.jobs.verdict import Verdict
+from runtime.settings import Settings
+from runtime.unique_ids import new_id
+from runtime.wakeups import Wakeups, open_wakeups
+from storage.accounts import NewKey, add_key, add_tenant, add_user
+from storage.database import Database, open_database
+from storage.jobs import Settlement, claim_jobs, settle_jobs
+
+SUMMARIZE = {"kind": "text.summarize", "input": {"text": "A long story."}}
+
+
+@dataclass(kw_only=True)
+class House:
+    """A running API and who visits it. `client` may do everything in its tenant; `stranger` in another."""
+
+    database: Database
+    wakeups: Wakeups
+    app: Application
+    client: httpx.AsyncClient
+    stranger: httpx.AsyncClient
+    tenant_id: str
+    settings: Settings
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+    keys: int = 0
+
+    async def key(self, *, permissions: Sequence[str] = (), per_minute: int = 100_000, tenant_id: str = "") -> str:
+        """A fresh API key of the client's tenant, or of another."""
+        self.keys += 1
+        key = make_key(os.urandom(40))
+        tenant_id = tenant_id or self.tenant_id
+        user_id = new_id("user")
+        async with self.database.begin() as tx:
+            await add_tenant(tx, tenant_id, tenant_id)
+            await add_user(tx, user_id, tenant_id=tenant_id, email=f"{user_id}@example.com", name="", role="admin")
+            await add_key(
+                tx,
+                NewKey(
+                    id=new_id("key"),
+                    tenant_id=tenant_id,
+                    user_id=user_id,
+                    name="test",
+                    public_id=key.public_id,
+                    secret_sha256=key.secret_sha256,
+                    permissions=frozenset(permissions),
+                    requests_per_minute=per_minute,
+                ),
+            )
+        return str(key)
+
+    async def submit(self, **changes: object) -> dict[str, Any]:
+        """A job, accepted."""
+        answer = await self.client.post("/v1/jobs", json={**SUMMARIZE, **changes})
+        assert answer.status_code == 202, answer.text
+        return dict(answer.json())
+
+    async def claim(self, job_id: str) -> str:
+        """Let a worker take the job; answers with its lease."""
+        lease = new_id("lease")
+        async with self.database.begin() as tx:
+            claimed = await claim_jobs(
+                tx, [job_id], kinds=list(BY_NAME), worker="worker-1", lease=lease, lease_seconds=30
+            )
+        assert [job.id for job in claimed] == [job_id]
+        self.wakeups.tell_jobs([job_id])
+        return lease
+
+    async def settle(self, job_id: str, lease: str, verdict: Verdict) -> Job:
+        """Let the worker end its attempt."""
+        async with self.database.begin() as tx:
+            settled = await settle_jobs(tx, [Settlement(job_id=job_id, lease=lease, verdict=verdict)])
+        self.wakeups.tell_jobs([job_id])
+        return settled[0]
+
+    async def run(self, job_id: str, verdict: Verdict) -> Job:
+        """One attempt from its beginning to its end."""
+        return await self.settle(job_id, await self.claim(job_id), verdict)
+
+
+@pytest.fixture
+async def house(database_url: str, redis_url: str) -> AsyncIterator[House]:
+    settings = Settings()
+    database = open_database(database_url, name="test")
+    wakeups = open_wakeups(redis_url)
+    draining = asyncio.Event()
+    app = make_app(database, wakeups, settings, draining=draining)
+    async with (
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://headrace.test") as client,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://headrace.test") as stranger,
+    ):
+        house = House(
+            database=database,
+            wakeups=wakeups,
+            app=app,
+            client=client,
+            stranger=stranger,
+            tenant_id=new_id("tenant"),
+            settings=settings,
+            draining=draining,
+        )
+        client.headers["Authorization"] = f"Bearer {await house.key(permissions=tuple(PERMISSIONS))}"
+        other = await house.key(permissions=tuple(PERMISSIONS), tenant_id=new_id("tenant"))
+        stranger.headers["Authorization"] = f"Bearer {other}"
+        yield house
+    await wakeups.close()
+    await database.close()
+
+
+@asynccontextmanager
+async def served(app: Application) -> AsyncIterator[str]:
+    """The app behind a real server on loopback; its address."""
+    config = uvicorn.Config(app, port=0, http="httptools", ws="none", lifespan="on", log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    server.capture_signals = nullcontext  # type: ignore[assignment, method-assign] # signals are the test runner's
+    with closing(config.bind_socket()) as listener:
+        running = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        await running
+
+
+@pytest.fixture
+async def address(house: House) -> AsyncIterator[str]:
+    """The house's API behind a real server."""
+    async with served(house.app) as url:
+        yield url
+
+
+Problem = Callable[[httpx.Response], dict[str, Any]]
+
+
+@pytest.fixture
+def problem() -> Problem:
+    """Reads an answer as a problem, and holds it to what every problem promises."""
+
+    def read(answer: httpx.Response) -> dict[str, Any]:
+        assert answer.headers["content-type"] == "application/problem+json", answer.text
+        found = dict(answer.json())
+        assert found["status"] == answer.status_code
+        assert found["type"] == f"http://headrace.test/problems/{found['code']}"
+        assert found["request_id"] == answer.headers["x-request-id"]
+        assert found["title"]
+        assert found["detail"]
+        assert isinstance(found["retryable"], bool)
+        if answer.status_code in {429, 503}:
+            assert int(answer.headers["retry-after"]) >= 1
+        return found
+
+    return read
