@@ -102,9 +102,14 @@ async def test_jobs_are_filtered_and_paged(page: Page, house: House) -> None:
     await page.until(f"{rows} === 2 && document.querySelector('#older').disabled")
     await page.ask("document.querySelector('#newer').click()")
     await page.until(f"{rows} === 25 && document.querySelector('#newer').disabled")
-    choose = "Object.assign(document.querySelector('#state'), {value: 'failed'}).dispatchEvent(new Event('change'))"
-    await page.ask(choose)
+    await page.ask("document.querySelector('#older').click()")
+    await page.until(f"{rows} === 2")
+    await page.ask(
+        "Object.assign(document.querySelector('#state'), {value: 'failed'}).dispatchEvent(new Event('change'))"
+    )
     await page.until(f"{rows} === 1 && document.querySelector('#jobs tr[data-key={ended['id']}]')")
+    await page.ask("history.back()")
+    await page.until(f"{rows} === 25 && document.querySelector('#state').value === ''")
 
 
 async def test_a_wrong_key_is_refused_and_a_good_one_stays_in_the_tab(page: Page, house: House) -> None:

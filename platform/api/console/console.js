@@ -1,5 +1,6 @@
 // The operators' console. It shows what the API says, with the key the operator gave; the key stays in this tab.
 // Whatever a job carries is a stranger's text: it is written with textContent, and never becomes markup.
+// One file, though long: the page loads one script, and there is no build step.
 "use strict";
 
 const KEY = "headrace-key"; // the documentation's page reads the same
@@ -153,6 +154,7 @@ async function loadWorkers() {
 }
 
 let cursors = [""]; // of the pages of jobs up to the one shown
+let filtered = ""; // what these pages are of
 
 async function loadJobs() {
   const { state, kind } = wanted();
@@ -389,6 +391,8 @@ function route() {
   const { job, state, kind } = wanted();
   at("state").value = state;
   at("kind").value = kind;
+  if (filtered !== `${state} ${kind}`) cursors = [""];
+  filtered = `${state} ${kind}`;
   at("close").href = address({ job: "" });
   markSelected();
   if (job === watched.id) return;
@@ -408,7 +412,6 @@ function route() {
 }
 
 function filter() {
-  cursors = [""];
   location.hash = address({ state: at("state").value, kind: at("kind").value });
 }
 
