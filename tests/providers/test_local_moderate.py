@@ -74,4 +74,4 @@ def test_texts_with_little_to_judge_are_not_flagged(moderator: Moderator, text: 
 
 @pytest.mark.parametrize("text", ["1st of 3 @ 5pm", "mp3 b2b 15kg", "wow! yes!!", "well-known, user@mail.com"])
 def test_honest_digits_and_marks_are_no_disguise(text: str) -> None:
-    assert undisguised(text).replace("@user", "") == text.replace("@mail", "")
+    assert undisguised(text) == text.lower()

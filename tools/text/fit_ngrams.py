@@ -16,7 +16,7 @@ from providers.text.local.ngrams import About, grams_of
 from providers.text.local.words import plain, words_of
 
 SEED: Final = 20_251
-VECTOR_STRENGTH: Final = 2.0
+VECTOR_STRENGTH: Final = 3.0
 
 Matrix = Any
 

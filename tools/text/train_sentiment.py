@@ -18,7 +18,7 @@ from tools.text.fit_ngrams import SEED, Head, count_grams, fit, write
 from tools.text.rows import Row, is_held_out, rows_of
 
 MODELS: Final = Path(__file__).parents[2] / "platform" / "providers" / "text" / "local" / "models"
-MOST_GRAMS: Final = 15_000
+MOST_GRAMS: Final = 30_000
 MOST_PLAIN: Final = 2_000
 SHARE: Final = {"positive": 1.0, "negative": 1.0, "neutral": 2.0}
 
@@ -38,11 +38,11 @@ def main() -> None:
     weights = np.array([SHARE[row.label] * (0.5 if row.source == "plain" else 1.0) for row in rows])
     heads = [
         Head(
-            name=name, rows=np.arange(len(rows)), answers=(labels == name).astype(int), weights=weights, strictness=8.0
+            name=name, rows=np.arange(len(rows)), answers=(labels == name).astype(int), weights=weights, strictness=2.0
         )
         for name in ("positive", "negative")
     ]
-    fitted = fit(count_grams(texts, marks_negation=True), vectors, heads, most_grams=MOST_GRAMS, fewest=3)
+    fitted = fit(count_grams(texts, marks_negation=True), vectors, heads, most_grams=MOST_GRAMS, fewest=2)
     write(
         fitted, MODELS / "sentiment.npz", marks_negation=True, data=("tweets", "amazon", "movies", "clinc", "scitldr")
     )

@@ -5,27 +5,73 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from providers.text.local.sentences import sentences_of
 from providers.text.local.words import one_line
 
-Act = Literal["tell", "ask", "invite", "remind", "thank", "apologise", "confirm", "offer", "say"]
+Act = Literal[
+    "tell", "ask", "invite", "remind", "thank", "apologise", "confirm", "offer", "propose", "announce", "write", "say"
+]
 
 _ACTS: Final[dict[str, Act]] = {
     "tell": "tell",
+    "telling": "tell",
     "inform": "tell",
+    "informing": "tell",
     "notify": "tell",
+    "notifying": "tell",
     "update": "tell",
     "let": "tell",
+    "letting": "tell",
     "ask": "ask",
-    "request": "ask",
+    "asking": "ask",
     "invite": "invite",
+    "inviting": "invite",
     "remind": "remind",
+    "reminding": "remind",
     "thank": "thank",
+    "thanking": "thank",
     "apologise": "apologise",
+    "apologising": "apologise",
     "apologize": "apologise",
+    "apologizing": "apologise",
     "confirm": "confirm",
+    "confirming": "confirm",
     "offer": "offer",
+    "offering": "offer",
+    "propose": "propose",
+    "proposing": "propose",
+    "suggest": "propose",
+    "suggesting": "propose",
+    "announce": "announce",
+    "announcing": "announce",
+    # what the writer does by writing: said as it stands
+    **dict.fromkeys(
+        (
+            "cancel",
+            "decline",
+            "accept",
+            "complain",
+            "explain",
+            "describe",
+            "introduce",
+            "report",
+            "share",
+            "request",
+            "congratulate",
+            "welcome",
+            "follow up",
+            "enquire",
+            "inquire",
+            "apply",
+            "schedule",
+            "postpone",
+            "recommend",
+        ),
+        "write",
+    ),
 }
-_VERBS: Final = "|".join(_ACTS)
+_TO_NOBODY: Final = frozenset({"offer", "propose", "announce", "write"})
+_VERBS: Final = "|".join(sorted(_ACTS, key=len, reverse=True))
 _WRAPPING: Final = re.compile(
     r"^(?:please\s+)?(?:(?:write|compose|draft|create|send|generate|prepare|make|give me)\s+(?:me\s+"
     r"|us\s+)?)?(?:(?:an?|the|some)\s+)?(?:[a-z]+\s+){0,2}"
@@ -36,18 +82,26 @@ _WRAPPING: Final = re.compile(
 )
 _ACT: Final = re.compile(rf"^(?:please\s+|also\s+|then\s+|and\s+)*({_VERBS})\b\s*(.*)$", re.IGNORECASE | re.DOTALL)
 _STEP: Final = re.compile(
-    rf"\s*;\s+|(?<=[.!?])\s+|,?\s+and\s+(?:also\s+|then\s+)?(?=(?:{_VERBS})\b)|,\s+(?:then\s+)?(?=(?:{_VERBS})\b)",
-    re.IGNORECASE,
+    rf"\s*;\s+|,?\s+and\s+(?:also\s+|then\s+)?(?=(?:{_VERBS})\b)|,\s+(?:then\s+)?(?=(?:{_VERBS})\b)", re.IGNORECASE
 )
 _TITLES: Final = r"(?:Mr|Mrs|Ms|Mx|Dr|Prof|Professor|Sir|Madam)\.?"
 _NAME: Final = (
     rf"(?:{_TITLES}\s+)?[A-Z][\w'\u2019-]+(?:\s+(?:&\s+|of\s+|de\s+|van\s+|von\s+)?[A-Z][\w'\u2019-]+){{0,3}}"
 )
+_LETTER_TO: Final = re.compile(
+    r"^(?:please\s+)?(?:(?:write|compose|draft|create|send|prepare)\s+(?:me\s+)?)?(?:an?\s+|the\s+)?(?:[a-z]+,?\s+){0,3}"
+    r"(?:e-?mail|message|letter|note|reply)\s+(?:to|for)\s+",
+    re.IGNORECASE,
+)
+_RELATIVE: Final = re.compile(
+    r"^(?P<name>[^:]{2,90}?)(?:,\s+(?P<sort>an?\s[^,]*?))?,?\s+(?:that|which)\s+(?P<rest>.+)$", re.DOTALL
+)
+_AND_DOES: Final = re.compile(r",?\s+and\s+(?=\w+(?:s|ed)\s)|,\s+")
 _NAMED: Final = re.compile(rf"\b(?:named|called)\s+({_NAME})")
 _ADDRESSED: Final = re.compile(
     rf"^(?:to\s+|by\s+)?((?:the|our|all|my|a|an|every)\s+(?:[\w'\u2019-]+\s+){{0,4}}?[\w'\u2019-]+(?:\s+{_NAME})?"
     rf"|{_NAME}|everyone|everybody|customers|colleagues|staff|them|him|her|you)"
-    r"(?=\s+(?:that|to|for|of|about|on|know|why|when|how|whether|if|not|in|at|regarding|the|a|an|his|her|their)\b"
+    r"(?=\s+(?:that|to|for|of|about|on|know|why|when|how|whether|if|not|in|at|regarding|the|a|an|his|her|their|\w{3,}ing)\b"
     r"|\s*[:,;.]|\s*$)",
 )
 _TOPIC: Final = re.compile(r"^(.*?)\s*(?:[:\u2013\u2014]\s+|\s-\s+|[.;]\s+)(.*)$", re.DOTALL)
@@ -68,26 +122,39 @@ class Topic(Struct, frozen=True):
 
     name: str
     points: tuple[str, ...]
+    is_told: bool = False
+    """Whether the points say what the topic does: `opens on Monday`, of which it is the subject."""
 
 
 def steps_of(brief: str) -> list[Step]:
     """What the brief wants an e-mail to do, in its order."""
     line = one_line(brief)
-    if not _ACT.match(line):
+    addressed = ""
+    opening = _LETTER_TO.match(line)
+    if opening:
+        addressed, line = _whom(line[opening.end() :])
+        line = f"tell {line}" if re.match(r"(?:about|that|regarding)\b", line) else line
+    elif not _ACT.match(line):
         line = _WRAPPING.sub("", line, count=1) or line
-    steps: list[Step] = []
-    for piece in _STEP.split(line):
-        words = piece.strip().rstrip(".")
-        if not words:
-            continue
-        match = _ACT.match(words)
-        if match is None:
-            steps.append(Step("say", "", words))
-            continue
-        act = _ACTS[match[1].lower()]
-        whom, what = ("", match[2].strip()) if act == "offer" else _whom(match[2].strip())
-        steps.append(Step(act, whom, what))
+    pieces = [piece for sentence in sentences_of(line) or [line] for piece in _STEP.split(sentence)]
+    steps = [_step(piece.strip().rstrip(".")) for piece in pieces if piece.strip(" .")]
+    if addressed and steps and not name_in(steps[0].whom):
+        steps[0] = Step(steps[0].act, addressed, steps[0].what)
     return steps
+
+
+def _step(words: str) -> Step:
+    match = _ACT.match(words)
+    if match is None:
+        return Step("say", "", words)
+    act = _ACTS[match[1].lower()]
+    if match[1].lower() == "follow up" and match[2].startswith("with "):
+        whom, what = _whom(match[2].removeprefix("with "))
+        return Step("write", whom, f"follow up {what}".replace("follow up about", "follow up on"))
+    if act == "write":
+        return Step(act, "", words)
+    whom, what = ("", match[2].strip()) if act in _TO_NOBODY else _whom(match[2].strip())
+    return Step(act, whom, what)
 
 
 def topic_of(brief: str) -> Topic:
@@ -97,6 +164,10 @@ def topic_of(brief: str) -> Topic:
     match = _TOPIC.match(line)
     if match and len(match[1]) <= 160:  # noqa: PLR2004 - a longer opening is prose, no heading
         return Topic(one_line(match[1]), points_of(match[2]))
+    told = _RELATIVE.match(one_line(line).rstrip("."))
+    if told:
+        points = tuple(point.strip() for point in _AND_DOES.split(told["rest"]) if point.strip())
+        return Topic(told["name"], (*([told["sort"]] if told["sort"] else []), *points), is_told=True)
     parts = _SPEAKS_OF.split(one_line(line).rstrip("."), maxsplit=1)
     if len(parts) > 1 and "," in parts[1]:
         return Topic(parts[0].rstrip(" ,"), points_of(parts[1]))

@@ -19,6 +19,7 @@ from providers.text.local.words import one_line
 NEAR_ENOUGH: Final = 0.5
 SAID_NEAR_ENOUGH: Final = 0.45
 SUMMARY_CHARS: Final = 300
+FEWEST_CHARS: Final = 80
 FEWEST_TO_SUMMARIZE: Final = 120
 MOST_SENTENCES: Final = 2_000
 
@@ -107,7 +108,7 @@ class Talker:
         if re.search(r"sentiment|mood|tone|positive|negative|classify|analy", verb):
             mood = self._sentiment.mood(text)
             return f"It sounds {mood.name} ({mood.score:+.2f} from -1 to 1)."
-        return self._summarizer.summarize(text, min(SUMMARY_CHARS, max(60, len(text) // 2)))
+        return self._summarizer.summarize(text, min(SUMMARY_CHARS, max(FEWEST_CHARS, len(text) // 2)))
 
     def _found(self, question: str, context: Sequence[ChatMessage]) -> str | None:
         """The passage nearest to the question, quoted, if one is near enough."""

@@ -69,24 +69,13 @@ def _greeting(name: str, voice: Voice) -> str:
     return "Dear Sir or Madam," if voice == "formal" else f"{opening} there,"
 
 
-def _said(step: Step, voice: Voice, *, is_first: bool) -> Iterator[str]:  # noqa: C901 - one case an act
+def _said(step: Step, voice: Voice, *, is_first: bool) -> Iterator[str]:  # noqa: C901, PLR0912 - one case an act
     """The sentences of one step."""
     what = _addressed(step.what)
-    bare = _LINK.sub("", what)
     formal = voice == "formal"
     match step.act:
         case "tell":
-            opening = {
-                "formal": "I am writing to let you know that",
-                "friendly": "I just wanted to let you know that",
-                "short": "",
-            }[voice]
-            topic = {
-                "formal": "I am writing to you about",
-                "friendly": "I wanted to write to you about",
-                "short": "This is about",
-            }[voice]
-            yield _sentence(f"{opening} {_small(bare)}" if _CLAUSE.search(bare) else f"{topic} {_small(bare)}")
+            yield _sentence(_news(what, voice))
         case "ask" if what.startswith("to "):
             do = what.removeprefix("to ")
             if is_first:
@@ -115,8 +104,30 @@ def _said(step: Step, voice: Voice, *, is_first: bool) -> Iterator[str]:  # noqa
         case "offer":
             opening = "We would like to offer you" if formal else "We are happy to offer you"
             yield _sentence(f"{opening} {_small(what.removeprefix('you '))}")
+        case "propose":
+            yield _sentence(f"{'I would like to propose' if formal else 'How about'} {what}", "." if formal else "?")
+        case "announce":
+            yield _sentence(f"{'I am pleased to announce' if formal else 'I am happy to announce'} {_small(what)}")
+        case "write":
+            yield _sentence(f"I am writing to {what[:1].lower()}{what[1:]}")
         case "say":
             yield _sentence(what)
+
+
+def _news(what: str, voice: Voice) -> str:
+    """What the addressee is told: a sentence, or a topic."""
+    bare = _LINK.sub("", _LINK.sub("", what))
+    if re.match(r"(?:about|of|regarding|on)\b", what):
+        opening = {
+            "formal": "I am writing to you about",
+            "friendly": "I wanted to write to you about",
+            "short": "This is about",
+        }
+        return f"{opening[voice]} {_small(bare)}"
+    if voice == "short":
+        return bare
+    opening = {"formal": "I am writing to let you know", "friendly": "I just wanted to let you know"}
+    return f"{opening[voice]} {'that ' if _CLAUSE.search(bare) else ''}{_small(bare)}"
 
 
 def _thanks(step: Step, what: str) -> Iterator[str]:
@@ -145,8 +156,11 @@ def _subject(steps: Sequence[Step]) -> str:
     if not steps:
         return "A short note"
     step = steps[0]
-    words = _LINK.sub("", _addressed(step.what)).split()
-    title = " ".join(words[:MOST_SUBJECT_WORDS]).rstrip(" ,;:.")
+    words = _LINK.sub("", _LINK.sub("", _addressed(step.what))).split()
+    end = MOST_SUBJECT_WORDS
+    while end < len(words) and end < MOST_SUBJECT_WORDS + 4 and re.match(r"[A-Z\d]", words[end]):
+        end += 1
+    title = " ".join(words[:end]).rstrip(" ,;:.")
     while title.rsplit(" ", 1)[-1].lower() in _HANGING and " " in title:
         title = title.rsplit(" ", 1)[0].rstrip(" ,;:.")
     opening = {
@@ -161,7 +175,7 @@ def _subject(steps: Sequence[Step]) -> str:
 
 _HANGING: Final = frozenset(
     """a an the of in on at by for with from to and or but because which that is are was were be up only although
-    while than as your our my""".split()  # noqa: SIM905 - words read best as words
+    while than as your our my mr mrs ms dr""".split()  # noqa: SIM905 - words read best as words
 )
 
 

@@ -16,8 +16,11 @@ from providers.text.local.words import plain, windows_of
 LONGEST_WHOLE: Final = 2_000
 """Texts up to this are judged as a whole: what a sentence means hangs on those around it."""
 
-LONGEST_WINDOW: Final = 500
+LONGEST_WINDOW: Final = 250
 """Longer ones in windows so small that one insult among much else is not lost."""
+
+DOUBT: Final = 1.0
+"""Taken from the log-odds of the worst of many windows: among many, one looks bad by chance."""
 
 ISSUE_FROM: Final = 0.5
 DIGITS: Final = 4
@@ -77,7 +80,7 @@ class Moderator:
         ]
         if not odds:
             return _judgement(dict.fromkeys(self._model.about.heads, 0.0), swears=False)
-        worst = 1 / (1 + np.exp(-np.max(odds, axis=0)))
+        worst = 1 / (1 + np.exp((DOUBT if len(odds) > 1 else 0.0) - np.max(odds, axis=0)))
         found = dict(zip(self._model.about.heads, map(float, worst), strict=True))
         if any(_SELF_HARM.search(shown) for shown in bare):
             found["self-harm"] = max(found["self-harm"], SELF_HARM_SCORE)
@@ -95,7 +98,7 @@ def open_moderator(models: Path, table: StaticTable) -> Moderator:
 def _judgement(found: dict[str, float], *, swears: bool) -> Judgement:
     """The chances made a judgement: a text with a grave issue is toxic, and a toxic one has an issue."""
     toxicity = max(found["toxicity"], *(found[name] for name in GRAVE if found[name] >= ISSUE_FROM), 0.0)
-    scores = {name: found.get(name, 0.0) for name in CATEGORIES}
+    scores = {name: min(found.get(name, 0.0), toxicity) for name in CATEGORIES}
     scores["profanity"] = max(toxicity, ISSUE_FROM) if swears else 0.0
     issues = sorted((name for name in CATEGORIES if scores[name] >= ISSUE_FROM), key=lambda name: -scores[name])
     if toxicity >= FLAGGED_FROM and not issues:

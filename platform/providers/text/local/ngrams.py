@@ -94,7 +94,7 @@ class NgramModel:
     def log_odds(self, text: str, vector: Vector) -> Vector:
         """The log-odds of each head, in the order of `about.heads`."""
         counts = Counter(self._known(words_of(plain(text))))
-        scores = self._bias + self._vector_weights @ vector
+        scores: Vector = np.asarray(self._bias + self._vector_weights @ vector, np.float32)
         if not counts:
             return scores
         at = np.fromiter(counts.keys(), np.int64, len(counts))

@@ -11,6 +11,10 @@ from providers.text.local.briefs import Topic
 Manner = Literal["plain", "warm", "formal"]
 
 
+FEWEST_PARAGRAPHS: Final = 4
+"""A brief with fewer points than this is filled up with questions for the reader."""
+
+
 class Piece(Struct, frozen=True):
     """A paragraph in two halves: what must be said, and what may be left out to save words."""
 
@@ -80,11 +84,12 @@ def post_of(topic: Topic, manner: Manner) -> list[Piece]:
     name = topic.name
     turn = zlib.crc32(name.encode())
     pieces = [Piece(f"# {_title(name)}"), Piece("" if topic.points else _sentence(name), _picked(_LEADS[manner], turn))]
-    if not topic.points:
-        pieces += [Piece("", question) for question in _QUESTIONS]
     for at, point in enumerate(topic.points):
-        opener = "" if _is_clause(point) or at == 0 else _OPENERS[at % len(_OPENERS)]
+        if topic.is_told and not point.startswith(("a ", "an ")):
+            point = f"it {point}"  # noqa: PLW2901 - the point, said of the topic
+        opener = "" if topic.is_told or _is_clause(point) or at == 0 else _OPENERS[at % len(_OPENERS)]
         pieces.append(Piece(_sentence(opener + (point if opener else _capital(point))), _picked(_REMARKS, turn + at)))
+    pieces += [Piece("", question) for question in _QUESTIONS[: max(0, FEWEST_PARAGRAPHS - len(topic.points))]]
     pieces.append(Piece("", _CLOSES[manner]))
     return pieces
 

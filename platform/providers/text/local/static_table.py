@@ -48,7 +48,7 @@ class StaticTable:
             return np.zeros(self.width, np.float32)
         at = np.fromiter(counts.keys(), np.int64, len(counts))
         times = np.fromiter(counts.values(), np.float32, len(counts)) * self._scales[at]
-        return unit(times @ self._rows[at].astype(np.float32))
+        return unit(np.asarray(times @ self._rows[at], np.float32))
 
     def vectors(self, texts: Sequence[str]) -> Vector:
         """The vectors of several texts, one a row."""
