@@ -44,7 +44,7 @@ _TEXTUAL: Final = frozenset({"text/event-stream", "text/plain", "text/html"})
 _WHERE: Final = {PathParameter: "path", QueryParameter: "query", HeaderParameter: "header"}
 
 _INTRODUCTION: Final = """\
-Hand in jobs, and learn what becomes of them. Errors are problems (RFC 9457): the `type` of each is the address of a
+Hand in jobs, and learn what becomes of them. Errors are problems (RFC 9457): the type of each is the address of a
 page that says what it means and what to do."""
 
 _PREFER: Final[Json] = {
