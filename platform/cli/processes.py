@@ -26,7 +26,7 @@ _DRAIN_GRACE: Final = 5.0
 @click.option("--name", default="relay", show_default=True, help="What the process is called in logs.")
 def relay(name: str) -> None:
     """Release due jobs to the broker; rescue, resend and expire on a clock. Several may run."""
-    from workers.relay import relay_forever  # noqa: PLC0415 - Celery is heavy, `--help` is not
+    from workers.relay import Relay  # noqa: PLC0415 - Celery is heavy, `--help` is not
     from workers.rescue import rescue_forever  # noqa: PLC0415 - as above
 
     settings = _start(name)
@@ -36,7 +36,7 @@ def relay(name: str) -> None:
         sender = Sender(app)
         try:
             async with open_stores(settings, name=name, connections=4) as use, asyncio.TaskGroup() as duties:
-                duties.create_task(relay_forever(use, sender))
+                duties.create_task(Relay(use, sender).run())
                 duties.create_task(
                     rescue_forever(
                         use,

@@ -1,11 +1,12 @@
 """Jobs committed but not yet claimed by a worker: what is due, what was sent, what must be sent again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 from sqlalchemy import text
 
+from domain.jobs.fairness import Turn
 from storage.database import Tx
 
 _PROMOTE: Final = text("""
@@ -24,13 +25,33 @@ SELECT id, seq, tenant_id, 'queued', '{}' FROM queued
 RETURNING job_id
 """)
 
+# Ranked by how far it is down its tenant's own line, so that first come the firsts of all tenants.
 _TAKE: Final = text("""
 WITH chosen AS (
-    SELECT job_id FROM outbox WHERE queue = :queue AND stage = 'due'
-    ORDER BY priority DESC, due_at LIMIT :limit FOR UPDATE SKIP LOCKED
+    SELECT mine.job_id, row_number() OVER (PARTITION BY turn.tenant_id ORDER BY mine.priority DESC, mine.due_at) AS rank
+    FROM unnest(CAST(:tenants AS text[]), CAST(:shares AS int[])) AS turn (tenant_id, share),
+    LATERAL (
+        SELECT job_id, priority, due_at FROM outbox
+        WHERE queue = :queue AND tenant_id = turn.tenant_id AND stage = 'due'
+        ORDER BY priority DESC, due_at LIMIT turn.share FOR UPDATE SKIP LOCKED
+    ) AS mine
 )
 UPDATE outbox SET stage = 'sent', sent_at = now(), sends = sends + 1 FROM chosen WHERE outbox.job_id = chosen.job_id
-RETURNING outbox.job_id, outbox.kind, outbox.priority, outbox.due_at, outbox.traceparent
+RETURNING outbox.job_id, outbox.tenant_id, outbox.kind, outbox.priority, outbox.due_at, outbox.traceparent, chosen.rank
+""")
+
+_DUE_TENANTS: Final = text("""
+WITH RECURSIVE active AS (
+    (SELECT tenant_id FROM outbox WHERE queue = :queue AND stage = 'due' ORDER BY tenant_id LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT tenant_id FROM outbox WHERE queue = :queue AND stage = 'due' AND tenant_id > active.tenant_id
+        ORDER BY tenant_id LIMIT 1
+    )
+    FROM active WHERE active.tenant_id IS NOT NULL
+)
+SELECT active.tenant_id, coalesce(tenants.weight, 1) AS weight
+FROM active LEFT JOIN tenants ON tenants.id = active.tenant_id WHERE active.tenant_id IS NOT NULL
 """)
 
 _DUE_QUEUES: Final = text("""
@@ -68,6 +89,7 @@ class Due(Struct, frozen=True, kw_only=True):
     """A job the relay is about to hand to the broker."""
 
     job_id: str
+    tenant_id: str
     kind: str
     traceparent: str | None
 
@@ -82,12 +104,21 @@ async def due_queues(tx: Tx) -> list[str]:
     return list((await tx.execute(_DUE_QUEUES)).scalars())
 
 
-async def take_due(tx: Tx, queue: str, *, limit: int) -> list[Due]:
-    """Mark the most urgent due jobs of `queue` as sent: by priority, then by age. Send them before committing."""
-    rows = (await tx.execute(_TAKE, {"queue": queue, "limit": limit})).all()
+async def due_tenants(tx: Tx, queue: str) -> list[Turn]:
+    """The tenants with something due in `queue`. Costs one index probe a tenant, whatever the backlog."""
+    rows = await tx.execute(_DUE_TENANTS, {"queue": queue})
+    return [Turn(tenant_id=tenant_id, weight=weight) for tenant_id, weight in rows]
+
+
+async def take_due(tx: Tx, queue: str, shares: Mapping[str, int]) -> list[Due]:
+    """Mark each tenant's most urgent due jobs of `queue` as sent, as many as its share. Send them before committing.
+
+    They come by turns: all tenants' firsts, then their seconds; within a turn by priority, then by age.
+    """
+    rows = await tx.execute(_TAKE, {"queue": queue, "tenants": list(shares), "shares": list(shares.values())})
     return [
-        Due(job_id=row.job_id, kind=row.kind, traceparent=row.traceparent)
-        for row in sorted(rows, key=lambda row: (-row.priority, row.due_at))
+        Due(job_id=row.job_id, tenant_id=row.tenant_id, kind=row.kind, traceparent=row.traceparent)
+        for row in sorted(rows, key=lambda row: (row.rank, -row.priority, row.due_at))
     ]
 
 

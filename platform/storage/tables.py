@@ -61,7 +61,10 @@ tenants = Table(
     METADATA,
     Column("id", Id, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
+    # turns in a round of the relay, where tenants share a queue
+    Column("weight", Integer, nullable=False, server_default="1"),
     Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    CheckConstraint("weight BETWEEN 1 AND 100", name="weight"),
 )
 
 users = Table(
@@ -171,7 +174,7 @@ outbox = Table(
     CheckConstraint(_one_of("stage", ["waiting", "due", "sent"]), name="stage"),
     CheckConstraint("(sent_at IS NOT NULL) = (stage = 'sent')", name="sent_at_when_sent"),
     Index("ix_outbox_waiting", "due_at", postgresql_where=text("stage = 'waiting'")),
-    Index("ix_outbox_due", "queue", desc("priority"), "due_at", postgresql_where=text("stage = 'due'")),
+    Index("ix_outbox_due", "queue", "tenant_id", desc("priority"), "due_at", postgresql_where=text("stage = 'due'")),
     Index("ix_outbox_sent", "queue", "sent_at", postgresql_where=text("stage = 'sent'")),
     # its rows live for milliseconds: vacuum by count, not by share of a table that is empty most of the time
     postgresql_with={"fillfactor": "70", "autovacuum_vacuum_scale_factor": "0", "autovacuum_vacuum_threshold": "5000"},
@@ -202,6 +205,14 @@ attempts = Table(
     Column("code", Text),
     Column("detail", Text),
     Index("ix_attempts_job_id", "job_id"),
+)
+
+queues = Table(
+    "queues",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("paused", Boolean, nullable=False, server_default="false"),
+    Column("updated_at", Moment, nullable=False, server_default=text("now()")),
 )
 
 workers = Table(

@@ -12,12 +12,18 @@ from sqlalchemy import text
 from domain.jobs.state import State
 from runtime.broker import BrokerDown, Sender, celery_url, make_celery
 from runtime.settings import Settings
+from msgspec.structs import replace
+
+from storage.accounts import add_tenant
 from storage.outbox import Due
+from storage.queues import pause_queue
 from tests.support.bench import open_bench, stored
 from tests.support.jobs import make_job, submit
-from workers.relay import WINDOW, pack, relay_once
+from workers.relay import Relay, pack
+from workers.window import LEAST
 
 QUEUES = ("tests",)
+OTHER = "tenant_" + "2" * 32
 
 
 def sender_to(url: str) -> Sender:
@@ -49,31 +55,57 @@ async def test_due_jobs_are_sent_by_priority_with_nothing_but_their_ids(
     async with open_bench(database_url, redis_url) as bench:
         async with bench.use.database.begin() as tx:
             low, high = await submit(tx, make_job(priority=-1), make_job(priority=1))
-        await relay_once(bench.use, sender)
+        await Relay(bench.use, sender).release()
         assert sent_ids(redis_url) == [[high.id], [low.id]]
         with redis.Redis.from_url(redis_url) as client:
             assert "why?" not in str(client.lrange("hr:tests", 0, -1))
-        await relay_once(bench.use, sender)
+        await Relay(bench.use, sender).release()
         assert len(sent_ids(redis_url)) == 2
 
 
 async def test_under_load_one_message_carries_many_ids(database_url: str, redis_url: str, sender: Sender) -> None:
     async with open_bench(database_url, redis_url) as bench:
         async with bench.use.database.begin() as tx:
-            jobs = await submit(tx, *(make_job() for _ in range(400)))
-        await relay_once(bench.use, sender)
-        messages = sent_ids(redis_url)
-        assert len(messages) == 8
-        assert sorted(one for ids in messages for one in ids) == sorted(job.id for job in jobs)
+            await submit(tx, *(make_job() for _ in range(LEAST * 2)))
+        await Relay(bench.use, sender).release()
+        assert [len(ids) for ids in sent_ids(redis_url)] == [LEAST // 4] * 4
 
 
 async def test_the_broker_is_kept_shallow(database_url: str, redis_url: str, sender: Sender) -> None:
     async with open_bench(database_url, redis_url) as bench:
         async with bench.use.database.begin() as tx:
-            await submit(tx, *(make_job() for _ in range(WINDOW + 500)))
-        while await relay_once(bench.use, sender) == 0:
-            pass
-        assert sum(map(len, sent_ids(redis_url))) == WINDOW
+            await submit(tx, *(make_job() for _ in range(LEAST * 3)))
+        relay = Relay(bench.use, sender)
+        for _ in range(3):
+            await relay.release()
+        assert sum(map(len, sent_ids(redis_url))) == LEAST
+
+
+async def test_a_quiet_tenants_job_goes_before_the_rest_of_a_noisy_ones_backlog(
+    database_url: str, redis_url: str, sender: Sender
+) -> None:
+    async with open_bench(database_url, redis_url) as bench:
+        async with bench.use.database.begin() as tx:
+            await submit(tx, *(make_job(priority=100) for _ in range(LEAST * 2)))
+            await add_tenant(tx, OTHER, "quiet")
+            [quiet] = await submit(tx, replace(make_job(), tenant_id=OTHER))
+        await Relay(bench.use, sender).release()
+        assert quiet.id in sent_ids(redis_url)[0]
+
+
+async def test_a_paused_queue_sends_nothing_until_it_is_resumed(
+    database_url: str, redis_url: str, sender: Sender
+) -> None:
+    async with open_bench(database_url, redis_url) as bench:
+        async with bench.use.database.begin() as tx:
+            await pause_queue(tx, "tests", paused=True)
+            [job] = await submit(tx)
+        await Relay(bench.use, sender).release()
+        assert sent_ids(redis_url) == []
+        async with bench.use.database.begin() as tx:
+            await pause_queue(tx, "tests", paused=False)
+        await Relay(bench.use, sender).release()
+        assert sent_ids(redis_url) == [[job.id]]
 
 
 async def test_what_the_broker_does_not_take_stays_due(database_url: str, redis_url: str) -> None:
@@ -82,7 +114,7 @@ async def test_what_the_broker_does_not_take_stays_due(database_url: str, redis_
         async with bench.use.database.begin() as tx:
             [job] = await submit(tx)
         with pytest.raises(BrokerDown):
-            await relay_once(bench.use, nowhere)
+            await Relay(bench.use, nowhere).release()
         assert (await stored(bench.use.database, job)).state is State.QUEUED
         async with bench.use.database.read() as tx:
             assert (await tx.execute(text("SELECT stage FROM outbox"))).scalar_one() == "due"
@@ -95,14 +127,14 @@ async def test_a_sender_finds_the_broker_again_when_it_is_back(
     async with open_bench(database_url, redis_url) as bench:
         async with bench.use.database.begin() as tx:
             await submit(tx)
-        await relay_once(bench.use, sender)
+        await Relay(bench.use, sender).release()
         with redis.Redis.from_url(redis_url) as client:
             client.client_kill_filter(skipme=True, _type="normal")
         async with bench.use.database.begin() as tx:
             [job] = await submit(tx)
         for _ in range(3):
             try:
-                await relay_once(bench.use, sender)
+                await Relay(bench.use, sender).release()
             except BrokerDown:
                 continue
             break
@@ -115,20 +147,20 @@ async def test_a_delayed_job_is_sent_when_it_is_due_and_the_relay_knows_how_long
     async with open_bench(database_url, redis_url) as bench:
         async with bench.use.database.begin() as tx:
             [job] = await submit(tx, make_job(delay=timedelta(milliseconds=120)))
-        pause = await relay_once(bench.use, sender)
+        pause = await Relay(bench.use, sender).release()
         assert 0 < pause <= 0.12
         assert sent_ids(redis_url) == []
         async with bench.use.database.begin() as tx:
             await tx.execute(text("UPDATE outbox SET due_at = now()"))
-        await relay_once(bench.use, sender)
+        await Relay(bench.use, sender).release()
         assert sent_ids(redis_url) == [[job.id]]
 
 
-def test_few_jobs_go_alone_and_many_go_together_a_kind_a_bell() -> None:
-    few = [Due(job_id=f"job_{n}", kind="a.b", traceparent=None) for n in range(5)]
-    assert [bell.ids for bell in pack(few, has_backlog=False)] == [(due.job_id,) for due in few]
-    many = [Due(job_id=f"job_{n}", kind=f"a.{n % 2}", traceparent=None) for n in range(1000)]
-    bells = pack(many, has_backlog=True)
+def test_many_jobs_go_together_a_kind_a_bell_in_their_order() -> None:
+    many = [Due(job_id=f"job_{n}", tenant_id="t", kind=f"a.{n % 2}", traceparent=None) for n in range(1000)]
+    bells = pack(many, most_ids=500)
     assert max(len(bell.ids) for bell in bells) == 100
     assert sorted(one for bell in bells for one in bell.ids) == sorted(due.job_id for due in many)
     assert all(int(one.removeprefix("job_")) % 2 == int(bell.kind[-1]) for bell in bells for one in bell.ids)
+    assert bells[0].ids[:2] == ("job_0", "job_2")
+    assert [bell.ids for bell in pack(many[:3], most_ids=1)] == [("job_0",), ("job_2",), ("job_1",)]
