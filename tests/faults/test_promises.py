@@ -116,7 +116,8 @@ def _flushed(store: "redis.Redis") -> bool:
 
 
 def test_a_database_that_crashes_loses_nothing_it_said_it_took_and_no_client_sees_a_fault(up: RunningUp) -> None:
-    accepted, refused = [], []
+    accepted: list[httpx.Response] = []
+    refused: list[httpx.Response] = []
     with up.client() as client:
         for number in range(120):
             if number == 40:

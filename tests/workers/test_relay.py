@@ -7,13 +7,12 @@ from datetime import timedelta
 
 import pytest
 import redis
+from msgspec.structs import replace
 from sqlalchemy import text
 
 from domain.jobs.state import State
 from runtime.broker import BrokerDown, Sender, celery_url, make_celery
 from runtime.settings import Settings
-from msgspec.structs import replace
-
 from storage.accounts import add_tenant
 from storage.outbox import Due
 from storage.queues import pause_queue
