@@ -150,6 +150,9 @@ CODES: Final[dict[str, ProblemCode]] = {
     "zone_unknown": ProblemCode(
         422, "Unknown time zone", "There is no such zone in the tz database.", "Use a name such as Europe/Berlin."
     ),
+    "queue_not_found": ProblemCode(
+        404, "No such queue", "No kind of job goes through a queue of this name.", "GET /v1/queues lists them."
+    ),
     "conversation_not_found": ProblemCode(
         404, "No such conversation", "There is no conversation of this id, or it is somebody else's.", "Check the id."
     ),

@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from runtime.settings import PREFIX
+from runtime.settings import environment_without_settings
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _PROGRAMS: Final = Path(sys.executable).parent
@@ -63,8 +63,5 @@ def _pytest(*words: str) -> int:
 
 def _environ() -> dict[str, str]:
     """Ours without Headrace's settings, which tests give themselves, and with this environment's checkers first."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return kept | {
-        "PATH": f"{_PROGRAMS}{os.pathsep}{kept.get('PATH', os.defpath)}",
-        "VIRTUAL_ENV": str(_PROGRAMS.parent),
-    }
+    path = os.pathsep.join([str(_PROGRAMS), *os.get_exec_path()])
+    return environment_without_settings(PATH=path, VIRTUAL_ENV=str(_PROGRAMS.parent))

@@ -12,6 +12,10 @@ from runtime.settings import Settings
 
 _SECRET: Final = frozenset({"password", "secret", "secret_key", "api_key", "authorization", "token", "cookie"})
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+# without the values of local variables: they hold inputs, and what else is nobody's business
+_TRACEBACKS: Final = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=repr)
 
 
@@ -31,7 +35,7 @@ def configure_logs(settings: Settings, *, process: str, stream: TextIO | None = 
     renderer: list[structlog.types.Processor] = (
         [structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if as_console
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(serializer=_encode)]
+        else [_TRACEBACKS, structlog.processors.JSONRenderer(serializer=_encode)]
     )
     structlog.configure(
         processors=[*shared, *renderer],

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, and_, select, text, true
+from sqlalchemy import ColumnElement, and_, any_, literal, select, text, true
 
 from domain.jobs.job import Job
 from storage.database import Tx
@@ -92,7 +92,7 @@ def _matches(wanted: JobFilter) -> ColumnElement[bool]:
     if wanted.states:
         narrowed.append(jobs.c.state.in_(wanted.states))
     if wanted.tag is not None:
-        narrowed.append(jobs.c.tags.any(wanted.tag))
+        narrowed.append(literal(wanted.tag) == any_(jobs.c.tags))
     if wanted.created_after is not None:
         narrowed.append(jobs.c.created_at > wanted.created_after)
     if wanted.created_before is not None:

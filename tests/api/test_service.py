@@ -122,6 +122,18 @@ async def test_queues_tell_what_waits_and_runs(house: House) -> None:
     assert queues["emails"]["oldest_age_seconds"] is None
 
 
+async def test_a_queue_is_paused_and_resumed_by_who_may(house: House) -> None:
+    paused = await house.client.post("/v1/queues/text/pause")
+    assert (paused.status_code, paused.json()["paused"]) == (200, True)
+    queues = {queue["name"]: queue for queue in (await house.client.get("/v1/queues")).json()["items"]}
+    assert [name for name, queue in queues.items() if queue["paused"]] == ["text"]
+    assert (await house.client.post("/v1/queues/text/resume")).json()["paused"] is False
+    unknown = await house.client.post("/v1/queues/nowhere/pause")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "queue_not_found")
+    viewer = {"Authorization": f"Bearer {await house.key(permissions=['stats:read'])}"}
+    assert (await house.client.post("/v1/queues/text/pause", headers=viewer)).status_code == 403
+
+
 async def test_workers_heard_of_lately_are_told(house: House) -> None:
     report = WorkerReport(name="worker-1", pid=42, queues=("text",), concurrency=8, running=3, stopping=True)
     async with house.database.begin() as tx:

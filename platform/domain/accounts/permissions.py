@@ -24,6 +24,7 @@ PERMISSIONS: Final[dict[str, str]] = {
     "schedules:read": "See schedules and their runs",
     "schedules:manage": "Create, change, pause and trigger schedules",
     "users:manage": "Manage users, roles and API keys",
+    "queues:manage": "Pause and resume queues",
     "stats:read": "See queues, workers and numbers",
 }
 
@@ -32,7 +33,7 @@ _USE: Final = frozenset({"jobs:submit", "jobs:read", "jobs:manage", "orders:read
 
 ROLE_PERMISSIONS: Final[dict[Role, frozenset[str]]] = {
     Role.ADMIN: frozenset(PERMISSIONS),
-    Role.OPERATOR: _VIEW | _USE | {"schedules:manage"},
+    Role.OPERATOR: _VIEW | _USE | {"schedules:manage", "queues:manage"},
     Role.MODERATOR: _VIEW | {"jobs:submit", "jobs:manage"},
     Role.USER: _USE,
     Role.VIEWER: _VIEW,

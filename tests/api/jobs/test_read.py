@@ -158,8 +158,6 @@ async def test_a_list_shows_nothing_of_other_tenants(house: House) -> None:
     assert (await house.stranger.get("/v1/jobs")).json() == {"items": [], "next_cursor": None}
 
 
-# storage.job_lists asks SQLAlchemy for `tags.any()`, which 2.1 deprecates
-@pytest.mark.filterwarnings("ignore:The ARRAY.Comparator.any")
 async def test_a_list_is_narrowed_by_its_filters_and_keeps_them_on_the_next_page(house: House) -> None:
     waiting = await house.submit(delay="1h", tags=["a b&c"])
     running = await house.submit(kind="text.moderate", input={"text": "Well?"})
