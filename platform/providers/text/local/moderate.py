@@ -10,16 +10,17 @@ from msgspec import Struct
 from domain.text.moderate import CATEGORIES, FLAGGED_FROM
 from providers.text.local.disguise import undisguised
 from providers.text.local.ngrams import NgramModel, open_ngrams
+from providers.text.local.sentences import sentences_of
 from providers.text.local.static_table import StaticTable, Vector
-from providers.text.local.words import plain, windows_of
+from providers.text.local.words import plain
 
 LONGEST_WHOLE: Final = 2_000
 """Texts up to this are judged as a whole: what a sentence means hangs on those around it."""
 
-LONGEST_WINDOW: Final = 250
-"""Longer ones in windows so small that one insult among much else is not lost."""
+LEAST_WINDOW: Final = 25
+"""Longer ones sentence by sentence, so that one insult among much else is not lost; shorter ones join the next."""
 
-DOUBT: Final = 1.0
+DOUBT: Final = 1.5
 """Taken from the log-odds of the worst of many windows: among many, one looks bad by chance."""
 
 ISSUE_FROM: Final = 0.5
@@ -71,15 +72,14 @@ class Moderator:
 
     def judge(self, text: str) -> Judgement:
         """How toxic the text is, and in which ways."""
-        longest = LONGEST_WHOLE if len(text) <= LONGEST_WHOLE else LONGEST_WINDOW
-        windows = [window for window in windows_of(text, longest) if not window.isspace()]
+        if not any(map(str.isalnum, text)):
+            return _judgement(dict.fromkeys(self._model.about.heads, 0.0), swears=False)
+        windows = [text] if len(text) <= LONGEST_WHOLE else _windows(text)
         bare = [undisguised(window) for window in windows]
         odds = [
             np.maximum(self._odds(window), self._odds(shown)) if shown != plain(window) else self._odds(window)
             for window, shown in zip(windows, bare, strict=True)
         ]
-        if not odds:
-            return _judgement(dict.fromkeys(self._model.about.heads, 0.0), swears=False)
         worst = 1 / (1 + np.exp((DOUBT if len(odds) > 1 else 0.0) - np.max(odds, axis=0)))
         found = dict(zip(self._model.about.heads, map(float, worst), strict=True))
         if any(_SELF_HARM.search(shown) for shown in bare):
@@ -93,6 +93,18 @@ class Moderator:
 def open_moderator(models: Path, table: StaticTable) -> Moderator:
     """Read the model."""
     return Moderator(open_ngrams(models / "toxicity.npz"), table)
+
+
+def _windows(text: str) -> list[str]:
+    """The sentences of a long text, few words joined to what follows."""
+    windows: list[str] = []
+    begun = ""
+    for sentence in sentences_of(text):
+        begun = f"{begun} {sentence}" if begun else sentence
+        if len(begun) >= LEAST_WINDOW:
+            windows.append(begun)
+            begun = ""
+    return [*windows, begun] if begun else windows
 
 
 def _judgement(found: dict[str, float], *, swears: bool) -> Judgement:
