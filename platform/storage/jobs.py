@@ -53,8 +53,8 @@ WITH given AS (
     FROM given
     RETURNING {_JOB}
 ), posted AS (
-    INSERT INTO outbox (job_id, tenant_id, kind, queue, priority, traceparent, stage, due_at)
-    SELECT id, tenant_id, kind, queue, priority, traceparent,
+    INSERT INTO outbox (job_id, tenant_id, kind, queue, priority, traceparent, concurrency_key, stage, due_at)
+    SELECT id, tenant_id, kind, queue, priority, traceparent, concurrency_key,
         CASE WHEN state = 'scheduled' THEN 'waiting' ELSE 'due' END, run_at
     FROM submitted
 ), told AS (
@@ -64,16 +64,21 @@ WITH given AS (
 SELECT {_JOB} FROM submitted
 """)  # noqa: S608 - the only thing formatted in is a constant list of columns
 
+# A job with a concurrency key needs more than to be queued: its outbox row must stand as sent, which the relay allows
+# one job of the key at a time. The row is read under its lock, for the relay may be about to commit it.
 _CLAIM: Final = text(f"""
 WITH wanted AS (
     SELECT id FROM jobs
     WHERE id = ANY(CAST(:ids AS text[])) AND state = 'queued' AND kind = ANY(CAST(:kinds AS text[]))
         AND (expires_at IS NULL OR expires_at > now())
     ORDER BY id FOR UPDATE SKIP LOCKED
+), posted AS (
+    SELECT job_id, stage FROM outbox WHERE job_id IN (SELECT id FROM wanted) FOR UPDATE
 ), claimed AS (
     UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = now(), progress = NULL, worker = :worker,
         lease = :lease, lease_until = now() + make_interval(secs => :lease_seconds), seq = seq + 1
-    FROM wanted WHERE jobs.id = wanted.id
+    FROM wanted LEFT JOIN posted ON posted.job_id = wanted.id
+    WHERE jobs.id = wanted.id AND (jobs.concurrency_key IS NULL OR posted.stage = 'sent')
     RETURNING jobs.*
 ), taken AS (
     DELETE FROM outbox USING claimed WHERE outbox.job_id = claimed.id
@@ -133,8 +138,8 @@ WITH given AS (
         CAST(error AS json) ->> 'detail'
     FROM held
 ), posted AS (
-    INSERT INTO outbox (job_id, tenant_id, kind, queue, priority, traceparent, stage, due_at)
-    SELECT id, tenant_id, kind, queue, priority, traceparent,
+    INSERT INTO outbox (job_id, tenant_id, kind, queue, priority, traceparent, concurrency_key, stage, due_at)
+    SELECT id, tenant_id, kind, queue, priority, traceparent, concurrency_key,
         CASE WHEN state = 'scheduled' THEN 'waiting' ELSE 'due' END,
         CASE WHEN state = 'scheduled' THEN run_at ELSE now() END
     FROM settled WHERE state IN ('scheduled', 'queued')
@@ -181,8 +186,8 @@ WITH revived AS (
     WHERE id = :id AND tenant_id = :tenant_id AND state IN ('failed', 'cancelled', 'expired')
     RETURNING *
 ), posted AS (
-    INSERT INTO outbox (job_id, tenant_id, kind, queue, priority, traceparent, stage, due_at)
-    SELECT id, tenant_id, kind, queue, priority, traceparent, 'due', now() FROM revived
+    INSERT INTO outbox (job_id, tenant_id, kind, queue, priority, traceparent, concurrency_key, stage, due_at)
+    SELECT id, tenant_id, kind, queue, priority, traceparent, concurrency_key, 'due', now() FROM revived
     ON CONFLICT (job_id) DO UPDATE SET stage = 'due', due_at = now(), sent_at = NULL
 ), told AS (
     INSERT INTO events (job_id, seq, tenant_id, type, data)

@@ -9,15 +9,17 @@ from sqlalchemy import text
 from domain.jobs.fairness import Turn
 from storage.database import Tx
 
+# Jobs are locked before their outbox rows, as everywhere: a cancel that comes at the same moment waits, or wins.
 _PROMOTE: Final = text("""
 WITH due AS (
-    SELECT job_id FROM outbox WHERE stage = 'waiting' AND due_at <= now()
-    ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED
+    SELECT job_id FROM outbox WHERE stage = 'waiting' AND due_at <= now() ORDER BY due_at LIMIT :limit
+), held AS (
+    SELECT jobs.id FROM jobs JOIN due ON jobs.id = due.job_id
+    WHERE jobs.state = 'scheduled' FOR UPDATE OF jobs SKIP LOCKED
 ), moved AS (
-    UPDATE outbox SET stage = 'due' FROM due WHERE outbox.job_id = due.job_id RETURNING outbox.job_id
+    UPDATE outbox SET stage = 'due' FROM held WHERE outbox.job_id = held.id AND outbox.stage = 'waiting'
 ), queued AS (
-    UPDATE jobs SET state = 'queued', seq = seq + 1 FROM moved
-    WHERE jobs.id = moved.job_id AND jobs.state = 'scheduled'
+    UPDATE jobs SET state = 'queued', seq = seq + 1 FROM held WHERE jobs.id = held.id
     RETURNING jobs.id, jobs.seq, jobs.tenant_id
 )
 INSERT INTO events (job_id, seq, tenant_id, type, data)
@@ -26,19 +28,38 @@ RETURNING job_id
 """)
 
 # Ranked by how far it is down its tenant's own line, so that first come the firsts of all tenants.
+# Of the jobs that share a concurrency key, one goes, and only when none is sent or running.
 _TAKE: Final = text("""
-WITH chosen AS (
-    SELECT mine.job_id, row_number() OVER (PARTITION BY turn.tenant_id ORDER BY mine.priority DESC, mine.due_at) AS rank
+WITH candidates AS (
+    SELECT mine.job_id,
+        row_number() OVER (PARTITION BY turn.tenant_id ORDER BY mine.priority DESC, mine.due_at) AS rank,
+        row_number() OVER (
+            PARTITION BY turn.tenant_id, coalesce(mine.concurrency_key, mine.job_id)
+            ORDER BY mine.priority DESC, mine.due_at
+        ) AS place
     FROM unnest(CAST(:tenants AS text[]), CAST(:shares AS int[])) AS turn (tenant_id, share),
     LATERAL (
-        SELECT job_id, priority, due_at FROM outbox
-        WHERE queue = :queue AND tenant_id = turn.tenant_id AND stage = 'due'
+        SELECT job_id, priority, due_at, concurrency_key FROM outbox AS due
+        WHERE queue = :queue AND tenant_id = turn.tenant_id AND stage = 'due' AND (
+            concurrency_key IS NULL OR :with_keys AND NOT EXISTS (
+                SELECT FROM outbox AS other WHERE other.tenant_id = due.tenant_id
+                    AND other.concurrency_key = due.concurrency_key AND other.stage = 'sent'
+            ) AND NOT EXISTS (
+                SELECT FROM jobs AS other WHERE other.tenant_id = due.tenant_id
+                    AND other.concurrency_key = due.concurrency_key AND other.state = 'running'
+            )
+        )
         ORDER BY priority DESC, due_at LIMIT turn.share FOR UPDATE SKIP LOCKED
     ) AS mine
+), chosen AS (
+    SELECT job_id, rank FROM candidates WHERE place = 1
 )
 UPDATE outbox SET stage = 'sent', sent_at = now(), sends = sends + 1 FROM chosen WHERE outbox.job_id = chosen.job_id
 RETURNING outbox.job_id, outbox.tenant_id, outbox.kind, outbox.priority, outbox.due_at, outbox.traceparent, chosen.rank
 """)
+
+# Who decides about concurrency keys must see what every other relay decided: one at a time, until its commit.
+_DECIDE_KEYS: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('headrace.concurrency_keys'))")
 
 _DUE_TENANTS: Final = text("""
 WITH RECURSIVE active AS (
@@ -110,12 +131,21 @@ async def due_tenants(tx: Tx, queue: str) -> list[Turn]:
     return [Turn(tenant_id=tenant_id, weight=weight) for tenant_id, weight in rows]
 
 
-async def take_due(tx: Tx, queue: str, shares: Mapping[str, int]) -> list[Due]:
+async def may_decide_keys(tx: Tx) -> bool:
+    """Whether this transaction, and no other relay's, may now send jobs that have a concurrency key."""
+    return bool((await tx.execute(_DECIDE_KEYS)).scalar_one())
+
+
+async def take_due(tx: Tx, queue: str, shares: Mapping[str, int], *, with_keys: bool = True) -> list[Due]:
     """Mark each tenant's most urgent due jobs of `queue` as sent, as many as its share. Send them before committing.
 
-    They come by turns: all tenants' firsts, then their seconds; within a turn by priority, then by age.
+    They come by turns: all tenants' firsts, then their seconds; within a turn by priority, then by age. Jobs with a
+    concurrency key are taken only `with_keys`, after `may_decide_keys` in the same transaction.
     """
-    rows = await tx.execute(_TAKE, {"queue": queue, "tenants": list(shares), "shares": list(shares.values())})
+    rows = await tx.execute(
+        _TAKE,
+        {"queue": queue, "tenants": list(shares), "shares": list(shares.values()), "with_keys": with_keys},
+    )
     return [
         Due(job_id=row.job_id, tenant_id=row.tenant_id, kind=row.kind, traceparent=row.traceparent)
         for row in sorted(rows, key=lambda row: (row.rank, -row.priority, row.due_at))

@@ -61,7 +61,7 @@ class ProductFilter(Struct, frozen=True, kw_only=True):
     in_stock: bool | None = None
 
 
-class StockMismatch(RuntimeError):  # noqa: N818 - errors here are nouns
+class StockMismatch(RuntimeError):
     """A product whose stock was to be moved is not there: the caller did not lock it first."""
 
 

@@ -151,6 +151,12 @@ jobs = Table(
         postgresql_where=text("expires_at IS NOT NULL AND state IN ('scheduled', 'queued')"),
     ),
     Index("ix_jobs_schedule_id", "schedule_id", desc("id"), postgresql_where=text("schedule_id IS NOT NULL")),
+    Index(
+        "ix_jobs_concurrency_key",
+        "tenant_id",
+        "concurrency_key",
+        postgresql_where=text("concurrency_key IS NOT NULL AND state = 'running'"),
+    ),
     # most updates touch no indexed column; room on the page lets Postgres make them in place
     postgresql_with={"fillfactor": "85"},
 )
@@ -166,6 +172,8 @@ outbox = Table(
     Column("queue", Text, nullable=False),
     Column("priority", SmallInteger, nullable=False),
     Column("traceparent", Text),
+    # of the jobs of a tenant that share one, at most one is sent or runs
+    Column("concurrency_key", Text),
     # waiting: its time has not come; due: to be sent; sent: handed to the broker, not yet claimed by a worker
     Column("stage", Text, nullable=False),
     Column("due_at", Moment, nullable=False),
@@ -176,6 +184,12 @@ outbox = Table(
     Index("ix_outbox_waiting", "due_at", postgresql_where=text("stage = 'waiting'")),
     Index("ix_outbox_due", "queue", "tenant_id", desc("priority"), "due_at", postgresql_where=text("stage = 'due'")),
     Index("ix_outbox_sent", "queue", "sent_at", postgresql_where=text("stage = 'sent'")),
+    Index(
+        "ix_outbox_concurrency_key",
+        "tenant_id",
+        "concurrency_key",
+        postgresql_where=text("concurrency_key IS NOT NULL AND stage = 'sent'"),
+    ),
     # its rows live for milliseconds: vacuum by count, not by share of a table that is empty most of the time
     postgresql_with={"fillfactor": "70", "autovacuum_vacuum_scale_factor": "0", "autovacuum_vacuum_threshold": "5000"},
 )

@@ -12,7 +12,16 @@ from domain.jobs.fairness import deal
 from runtime.broker import Bell, Sender
 from runtime.resources import Stores
 from storage.database import Tx
-from storage.outbox import Due, count_sent, due_queues, due_tenants, promote_due, seconds_to_next, take_due
+from storage.outbox import (
+    Due,
+    count_sent,
+    due_queues,
+    due_tenants,
+    may_decide_keys,
+    promote_due,
+    seconds_to_next,
+    take_due,
+)
 from storage.queues import paused_queues
 from workers.window import MOST, Window
 
@@ -94,11 +103,12 @@ class Relay:
     async def _take(self, tx: Tx, queue: str, room: int) -> list[Due]:
         """Deal the room to the tenants; what some leave unused is dealt again to those who want more."""
         turns = await due_tenants(tx, queue)
+        with_keys = await may_decide_keys(tx)
         taken: list[Due] = []
         while turns and len(taken) < room:
             self._turn += 1
             shares = deal(turns, room - len(taken), first=self._turn)
-            got = await take_due(tx, queue, shares)
+            got = await take_due(tx, queue, shares, with_keys=with_keys)
             taken += got
             counts = Counter(due.tenant_id for due in got)
             turns = [

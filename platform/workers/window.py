@@ -19,7 +19,7 @@ class Window:
         self._was_filled = False
 
     def room(self, unclaimed: int) -> int:
-        """How many more to send now, given how many are unclaimed; 0 while too few are claimed to make it worthwhile."""
+        """How many more to send now, given how many are unclaimed; 0 until it is worth a message."""
         if self._was_filled:
             if unclaimed == 0:
                 self.size = min(MOST, self.size * 2)

@@ -13,8 +13,10 @@ from providers.mail.smtp import SmtpProvider
 from providers.mail.smtp_url import read_smtp_url
 from providers.text.local.engine import LocalTextProvider
 from providers.text.provider import TextProvider
+from runtime.broker import Sender, celery_url, make_celery
 from runtime.kill_points import KillPoints
 from runtime.resources import Resources
+from runtime.settings import Settings
 from runtime.wakeups import open_wakeups
 from storage.database import Database
 from storage.jobs import find_job
@@ -97,3 +99,8 @@ async def reaches(database: Database, job: Job, *states: State, within_seconds: 
         while (found := await stored(database, job)).state not in states:
             await asyncio.sleep(0.01)  # the row is what is waited for; nothing else tells of it in order
     return found
+
+
+def sender_to(url: str) -> Sender:
+    """A sender of job ids to the broker at `url`."""
+    return Sender(make_celery(Settings(), broker_url=celery_url(url), queues=("tests",), client="tests"))

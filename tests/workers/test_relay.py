@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -11,29 +10,17 @@ from msgspec.structs import replace
 from sqlalchemy import text
 
 from domain.jobs.state import State
-from runtime.broker import BrokerDown, Sender, celery_url, make_celery
-from runtime.settings import Settings
+from runtime.broker import BrokerDown, Sender
 from storage.accounts import add_tenant
 from storage.outbox import Due
 from storage.queues import pause_queue
-from tests.support.bench import open_bench, stored
+from tests.support.bench import open_bench, sender_to, stored
 from tests.support.jobs import make_job, submit
 from workers.relay import Relay, pack
 from workers.window import LEAST
 
 QUEUES = ("tests",)
 OTHER = "tenant_" + "2" * 32
-
-
-def sender_to(url: str) -> Sender:
-    return Sender(make_celery(Settings(), broker_url=celery_url(url), queues=QUEUES, client="tests"))
-
-
-@pytest.fixture
-def sender(redis_url: str) -> Iterator[Sender]:
-    sender = sender_to(redis_url)
-    yield sender
-    sender.close()
 
 
 def sent_ids(redis_url: str) -> list[list[str]]:

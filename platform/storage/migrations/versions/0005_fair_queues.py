@@ -1,4 +1,4 @@
-"""Queues that can be paused, tenants with a weight, and the outbox in the order of fair turns.
+"""Queues that can be paused, tenants with a weight, the outbox in the order of fair turns, and its concurrency keys.
 
 Goes before the deploy: the relay of the release before uses none of it.
 """
@@ -24,6 +24,21 @@ def upgrade() -> None:
     )
     op.add_column("tenants", sa.Column("weight", sa.Integer(), server_default="1", nullable=False))
     op.create_check_constraint(op.f("ck_tenants_weight"), "tenants", "weight BETWEEN 1 AND 100")
+    op.add_column("outbox", sa.Column("concurrency_key", sa.Text()))
+    op.create_index(
+        "ix_outbox_concurrency_key",
+        "outbox",
+        ["tenant_id", "concurrency_key"],
+        unique=False,
+        postgresql_where=sa.text("concurrency_key IS NOT NULL AND stage = 'sent'"),
+    )
+    op.create_index(
+        "ix_jobs_concurrency_key",
+        "jobs",
+        ["tenant_id", "concurrency_key"],
+        unique=False,
+        postgresql_where=sa.text("concurrency_key IS NOT NULL AND state = 'running'"),
+    )
     op.drop_index("ix_outbox_due", table_name="outbox")
     op.create_index(
         "ix_outbox_due",
@@ -43,6 +58,9 @@ def downgrade() -> None:
         unique=False,
         postgresql_where=sa.text("stage = 'due'"),
     )
+    op.drop_index("ix_jobs_concurrency_key", table_name="jobs")
+    op.drop_index("ix_outbox_concurrency_key", table_name="outbox")
+    op.drop_column("outbox", "concurrency_key")
     op.drop_constraint(op.f("ck_tenants_weight"), "tenants", type_="check")
     op.drop_column("tenants", "weight")
     op.drop_table("queues")
