@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "doctor": ("cli.doctor:doctor", "Check this machine and the platform, and say what to do."),
     "openapi": ("cli.openapi:openapi", "Print the API's OpenAPI description."),
     "bench": ("cli.bench:bench", "Measure how fast jobs are done."),
+    "faults": ("cli.faults:faults", "Kill its processes while jobs come in, and check that nothing is lost."),
     "test": ("cli.test:test", "Run the tests."),
     "api": ("cli.api:api", "Run the HTTP API alone."),
     "relay": ("cli.processes:relay", "Run the relay alone: it hands jobs to the broker."),

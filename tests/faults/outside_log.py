@@ -1,0 +1,70 @@
+"""The outside truth: every request and every answer, on disk before anybody acts on it. The platform never sees it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+
+class Request(Struct, frozen=True, kw_only=True, tag="request"):
+    """What was sent. `about` is the sort of errand; jobs carry the number in their metadata."""
+
+    number: int
+    about: str
+    path: str
+    body: dict[str, Any] | None = None
+
+
+class Answer(Struct, frozen=True, kw_only=True, tag="answer", omit_defaults=True):
+    """What came back: a status, or why nothing did."""
+
+    number: int
+    status: int | None = None
+    job_id: str | None = None
+    state: str | None = None
+    may_retry_after: bool = False
+    error: str | None = None
+
+
+class OutsideLog:
+    """Writes one line a record; each is on disk when `write` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab", buffering=0)
+
+    def write(self, record: Request | Answer) -> None:
+        self._file.write(msgspec.json.encode(record) + b"\n")
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Told(Struct, frozen=True):
+    """The log as read: requests and answers by number. A request without an answer is one whose client was left alone."""
+
+    requests: dict[int, Request]
+    answers: dict[int, Answer]
+
+    @property
+    def accepted(self) -> dict[int, str]:
+        """The jobs that were promised, by the number of their request."""
+        return {
+            number: answer.job_id
+            for number, answer in self.answers.items()
+            if answer.status in {200, 202} and answer.job_id is not None and self.requests[number].path == "/v1/jobs"
+        }
+
+
+def read_log(path: Path) -> Told:
+    decoder = msgspec.json.Decoder(Request | Answer)
+    told = Told({}, {})
+    for line in path.read_bytes().splitlines():
+        match decoder.decode(line):
+            case Request() as request:
+                told.requests[request.number] = request
+            case Answer() as answer:
+                told.answers[answer.number] = answer
+    return told
