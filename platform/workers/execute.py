@@ -55,6 +55,7 @@ async def execute(ids: Sequence[str], bench: Bench) -> None:
     """Run the jobs named, as many at once as there is room for; returns when each has ended or is not ours."""
     bench.use.kill_points.reach("worker.after_pop")
     waiting = list(ids)
+    running: list[asyncio.Task[str | None]] = []
     async with asyncio.TaskGroup() as attempts:
         while waiting:
             room = await bench.slots.take(len(waiting))
@@ -64,9 +65,9 @@ async def execute(ids: Sequence[str], bench: Bench) -> None:
                 jobs = await open_attempts(chosen, bench)
             finally:
                 bench.slots.give(room - len(jobs))
-            for job in jobs:
-                attempts.create_task(run_attempt(job, bench))
+            running += [attempts.create_task(run_attempt(job, bench)) for job in jobs]
     bench.use.kill_points.reach("worker.before_ack")
+    return [code for attempt in running if (code := attempt.result()) is not None]
 
 
 async def open_attempts(ids: Sequence[str], bench: Bench) -> list[Job]:
@@ -93,8 +94,11 @@ async def open_attempts(ids: Sequence[str], bench: Bench) -> list[Job]:
     return jobs
 
 
-async def run_attempt(job: Job, bench: Bench) -> None:
-    """One attempt, from its claimed lease to its settled end. Takes one slot, which it gives back."""
+async def run_attempt(job: Job, bench: Bench) -> str | None:
+    """One attempt, from its claimed lease to its settled end; answers with its error's code, if it failed.
+
+    It stands on one slot, which it gives back.
+    """
     with structlog.contextvars.bound_contextvars(
         job_id=job.id, kind=job.kind, attempt=job.attempt, request_id=job.request_id
     ):
@@ -102,9 +106,11 @@ async def run_attempt(job: Job, bench: Bench) -> None:
         try:
             outcome = await attempt(job, context, bench)
             await close_attempt(job, context, outcome, bench)
+            return outcome.error.code if isinstance(outcome, Failed) else None
         except Exception as error:
             # nothing was written: its lease lapses, and rescue takes the job back; its message's others go on
             log.exception("attempt.not_settled", error=type(error).__name__)
+            return "not_settled"
         finally:
             await context.roll_back()
             bench.slots.give(1)
@@ -114,10 +120,9 @@ async def attempt(job: Job, context: Context, bench: Bench) -> Outcome | None:
     """Run the handler under its lease and its timeout; None: the lease is lost, and nothing is to be written."""
     handler = asyncio.create_task(_handle(bench.handlers[job.kind], job, context), name=job.id)
     async with bench.leases.keep(job, handler) as watch:
-        await asyncio.wait({handler}, timeout=job.timeout_seconds)
+        await asyncio.wait({handler, watch.stopped}, timeout=job.timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
         if not handler.done():
-            watch.stop(StopReason.TIMED_OUT)
-        if watch.reason is not None and not handler.done():
+            watch.stop(StopReason.TIMED_OUT)  # unless it was stopped for another reason
             await asyncio.wait({handler}, timeout=_STOP_SECONDS)
     return _outcome_of(job, context, handler, watch)
 

@@ -35,12 +35,14 @@ class Watch:
     def __init__(self, job: Job, handler: "asyncio.Task[Any]") -> None:
         self.job = job
         self.reason: StopReason | None = None
+        self.stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._handler = handler
 
     def stop(self, reason: StopReason) -> None:
         """Cut the handler off; the first reason stands."""
         if self.reason is None:
             self.reason = reason
+            self.stopped.set_result(None)
             self._handler.cancel()
 
 

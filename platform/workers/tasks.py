@@ -11,22 +11,32 @@ from runtime.broker import RUN
 
 log: Final = structlog.get_logger()
 
-Ring = Callable[[list[str]], None]
+Ring = Callable[[list[str]], list[str]]
+
+
+class AttemptFailed(Exception):
+    """Tells Flower, and nobody else, that an attempt failed: its code. What becomes of the job is written already."""
 
 
 def bind_run(app: Celery, ring: Ring) -> None:
-    """Register `headrace.run` on `app`: it hands the ids of a message to `ring`, and never fails.
+    """Register `headrace.run` on `app`: it hands the ids of a message to `ring`.
 
-    What becomes of the jobs is written in Postgres. A message Celery saw succeed says only that it was read.
+    What becomes of the jobs is written in Postgres; Celery is told how the attempt ended only for Flower's sake, and
+    only where a message carries one job.
     """
 
-    @app.task(name=RUN, ignore_result=True, acks_late=True, max_retries=0, typing=False)  # type: ignore[untyped-decorator]
+    @app.task(  # type: ignore[untyped-decorator]
+        name=RUN, shared=False, ignore_result=True, acks_late=True, max_retries=0, typing=False, throws=(AttemptFailed,)
+    )
     def run(ids: Any = None, traceparent: Any = None) -> None:  # noqa: ANN401, ARG001 - whatever somebody put there
         if not isinstance(ids, list) or not all(isinstance(one, str) and is_id("job", one) for one in ids):
             log.warning("message.refused", reason="it does not carry job ids")
             return
         try:
-            ring(ids)
+            failed = ring(ids)
         except Exception as error:
             # Celery could only lose it; the outbox sends the ids again
             log.exception("message.broke", jobs=len(ids), error=type(error).__name__)
+            return
+        if failed and len(ids) == 1:
+            raise AttemptFailed(failed[0])

@@ -46,10 +46,10 @@ class Workplace:
         """Open the resources and start the heartbeat."""
         self._loop.run(self._start())
 
-    def ring(self, ids: list[str]) -> None:
-        """Run the jobs a message names; returns when they have ended."""
+    def ring(self, ids: list[str]) -> list[str]:
+        """Run the jobs a message names; returns when they have ended, with the codes of what failed."""
         assert self._bench is not None  # noqa: S101 - opened before the first message
-        self._loop.run(execute(ids, self._bench))
+        return self._loop.run(execute(ids, self._bench))
 
     def drain(self) -> None:
         """Claim nothing more, and let what runs finish within the grace; returns at once. Safe in a signal handler."""

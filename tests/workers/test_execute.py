@@ -331,3 +331,36 @@ async def test_claims_of_one_job_by_two_workers_give_it_to_one(database_url: str
             [held] = await claim(tx, job, worker="worker-2")
         await execute([job.id], bench)
         assert (await stored(bench.use.database, job)).lease == held.lease
+
+
+async def test_a_handler_that_ignores_its_cancellation_is_left_behind_in_bounded_time(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.execute._STOP_SECONDS", 0.05)
+    let_go = asyncio.Event()
+
+    async def stubborn(ask: Ask, ctx: Context) -> Reply:
+        while not let_go.is_set():
+            try:
+                await let_go.wait()
+            except asyncio.CancelledError:
+                continue
+        return await answer(ask, ctx)
+
+    async with open_bench(database_url, redis_url, ask=stubborn) as bench:
+        [job] = await queue(bench, make_job(timeout=timedelta(hours=1)))
+        work = asyncio.create_task(execute([job.id], bench))
+        await reaches(bench.use.database, job, State.RUNNING)
+        async with bench.use.database.begin() as tx:
+            await cancel_job(tx, TENANT, job.id)
+        async with asyncio.timeout(5):
+            await work
+        assert (await stored(bench.use.database, job)).state is State.CANCELLED
+        let_go.set()
+
+
+async def test_the_codes_of_failed_attempts_are_told_to_who_rang(database_url: str, redis_url: str) -> None:
+    async with open_bench(database_url, redis_url, ask=raising(Reject("no_such_thing", "No."))) as bench:
+        [job] = await queue(bench)
+        assert await execute([job.id], bench) == ["no_such_thing"]
+        assert await execute([job.id], bench) == []
