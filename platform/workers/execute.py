@@ -51,8 +51,11 @@ class Bench:
     spread: random.Random = field(default_factory=random.SystemRandom)
 
 
-async def execute(ids: Sequence[str], bench: Bench) -> None:
-    """Run the jobs named, as many at once as there is room for; returns when each has ended or is not ours."""
+async def execute(ids: Sequence[str], bench: Bench) -> list[str]:
+    """Run the jobs named, as many at once as there is room for; returns when each has ended or is not ours.
+
+    Answers with the codes of the attempts that failed, whether they are tried again or not.
+    """
     bench.use.kill_points.reach("worker.after_pop")
     waiting = list(ids)
     running: list[asyncio.Task[str | None]] = []

@@ -10,6 +10,7 @@ from domain.jobs.retry import RetryPolicy
 from domain.jobs.verdict import Crashed, judge
 from runtime.resources import Stores
 from storage.jobs import Settlement, expire_jobs, settle_jobs, take_lapsed
+from storage.once import prune_keys
 from storage.outbox import put_back_lost
 from storage.workers import forget_workers
 from workers.settle import tell_settled
@@ -29,6 +30,8 @@ async def rescue_forever(use: Stores, *, resend_seconds: float, every_seconds: f
             await expire_late(use)
             async with use.database.begin() as tx:
                 await forget_workers(tx, silent_seconds=_FORGET_SECONDS)
+            async with use.database.begin() as tx:
+                await prune_keys(tx, limit=_AT_ONCE)
         except Unavailable as error:
             log.warning("rescue.waiting", reason=error.detail)
         await asyncio.sleep(every_seconds)
