@@ -123,7 +123,8 @@ async def attempt(job: Job, context: Context, bench: Bench) -> Outcome | None:
     """Run the handler under its lease and its timeout; None: the lease is lost, and nothing is to be written."""
     handler = asyncio.create_task(_handle(bench.handlers[job.kind], job, context), name=job.id)
     async with bench.leases.keep(job, handler) as watch:
-        await asyncio.wait({handler, watch.stopped}, timeout=job.timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
+        ends: set[asyncio.Future[Any]] = {handler, watch.stopped}
+        await asyncio.wait(ends, timeout=job.timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
         if not handler.done():
             watch.stop(StopReason.TIMED_OUT)  # unless it was stopped for another reason
             await asyncio.wait({handler}, timeout=_STOP_SECONDS)
