@@ -1,4 +1,4 @@
-"""`headrace faults`: kills the platform's processes at random while jobs come in, and holds the end against the promise."""
+"""`headrace faults`: kills the platform's processes while jobs come in, and holds the end against the promise."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ _TIERS: Final = {"ci": (12, 300), "release": (1000, 10_000)}
     "--ledger", type=click.Path(dir_okay=False, path_type=Path), default=_ROOT / _LEDGER, help=f"Default {_LEDGER}."
 )
 def faults(*, kills: int | None, jobs: int | None, seed: int, tier: str, ledger: Path) -> None:
-    """Prove the promise: start a platform, kill its processes while jobs come in, check that nothing is lost or doubled.
+    """Prove the promise: kill processes while jobs come in, and check that nothing is lost or doubled.
 
     Needs a checkout, and starts a platform of its own with times scaled to a tenth. Appends one line to the ledger;
     exits 1 on any violation, with the seed and what was violated.

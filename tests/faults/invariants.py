@@ -1,4 +1,4 @@
-"""What must hold once a campaign is quiet: each invariant a query or a few lines, named as the catalogue of faults has it.
+"""What must hold once a campaign is quiet: each invariant a query or a few lines.
 
 Each yields what breaks it. They ask the database, the inbox and the outside log, never the platform's own code but
 its table of moves. Long because the whole promise should be read in one place.
@@ -21,6 +21,9 @@ from storage.database import open_database
 from tests.faults.outside_log import Told
 from tests.support.shop import wrong_books
 
+IDLE_SECONDS = 5.0
+"""How long a transaction may be idle."""
+
 
 class Evidence(Struct, frozen=True, kw_only=True):
     """What the checks look at. `inbox` has the Message-ID of every e-mail that arrived, one entry a copy."""
@@ -30,8 +33,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     inbox: tuple[str, ...]
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
-        with psycopg.connect(self.database_url, row_factory=dict_row) as connection:
-            return connection.execute(query.encode(), values or None).fetchall()
+        with psycopg.connect(self.database_url) as connection, connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(query.encode(), values or None).fetchall()
 
 
 class Violation(Struct, frozen=True):
@@ -79,8 +82,10 @@ def every_job_ended_as_its_errand_may(evidence: Evidence) -> Iterator[str]:
         "SELECT id, kind, state, error ->> 'code' AS code, metadata ->> 'request' AS request FROM jobs"
     ):
         end = row["state"] if row["state"] != "failed" else f"failed:{row['code']}"
-        about = abouts.get(row["request"], row["kind"])
-        if State(row["state"]) in TERMINAL and end not in {"succeeded", "failed:crashed"} | _ENDS.get(about, set()):
+        about = abouts.get(row["request"], str(row["kind"]))
+        if State(row["state"]) in TERMINAL and end not in {"succeeded", "failed:crashed"} | _ENDS.get(
+            about, frozenset()
+        ):
             yield f"{row['id']} ({about}) ended {end}"
     cancelled = {
         answer.job_id
@@ -295,15 +300,16 @@ _LEFT: Final = {
     "a lease": "SELECT id, state, worker, lease_until FROM jobs WHERE lease IS NOT NULL",
     "an idle transaction": """
         SELECT pid, application_name, state_change FROM pg_stat_activity
-        WHERE datname = current_database() AND state LIKE 'idle in transaction%'
-            AND state_change < now() - interval '5 seconds'
+        WHERE datname = current_database() AND starts_with(state, 'idle in transaction')
+            AND state_change < now() - make_interval(secs => %s) AND pid <> pg_backend_pid()
     """,
 }
 
 
 def nothing_is_left_over(evidence: Evidence) -> Iterator[str]:
     for said, query in _LEFT.items():
-        yield from (f"{said}: {_spelled(row)}" for row in evidence.rows(query))
+        values = (IDLE_SECONDS,) if "%s" in query else ()
+        yield from (f"{said}: {_spelled(row)}" for row in evidence.rows(query, *values))
 
 
 def answers_are_those_declared(evidence: Evidence) -> Iterator[str]:

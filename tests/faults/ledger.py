@@ -12,9 +12,9 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 HEAD: Final = """\
 # The ledger of faults
 
-Each line is one campaign of `headrace faults`: real processes, killed at random while jobs came in over HTTP, then every
-invariant held against a log the platform never sees. A commit with a `+` had changes that were not committed. Lines are
-appended by the command, and none is ever taken out: a red one stays, with its seed.
+Each line is one campaign of `headrace faults`: real processes, killed at random while jobs came in over HTTP, then
+every invariant held against a log the platform never sees. A commit with a `+` had changes that were not committed.
+Lines are appended by the command, and none is ever taken out: a red one stays, with its seed.
 
 | date (UTC) | commit | seed | jobs accepted | kills | of which | stops | flushes | violations | seconds |
 |---|---|---|---|---|---|---|---|---|---|

@@ -75,9 +75,12 @@ class Load:
         }
         if about in send:
             await send[about](errand)
+        elif about == "delayed":
+            await self._submit(about, *self._text(errand), delay=f"{errand.randint(1, 5)}s")
+        elif about == "fleeting":
+            await self._submit(about, *self._text(errand), expires_in="1s")
         else:
-            more = {"delayed": {"delay": f"{errand.randint(1, 5)}s"}, "fleeting": {"expires_in": "1s"}}.get(about, {})
-            await self._submit(about, *self._text(errand), **more)
+            await self._submit(about, *self._text(errand))
 
     async def _place(self, errand: random.Random) -> None:
         chosen = errand.sample(self._products, errand.randint(1, 2))
@@ -153,7 +156,7 @@ class Load:
         else:
             answer = _answer(request, reply)
         self._log.write(answer)
-        if answer.status is None or answer.status >= 500:  # noqa: PLR2004 - the class of faults
+        if answer.status is None or answer.status >= 500:
             await asyncio.sleep(_REFUSED_SECONDS)
         return answer
 

@@ -43,7 +43,7 @@ class OutsideLog:
 
 
 class Told(Struct, frozen=True):
-    """The log as read: requests and answers by number. A request without an answer is one whose client was left alone."""
+    """The log as read: requests and answers by number. Some requests never had an answer."""
 
     requests: dict[int, Request]
     answers: dict[int, Answer]
@@ -59,12 +59,11 @@ class Told(Struct, frozen=True):
 
 
 def read_log(path: Path) -> Told:
-    decoder = msgspec.json.Decoder(Request | Answer)
     told = Told({}, {})
     for line in path.read_bytes().splitlines():
-        match decoder.decode(line):
-            case Request() as request:
-                told.requests[request.number] = request
-            case Answer() as answer:
-                told.answers[answer.number] = answer
+        record: Request | Answer = msgspec.json.decode(line, type=Request | Answer)
+        if isinstance(record, Request):
+            told.requests[record.number] = record
+        else:
+            told.answers[record.number] = record
     return told
