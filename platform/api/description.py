@@ -47,13 +47,23 @@ _INTRODUCTION: Final = """\
 Hand in jobs, and learn what becomes of them. Errors are problems (RFC 9457): the type of each is the address of a
 page that says what it means and what to do."""
 
-_PREFER: Final[Json] = {
-    "name": "Prefer",
-    "in": "header",
-    "required": False,
-    "description": "`wait=N` holds the answer back until the job is finished, for at most N seconds (0 to 60).",
-    "schema": {"type": "string", "examples": ["wait=30"]},
+_HEADERS: Final[dict[str, Json]] = {
+    "waits": {
+        "name": "Prefer",
+        "in": "header",
+        "required": False,
+        "description": "`wait=N` holds the answer back until the job is finished, for at most N seconds (0 to 60).",
+        "schema": {"type": "string", "examples": ["wait=30"]},
+    },
+    "once": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": "The same request with the same key within 7 days is the first answer again, and is done once.",
+        "schema": {"type": "string", "maxLength": 257, "examples": ["order-42"]},
+    },
 }
+"""By the name in `opt` that says a route honours them."""
 
 
 def describe(app: Litestar, *, version: str) -> Json:
@@ -129,7 +139,10 @@ def _operation(route: HTTPRoute, handler: HTTPRouteHandler, schemas: _Schemas) -
     if text.count(".") > 1:
         operation["description"] = " ".join(text.split())
     given = _answer_type(handler)
-    parameters = [*_parameters(handler, schemas), *([_PREFER] if handler.opt.get("waits") else [])]
+    parameters = [
+        *_parameters(handler, schemas),
+        *(header for name, header in _HEADERS.items() if handler.opt.get(name)),
+    ]
     if parameters:
         operation["parameters"] = parameters
     data = handler.parsed_fn_signature.parameters.get("data")

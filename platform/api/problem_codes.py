@@ -60,6 +60,30 @@ CODES: Final[dict[str, ProblemCode]] = {
         "The cursor is not one of this list, or not whole.",
         "Take `next_cursor` from an answer as it is, or start without one.",
     ),
+    "idempotency_key_invalid": ProblemCode(
+        422,
+        "The Idempotency-Key is not valid",
+        "The header Idempotency-Key is not one key of 1 to 255 printable characters of ASCII, quoted or bare.",
+        "Send one such key, a fresh UUID for instance.",
+    ),
+    "idempotency_key_reused": ProblemCode(
+        422,
+        "The Idempotency-Key was used for another request",
+        "In the last 7 days the key came to this route with another body, query, path or caller.",
+        "Take a fresh key for a new request; send a repeated one exactly as it was.",
+    ),
+    "idempotency_in_progress": ProblemCode(
+        409,
+        "The first request with this key is under way",
+        "A request with the same Idempotency-Key is not answered yet.",
+        "Send it again in a moment; it will be answered as the first is.",
+    ),
+    "idempotency_answer_gone": ProblemCode(
+        404,
+        "The first answer is gone",
+        "The job that the first request with this Idempotency-Key made is kept no more.",
+        "Take a fresh key if the job is to be done again.",
+    ),
     "invalid": ProblemCode(422, "Invalid input", "What was given is not acceptable; the detail says why.", _FIX),
     "unknown_kind": ProblemCode(
         422, "Unknown kind", "There is no kind of job of this name.", "GET /v1/kinds lists the kinds there are."

@@ -7,6 +7,7 @@ from litestar.response import Response
 
 from api.bodies import ApiRequest
 from api.context import Use, notes_of
+from api.idempotency import REPLAYED, read_key
 from api.job_view import JobView, etag, view_job
 from api.preferences import wait_for_end, wanted_wait
 from api.problems import base_url
@@ -24,8 +25,11 @@ async def submit(
 ) -> Response[JobView]:
     """Accept a job for the caller of `request`; answers 202 with it, or 200 if it finished while it was waited for.
 
+    A request whose Idempotency-Key came before is answered with the job of the first, as it is now.
+
     Raises:
         PermissionMissing: the caller may not submit jobs of this kind.
+        IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyAnswerGone: as they say.
         Overloaded, DatabaseDown: it was not accepted.
     """
     caller = request.user
@@ -40,15 +44,21 @@ async def submit(
         options=options,
         request_id=notes.request_id,
         traceparent=notes.traceparent,
+        idempotency=await read_key(request),
     )
     seconds = wanted_wait(request.headers.get("prefer"))
     async with AsyncExitStack() as stack:
         # listening begins before there is anything to hear
         news = await stack.enter_async_context(use.wakeups.listening(new.id)) if seconds else None
-        job = await use.accept.accept(new)
+        submitted = await use.accept.accept(new)
+        job = submitted.job
+        if job.id != new.id and seconds:
+            news = await stack.enter_async_context(use.wakeups.listening(job.id))
         if news is not None and seconds:
             job = await wait_for_end(use, job, news, seconds)
     response = await answer_job(request, use, job, waited=seconds)
+    if submitted.replayed:
+        response.headers.update(REPLAYED)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return response
 

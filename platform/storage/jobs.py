@@ -224,6 +224,8 @@ RETURNING job_id
 
 _FIND: Final = text(f"SELECT {_JOB} FROM jobs WHERE id = :id AND tenant_id = :tenant_id")  # noqa: S608 - as above
 
+_FIND_MANY: Final = text(f"SELECT {_JOB} FROM jobs WHERE id = ANY(CAST(:ids AS text[]))")  # noqa: S608 - as above
+
 
 class Settlement(Struct, frozen=True, kw_only=True):
     """The end of one attempt, to be written if `lease` still holds."""
@@ -348,6 +350,12 @@ async def find_job(tx: Tx, tenant_id: str, job_id: str) -> Job | None:
     """A tenant's job, or None."""
     row = (await tx.execute(_FIND, {"id": job_id, "tenant_id": tenant_id})).one_or_none()
     return None if row is None else as_job(row)
+
+
+async def find_jobs(tx: Tx, ids: Iterable[str]) -> list[Job]:
+    """Those of the jobs, whosever they are, that there are; in no order."""
+    wanted = list(ids)
+    return [as_job(row) for row in await tx.execute(_FIND_MANY, {"ids": wanted})] if wanted else []
 
 
 def as_job(row: Row[Any]) -> Job:

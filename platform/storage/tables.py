@@ -221,6 +221,37 @@ attempts = Table(
     Index("ix_attempts_job_id", "job_id"),
 )
 
+# the answers to requests that came with a key; a key is written in the transaction that does what was asked
+idempotency_keys = Table(
+    "idempotency_keys",
+    METADATA,
+    Column("tenant_id", Id, primary_key=True),
+    Column("route", Id, primary_key=True),
+    Column("key", Id, primary_key=True),
+    # SHA-256 of method, path, query, caller and body
+    Column("fingerprint", LargeBinary, nullable=False),
+    # a job is shown as it is when it is asked for again; any other answer is kept
+    Column("job_id", Id),
+    Column("deduplicated", Boolean, nullable=False, server_default="false"),
+    Column("status", SmallInteger),
+    Column("location", Text),
+    Column("body", LargeBinary),
+    Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    CheckConstraint("(job_id IS NULL) = (status IS NOT NULL AND body IS NOT NULL)", name="job_or_answer"),
+    Index("ix_idempotency_keys_created_at", "created_at"),
+)
+
+# which job was last submitted under a fingerprint by somebody who wanted it to be the only one
+unique_keys = Table(
+    "unique_keys",
+    METADATA,
+    Column("tenant_id", Id, primary_key=True),
+    Column("fingerprint", LargeBinary, primary_key=True),
+    Column("job_id", Id, nullable=False),
+    Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    Index("ix_unique_keys_created_at", "created_at"),
+)
+
 queues = Table(
     "queues",
     METADATA,

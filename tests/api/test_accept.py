@@ -53,7 +53,7 @@ async def test_what_comes_at_once_is_committed_in_few_batches(database: Database
     accept = Accept(database, wakeups, KillPoints(), on_batch=batches.append)
     new = [job() for _ in range(300)]
     accepted = await asyncio.gather(*(accept.accept(one) for one in new))
-    assert [one.id for one in accepted] == [one.id for one in new]
+    assert [one.job.id for one in accepted] == [one.id for one in new]
     assert sum(batches) == await count(database) == 300
     assert len(batches) < 10
 
@@ -101,7 +101,7 @@ async def test_a_database_that_is_down_is_said_to_everybody_soon(wakeups: Wakeup
 async def test_jobs_are_accepted_while_redis_is_down(database: Database) -> None:
     wakeups = open_wakeups("unix:///nowhere/s.sock")
     accepted = await Accept(database, wakeups, KillPoints()).accept(job())
-    assert accepted.state == "queued"
+    assert accepted.job.state == "queued"
     await wakeups.close()
 
 

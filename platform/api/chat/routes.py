@@ -20,9 +20,10 @@ from api.chat.views import (
     view_message,
 )
 from api.context import Use, notes_of
+from api.idempotency import ONCE, REPLAYED, find_answer, first_job, keep_job, keep_response, read_key, replay
 from api.job_view import JobView
 from api.paging import DEFAULT, Cursor, Limit, Page, next_link, read_cursor, spell_cursor
-from api.preferences import wait_for_end, wanted_wait
+from api.preferences import WAITS, wait_for_end, wanted_wait
 from api.problems import base_url
 from api.submit import answer_job
 from domain.accounts.user import Caller
@@ -49,18 +50,24 @@ _MAY_CHAT: Final = [needs("chat:use")]
 _LAST_POSITION: Final = 2**31 - 1
 
 
-@post("/conversations", guards=_MAY_CHAT, status_code=201)
+@post("/conversations", guards=_MAY_CHAT, status_code=201, opt=ONCE)
 async def begin(
     request: ApiRequest, data: JSONBody[ConversationBody], use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> Response[ConversationView]:
     """Begin a conversation. Only its caller sees it."""
     conversation_id = ConversationId(new_id("conv"))
+    key = await read_key(request)
     async with use.database.begin() as tx:
+        if kept := await find_answer(tx, key):
+            return replay(kept)
         conversation = await add_conversation(
             tx, conversation_id, tenant_id=caller.tenant_id, caller_id=caller.user_id, title=data.title
         )
-    view = view_conversation(conversation, base_url(request.scope))
-    return Response(view, status_code=201, headers={"Location": f"/v1/conversations/{conversation.id}"})
+        view = view_conversation(conversation, base_url(request.scope))
+        headers = {"Location": f"/v1/conversations/{conversation.id}"}
+        response = Response(view, status_code=201, headers=headers)
+        await keep_response(tx, key, response)
+    return response
 
 
 @get("/conversations", guards=_MAY_CHAT)
@@ -114,7 +121,7 @@ async def remove(conversation_id: ConversationPath, use: NamedDependency[Use], c
             raise _not_found()
 
 
-@post("/conversations/{conversation_id:str}/messages", guards=_MAY_CHAT, status_code=202)
+@post("/conversations/{conversation_id:str}/messages", guards=_MAY_CHAT, status_code=202, opt={**WAITS, **ONCE})
 async def say(
     request: ApiRequest,
     conversation_id: ConversationPath,
@@ -127,15 +134,21 @@ async def say(
     """
     job_id = JobId(new_id("job"))
     seconds = wanted_wait(request.headers.get("prefer"))
+    key = await read_key(request)
     async with AsyncExitStack() as stack:
         news = await stack.enter_async_context(use.wakeups.listening(job_id)) if seconds else None
         async with use.database.begin() as tx:
-            job = await _write(tx, request, conversation_id, data.text, job_id)
+            kept = await find_answer(tx, key)
+            if kept is None:
+                job = await _write(tx, request, conversation_id, data.text, job_id)
+                await keep_job(tx, key, job)
+            else:
+                job = await first_job(tx, key, kept)
         use.wakeups.ring_relay()
         if news is not None and seconds:
             job = await wait_for_end(use, job, news, seconds)
     response = await answer_job(request, use, job, waited=seconds)
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    response.headers.update({"Location": f"/v1/jobs/{job.id}"} | (REPLAYED if kept else {}))
     return response
 
 

@@ -10,6 +10,7 @@ from litestar.response import Response
 from api.auth import needs
 from api.bodies import ApiRequest
 from api.context import Use
+from api.idempotency import ONCE
 from api.job_view import JobView
 from api.preferences import WAITS
 from api.submit import submit
@@ -17,7 +18,7 @@ from domain.emails.send_email import SEND_EMAIL, SendEmail
 from domain.jobs.job import JobOptions
 
 
-@post("/emails", guards=[needs("jobs:submit")], status_code=202, opt=WAITS)
+@post("/emails", guards=[needs("jobs:submit")], status_code=202, opt={**WAITS, **ONCE})
 async def send_email(
     request: ApiRequest, data: JSONBody[SendEmail], use: NamedDependency[Use], options: NamedDependency[JobOptions]
 ) -> Response[JobView]:

@@ -11,6 +11,7 @@ from litestar.response import Response, Stream
 from api.auth import needs
 from api.bodies import ApiRequest
 from api.context import Use
+from api.idempotency import ONCE
 from api.job_view import AttemptView, JobView, Time, etag, matches, view_attempt, view_job
 from api.jobs.errors import JobFinished, JobNotFound, JobNotRetryable, JobUnfinished, JobWithoutResult
 from api.jobs.stream import MEDIA_TYPE, stream_job
@@ -36,7 +37,7 @@ When = Annotated[Time | None, QueryParameter()]
 _LARGEST_SEQ: Final = 2**31 - 1
 
 
-@post("/jobs", guards=[needs("jobs:submit")], status_code=202, opt=WAITS)
+@post("/jobs", guards=[needs("jobs:submit")], status_code=202, opt={**WAITS, **ONCE})
 async def submit_job(
     request: ApiRequest,
     data: JSONBody[AnySubmission],

@@ -10,6 +10,7 @@ from litestar.response import Response
 from api.auth import needs
 from api.bodies import ApiRequest
 from api.context import Use
+from api.idempotency import ONCE, find_answer, keep_response, read_key, replay
 from api.job_view import JobView
 from api.orders.views import (
     BalanceView,
@@ -22,6 +23,7 @@ from api.orders.views import (
     view_product,
 )
 from api.paging import DEFAULT, Cursor, Limit, Page, next_link, read_cursor, spell_cursor
+from api.preferences import WAITS
 from api.problems import base_url
 from api.submit import submit
 from domain.accounts.user import Caller
@@ -46,7 +48,7 @@ CategoryParameter = Annotated[str | None, QueryParameter(max_length=100, descrip
 CustomerParameter = Annotated[str | None, QueryParameter(pattern="^user_[0-9a-f]{32}$", description="whose orders")]
 
 
-@post("/orders", status_code=202, guards=[needs(PLACE_ORDER.permission)])
+@post("/orders", status_code=202, guards=[needs(PLACE_ORDER.permission)], opt={**WAITS, **ONCE})
 async def place_order(
     request: ApiRequest, use: NamedDependency[Use], data: JSONBody[PlaceOrder], options: NamedDependency[JobOptions]
 ) -> Response[JobView]:
@@ -154,13 +156,20 @@ async def get_balance(
     return BalanceView(customer_id=customer.id, balance=balance)
 
 
-@post("/customers/{customer_id:str}/deposits", guards=[needs(MANAGE)])
+@post("/customers/{customer_id:str}/deposits", guards=[needs(MANAGE)], opt=ONCE)
 async def make_deposit(
-    use: NamedDependency[Use], caller: NamedDependency[Caller], customer_id: FromPath[str], data: JSONBody[Deposit]
-) -> DepositView:
+    request: ApiRequest,
+    use: NamedDependency[Use],
+    caller: NamedDependency[Caller],
+    customer_id: FromPath[str],
+    data: JSONBody[Deposit],
+) -> Response[DepositView]:
     """Give a customer store credit."""
     money = Money(amount=data.amount.amount, currency=data.amount.currency)
+    key = await read_key(request)
     async with use.database.begin() as tx:
+        if kept := await find_answer(tx, key):
+            return replay(kept)
         customer = await get_customer(tx, caller.tenant_id, _named(customer_id, caller))
         transfer = Transfer(
             id=new_id("transfer"),
@@ -171,7 +180,10 @@ async def make_deposit(
         )
         await credit(tx, transfer)
         balance = await read_balance(tx, caller.tenant_id, customer.id, money.currency)
-    return DepositView(id=transfer.id, customer_id=customer.id, amount=money, balance=balance)
+        view = DepositView(id=transfer.id, customer_id=customer.id, amount=money, balance=balance)
+        response = Response(view, status_code=201)
+        await keep_response(tx, key, response)
+    return response
 
 
 def _only(caller: Caller) -> str | None:

@@ -13,15 +13,17 @@ from litestar.response import Response
 from api.auth import needs
 from api.bodies import ApiRequest
 from api.context import Use
+from api.idempotency import ONCE, REPLAYED, find_answer, first_job, keep_job, keep_response, read_key, replay
 from api.job_view import JobView
 from api.paging import DEFAULT, Cursor, Limit, Page, next_link, read_cursor, spell_cursor
-from api.preferences import wait_for_end, wanted_wait
+from api.preferences import WAITS, wait_for_end, wanted_wait
 from api.problems import base_url
 from api.schedules.reading import read_changes, read_new
 from api.schedules.views import RunView, ScheduleBody, ScheduleChanges, ScheduleView, view_run, view_schedule
 from api.submit import answer_job
 from domain.accounts.user import Caller
 from domain.ids import JobId, ScheduleId, is_id
+from domain.jobs.job import Job
 from domain.schedules.firing import make_job
 from domain.schedules.schedule import RunOutcome, Schedule, ScheduleNotFound, ScheduleRun
 from runtime.unique_ids import new_id
@@ -45,16 +47,21 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _MOST_MICROSECONDS: Final = 10**16  # the year 2286
 
 
-@post("/schedules", guards=[needs("schedules:manage")], status_code=201)
+@post("/schedules", guards=[needs("schedules:manage")], status_code=201, opt=ONCE)
 async def create(
     request: ApiRequest, data: JSONBody[ScheduleBody], use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> Response[ScheduleView]:
     """Make a schedule. Its jobs are the caller's."""
+    key = await read_key(request)
     async with use.database.begin() as tx:
+        if kept := await find_answer(tx, key):
+            return replay(kept)
         schedule = read_new(data, ScheduleId(new_id("sched")), caller, await database_now(tx))
         written = await add_schedule(tx, schedule) or schedule
-    view = view_schedule(written, base_url(request.scope))
-    return Response(view, status_code=201, headers={"Location": f"/v1/schedules/{written.id}"})
+        view = view_schedule(written, base_url(request.scope))
+        response = Response(view, status_code=201, headers={"Location": f"/v1/schedules/{written.id}"})
+        await keep_response(tx, key, response)
+    return response
 
 
 @get("/schedules", guards=[needs("schedules:read")])
@@ -121,7 +128,9 @@ async def resume(
     return await _set_paused(request, use, caller, schedule_id, paused=False)
 
 
-@post("/schedules/{schedule_id:str}/trigger", guards=[needs("schedules:manage")], status_code=202)
+@post(
+    "/schedules/{schedule_id:str}/trigger", guards=[needs("schedules:manage")], status_code=202, opt={**WAITS, **ONCE}
+)
 async def trigger(
     request: ApiRequest, schedule_id: SchedulePath, use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> Response[JobView]:
@@ -131,24 +140,21 @@ async def trigger(
     """
     job_id = JobId(new_id("job"))
     seconds = wanted_wait(request.headers.get("prefer"))
+    key = await read_key(request)
     async with AsyncExitStack() as stack:
         news = await stack.enter_async_context(use.wakeups.listening(job_id)) if seconds else None
         async with use.database.begin() as tx:
-            schedule = await _found(tx, caller, schedule_id, lock=True)
-            [job] = await submit_jobs(tx, [make_job(schedule, job_id, schedule.job.options)])
-            run = ScheduleRun(
-                schedule_id=schedule.id,
-                fire_at=job.created_at,
-                outcome=RunOutcome.SUBMITTED,
-                job_id=job.id,
-                by_hand=True,
-            )
-            await record_runs(tx, [run])
+            kept = await find_answer(tx, key)
+            if kept is None:
+                job = await _trigger(tx, await _found(tx, caller, schedule_id, lock=True), job_id)
+                await keep_job(tx, key, job)
+            else:
+                job = await first_job(tx, key, kept)
         use.wakeups.ring_relay()
         if news is not None and seconds:
             job = await wait_for_end(use, job, news, seconds)
     response = await answer_job(request, use, job, waited=seconds)
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    response.headers.update({"Location": f"/v1/jobs/{job.id}"} | (REPLAYED if kept else {}))
     return response
 
 
@@ -176,6 +182,15 @@ router: Final = Router(
     route_handlers=[create, list_, show, change, remove, pause, resume, trigger, runs],
     tags=["Schedules"],
 )
+
+
+async def _trigger(tx: Tx, schedule: Schedule, job_id: JobId) -> Job:
+    [job] = await submit_jobs(tx, [make_job(schedule, job_id, schedule.job.options)])
+    run = ScheduleRun(
+        schedule_id=schedule.id, fire_at=job.created_at, outcome=RunOutcome.SUBMITTED, job_id=job.id, by_hand=True
+    )
+    await record_runs(tx, [run])
+    return job
 
 
 async def _set_paused(request: ApiRequest, use: Use, caller: Caller, schedule_id: str, *, paused: bool) -> ScheduleView:

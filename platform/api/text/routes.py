@@ -10,6 +10,7 @@ from litestar.response import Response
 from api.auth import needs
 from api.bodies import ApiRequest
 from api.context import Use
+from api.idempotency import ONCE
 from api.job_view import JobView
 from api.preferences import WAITS
 from api.submit import submit
@@ -20,7 +21,7 @@ from domain.text.moderate import MODERATE, Moderate
 from domain.text.summarize import SUMMARIZE, Summarize
 
 
-@post("/summarize", guards=[needs("jobs:submit")], status_code=202, opt=WAITS)
+@post("/summarize", guards=[needs("jobs:submit")], status_code=202, opt={**WAITS, **ONCE})
 async def summarize(
     request: ApiRequest, data: JSONBody[Summarize], use: NamedDependency[Use], options: NamedDependency[JobOptions]
 ) -> Response[JobView]:
@@ -28,7 +29,7 @@ async def summarize(
     return await submit(request, use, SUMMARIZE, data, options)
 
 
-@post("/moderate", guards=[needs("jobs:submit")], status_code=202, opt=WAITS)
+@post("/moderate", guards=[needs("jobs:submit")], status_code=202, opt={**WAITS, **ONCE})
 async def moderate(
     request: ApiRequest, data: JSONBody[Moderate], use: NamedDependency[Use], options: NamedDependency[JobOptions]
 ) -> Response[JobView]:
@@ -36,7 +37,7 @@ async def moderate(
     return await submit(request, use, MODERATE, data, options)
 
 
-@post("/classify", guards=[needs("jobs:submit")], status_code=202, opt=WAITS)
+@post("/classify", guards=[needs("jobs:submit")], status_code=202, opt={**WAITS, **ONCE})
 async def classify(
     request: ApiRequest, data: JSONBody[Classify], use: NamedDependency[Use], options: NamedDependency[JobOptions]
 ) -> Response[JobView]:
@@ -44,7 +45,7 @@ async def classify(
     return await submit(request, use, CLASSIFY, data, options)
 
 
-@post("/generate", guards=[needs("jobs:submit")], status_code=202, opt=WAITS)
+@post("/generate", guards=[needs("jobs:submit")], status_code=202, opt={**WAITS, **ONCE})
 async def generate(
     request: ApiRequest, data: JSONBody[Generate], use: NamedDependency[Use], options: NamedDependency[JobOptions]
 ) -> Response[JobView]:

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from domain.accounts.user import Caller
 from domain.ids import JobId
 from domain.jobs.kind import Input, Kind
+from domain.jobs.once import IdempotencyKey, Unique
 from domain.jobs.state import TERMINAL, State
 
 Priority = Annotated[int, Meta(ge=-100, le=100, description="-100 to 100; higher runs first")]
@@ -63,6 +64,8 @@ class NewJob(Struct, frozen=True, kw_only=True):
     parent_id: str | None = None
     request_id: str | None = None
     traceparent: str | None = None
+    idempotency: IdempotencyKey | None = None
+    unique: Unique | None = None
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -132,6 +135,7 @@ def new_job(  # noqa: PLR0913 - whatever a job may be told at its making
     parent_id: str | None = None,
     request_id: str | None = None,
     traceparent: str | None = None,
+    idempotency: IdempotencyKey | None = None,
 ) -> NewJob:
     """A job of `kind` for `caller`, ready to be written; options not given fall back to the kind's.
 
@@ -158,4 +162,5 @@ def new_job(  # noqa: PLR0913 - whatever a job may be told at its making
         parent_id=parent_id,
         request_id=request_id,
         traceparent=traceparent,
+        idempotency=idempotency,
     )
