@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Final
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from domain.jobs.job import Job, JobError
 from domain.jobs.state import State
@@ -69,6 +69,9 @@ class JobView(Struct, frozen=True, kw_only=True):
     batch_id: str | None
     parent_id: str | None
     links: Links
+    deduplicated: (
+        Annotated[bool, Meta(description="told where a submission is answered with a job that stood")] | UnsetType
+    ) = UNSET
 
 
 class AttemptView(Struct, frozen=True, kw_only=True):

@@ -1,16 +1,17 @@
 """How a job is to be run, as clients spell it: in the body, or in the query where the body is the input alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, TypeAlias
 
 from litestar.params import QueryParameter
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from api.bodies import BodyInvalid
 from api.fields import FieldError
 from domain.durations import Duration, parse_duration
 from domain.jobs.job import LONGEST_DELAY, LONGEST_TIMEOUT, Attempts, JobOptions, Metadata, Priority, Tag, Tags
+from domain.jobs.once import LONGEST_UNIQUE
 
 _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -18,6 +19,13 @@ RunAt: TypeAlias = Annotated[datetime, Meta(tz=True, description="not before thi
 ConcurrencyKey: TypeAlias = Annotated[
     str, Meta(min_length=1, max_length=200, description="jobs that share it do not run at once")
 ]
+
+
+class UniqueBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Not to be submitted while a live job submitted so within the window is alike: in `key`, or else in input."""
+
+    window: Duration = field(name="for")
+    key: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
 
 
 class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,13 +66,29 @@ async def provide_options(  # noqa: PLR0913, PLR0917 - one an option
     return job_options(given, "query:{}".format, now=datetime.now(UTC))
 
 
-def job_options(given: Options, pointer: Callable[[str], str], *, now: datetime) -> JobOptions:
+def read_window(given: UniqueBody, errors: list[FieldError]) -> timedelta:
+    """The window of a unique job; what is wrong with it is added to `errors`."""
+    try:
+        window = parse_duration(given.window)
+    except ValueError as error:
+        errors.append(FieldError("/unique/for", f"{error}."))
+        return LONGEST_UNIQUE
+    if not timedelta(milliseconds=1) <= window <= LONGEST_UNIQUE:
+        errors.append(FieldError("/unique/for", f"Expected a duration from 1ms to {_spelled(LONGEST_UNIQUE)}."))
+    return window
+
+
+def job_options(
+    given: Options, pointer: Callable[[str], str], *, now: datetime, also: Sequence[FieldError] = ()
+) -> JobOptions:
     """The options as the domain takes them. `pointer` says how a field is named in an error.
+
+    `also` is what is wrong besides, to be told together.
 
     Raises:
         BodyInvalid: lengths and times out of bounds, all of them named.
     """
-    errors: list[FieldError] = []
+    errors = list(also)
 
     def length(name: str, *, least: timedelta, most: timedelta) -> timedelta | None:
         text: str | None = getattr(given, name)

@@ -1,9 +1,11 @@
 """Submitting a job: the one way in, whichever route it came by."""
 
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import Any
 
 from litestar.response import Response
+from msgspec.structs import replace
 
 from api.bodies import ApiRequest
 from api.context import Use, notes_of
@@ -14,18 +16,27 @@ from api.problems import base_url
 from domain.ids import JobId
 from domain.jobs.job import Job, JobOptions, new_job
 from domain.jobs.kind import Input, Kind
+from domain.jobs.once import unique_job
 from runtime.unique_ids import new_id
 from storage.job_lists import Attempt, list_attempts
 
 RETRY_AFTER = {"Retry-After": "1"}
 
 
-async def submit(
-    request: ApiRequest, use: Use, kind: Kind[Any, Any], given: Input, options: JobOptions
+async def submit(  # noqa: PLR0913 - whatever a job may be told at the door
+    request: ApiRequest,
+    use: Use,
+    kind: Kind[Any, Any],
+    given: Input,
+    options: JobOptions,
+    *,
+    window: timedelta | None = None,
+    unique_key: str | None = None,
 ) -> Response[JobView]:
     """Accept a job for the caller of `request`; answers 202 with it, or 200 if it finished while it was waited for.
 
-    A request whose Idempotency-Key came before is answered with the job of the first, as it is now.
+    A request whose Idempotency-Key came before is answered with the job of the first, as it is now. With a `window`,
+    a live job that was submitted within it and is alike is the answer, with 200: alike in `unique_key`, or in input.
 
     Raises:
         PermissionMissing: the caller may not submit jobs of this kind.
@@ -46,6 +57,8 @@ async def submit(
         traceparent=notes.traceparent,
         idempotency=await read_key(request),
     )
+    if window is not None:
+        new = replace(new, unique=unique_job(kind.name, new.input, window=window, key=unique_key))
     seconds = wanted_wait(request.headers.get("prefer"))
     async with AsyncExitStack() as stack:
         # listening begins before there is anything to hear
@@ -57,6 +70,9 @@ async def submit(
         if news is not None and seconds:
             job = await wait_for_end(use, job, news, seconds)
     response = await answer_job(request, use, job, waited=seconds)
+    if submitted.deduplicated:
+        response.status_code = 200
+        response.content = replace(response.content, deduplicated=True)
     if submitted.replayed:
         response.headers.update(REPLAYED)
     response.headers["Location"] = f"/v1/jobs/{job.id}"

@@ -11,12 +11,13 @@ from litestar.response import Response, Stream
 from api.auth import needs
 from api.bodies import ApiRequest
 from api.context import Use
+from api.fields import FieldError
 from api.idempotency import ONCE
 from api.job_view import AttemptView, JobView, Time, etag, matches, view_attempt, view_job
 from api.jobs.errors import JobFinished, JobNotFound, JobNotRetryable, JobUnfinished, JobWithoutResult
 from api.jobs.stream import MEDIA_TYPE, stream_job
 from api.jobs.submissions import AnySubmission, kind_of
-from api.options import job_options
+from api.options import job_options, read_window
 from api.paging import DEFAULT, Cursor, Limit, Page, next_link, read_cursor, spell_cursor
 from api.preferences import WAITS, wait_for_end, wanted_wait
 from api.problems import base_url
@@ -43,9 +44,15 @@ async def submit_job(
     data: JSONBody[AnySubmission],
     use: NamedDependency[Use],
 ) -> Response[JobView]:
-    """Submit a job. With `Prefer: wait=N` the answer waits up to N seconds for its end."""
-    options = job_options(data, "/{}".format, now=datetime.now(UTC))
-    return await submit(request, use, kind_named(kind_of(data)), data.given, options)
+    """Submit a job. With `Prefer: wait=N` the answer waits up to N seconds for its end.
+
+    Where `unique` finds a live job alike, that one is the answer, with status 200 and `deduplicated`.
+    """
+    errors: list[FieldError] = []
+    window = None if data.unique is None else read_window(data.unique, errors)
+    options = job_options(data, "/{}".format, now=datetime.now(UTC), also=errors)
+    kind, key = kind_named(kind_of(data)), None if data.unique is None else data.unique.key
+    return await submit(request, use, kind, data.given, options, window=window, unique_key=key)
 
 
 @get("/jobs", guards=[needs("jobs:read")])

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import defstruct
 
-from api.options import Options
+from api.options import Options, UniqueBody
 from domain.catalog import KINDS
 from domain.jobs.kind import Input, Kind
 
 
 class Submission(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag=""):
     """A job as submitted; each kind has its own form, told apart by `kind`."""
+
+    unique: UniqueBody | None = None
 
     @property
     def given(self) -> Input:
