@@ -9,6 +9,7 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 
+import api.accounts.routes
 import api.chat.routes
 import api.console.routes
 import api.emails.routes
@@ -45,6 +46,7 @@ ROUTERS: Final = (
     api.kinds.routes.router,
     api.queues.routes.router,
     api.workers.routes.router,
+    api.accounts.routes.router,
 )
 """Everything under /v1, which takes a key."""
 

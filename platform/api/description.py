@@ -151,13 +151,14 @@ def _operation(route: HTTPRoute, handler: HTTPRouteHandler, schemas: _Schemas) -
         operation["requestBody"] = {"required": True, "content": content}
     permissions = _permissions(handler)
     failures = {
-        *(_FAILURES if permissions else ()),
+        *(_FAILURES if (route.path_format or "").startswith("/v1") else ()),
         *(_FAILURES_OF_BODIES if data is not None else ()),
         *(_FAILURES_OF_THINGS if route.path_parameters else ()),
     }
     operation["responses"] = dict(_responses(handler, given, schemas, failures))
-    if permissions:
+    if (route.path_format or "").startswith("/v1"):
         operation["security"] = [{"bearer": []}, {"key": []}]
+    if permissions:
         operation["x-permissions"] = permissions
     return operation
 
