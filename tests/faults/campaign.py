@@ -27,6 +27,7 @@ from tests.faults.killer import Killer, make_plan
 from tests.faults.ledger import Entry, append, commit_now
 from tests.faults.load import Load
 from tests.faults.outside_log import OutsideLog, read_log
+from tests.faults.points import ALL, PointKiller
 from tests.support.running_up import RunningUp, running_up
 from tests.support.servers import memory_folder
 
@@ -53,6 +54,7 @@ class Campaign(Struct, frozen=True, kw_only=True):
     seed: int
     jobs: int
     kills: int
+    points: tuple[str, ...] = ()  # where to kill; none: anywhere, at random
     quiet_seconds: float = 300.0
 
 
@@ -69,18 +71,16 @@ def run_campaign(campaign: Campaign, folder: Path, tell: Callable[[str], None] =
     begun = time.monotonic()
     log_path = folder / "outside.jsonl"
     with running_up(folder, "--no-flower", "--workers", str(_WORKERS), **SCALED) as up:
-        plan = make_plan(list(up.pids), kills=campaign.kills, seed=campaign.seed)
-        tell(
-            f"up after {time.monotonic() - begun:.0f} s: {campaign.jobs} jobs, {len(plan)} faults, seed {campaign.seed}"
-        )
-        killer = Killer(up, plan, stop_seconds=_STOP_SECONDS)
-        asyncio.run(_hurt(campaign, up, killer, log_path, tell))
+        tell(f"up after {time.monotonic() - begun:.0f} s, seed {campaign.seed}")
+        killer = asyncio.run(_hurt(campaign, up, log_path, tell))
         hurt_at = time.monotonic()
         is_quiet = _wait_until_quiet(up, campaign.quiet_seconds)
         tell(f"{'quiet' if is_quiet else 'NOT quiet'} {time.monotonic() - hurt_at:.0f} s after the last fault")
         told = read_log(log_path)
         evidence = Evidence(database_url=up.ready["database_url"], told=told, inbox=tuple(_inbox(folder)))
         found = violations(evidence)
+        if isinstance(killer, PointKiller):
+            found += [Violation("every point is reached", point) for point in killer.missed]
         figures = _figures(evidence, up) | {"quiet_after_seconds": round(time.monotonic() - hurt_at, 1)}
     entry = Entry(
         commit=commit_now(),
@@ -95,18 +95,26 @@ def run_campaign(campaign: Campaign, folder: Path, tell: Callable[[str], None] =
     return Findings(entry=entry, violations=found, figures=figures)
 
 
-async def _hurt(campaign: Campaign, up: RunningUp, killer: Killer, log_path: Path, tell: Callable[[str], None]) -> None:
+async def _hurt(campaign: Campaign, up: RunningUp, log_path: Path, tell: Callable[[str], None]) -> Killer | PointKiller:
     log = OutsideLog(log_path)
     headers = {"Authorization": f"Bearer {up.ready['api_key']}"}
     limits = httpx.Limits(max_keepalive_connections=0)  # a connection of its own each: none of them half dead
     async with httpx.AsyncClient(base_url=up.ready["api"], headers=headers, timeout=15, limits=limits) as client:
         load = Load(client, log, await _scarce(client), seed=campaign.seed, jobs=campaign.jobs)
+        if campaign.points:
+            at_points = PointKiller(up, campaign.points, kills=campaign.kills, seed=campaign.seed, settings=SCALED)
+            await at_points.run(load, client, tell)
+            log.close()
+            return at_points
+        plan = make_plan(list(up.pids), kills=campaign.kills, seed=campaign.seed)
+        killer = Killer(up, plan, stop_seconds=_STOP_SECONDS)
         telling = asyncio.create_task(_tell_progress(load, killer, tell))
         # the load stays a step ahead of the killer, and goes on after the last fault
         step = 1 / (campaign.kills + 1)
         await asyncio.gather(load.run(lambda: killer.share + step), killer.run(lambda: load.share))
         telling.cancel()
     log.close()
+    return killer
 
 
 async def _tell_progress(load: Load, killer: Killer, tell: Callable[[str], None], every_seconds: float = 15) -> None:
@@ -168,11 +176,13 @@ def main() -> int:
     arguments.add_argument("--seed", type=int, required=True)
     arguments.add_argument("--jobs", type=int, required=True)
     arguments.add_argument("--kills", type=int, required=True)
+    arguments.add_argument("--points", default="")
     arguments.add_argument("--ledger", type=Path, required=True)
     given = arguments.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="headrace-faults-", dir=memory_folder()))
     folder.chmod(0o711)  # the servers' account reaches it when root runs the campaign
-    campaign = Campaign(seed=given.seed, jobs=given.jobs, kills=given.kills)
+    points = ALL if given.points == "all" else tuple(filter(None, given.points.split(",")))
+    campaign = Campaign(seed=given.seed, jobs=given.jobs, kills=given.kills, points=points)
     findings = run_campaign(campaign, folder, tell=lambda line: print(line, file=sys.stderr, flush=True))
     append(given.ledger, findings.entry)
     for name, figure in findings.figures.items():

@@ -19,7 +19,7 @@ from tests.support.running_up import RunningUp
 _POLL_SECONDS: Final = 0.03
 _LOAD_PATIENCE_SECONDS: Final = 15.0
 # these say when they do their work; of the others, that they run is all that is known
-_MARKED: Final = ("relay", "worker-", "beat")
+_MARKED: Final = ("api", "relay", "worker-", "beat")
 
 
 class Fault(Struct, frozen=True, kw_only=True):

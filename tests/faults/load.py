@@ -36,6 +36,7 @@ class Load:
     ) -> None:
         self.accepted = 0
         self._client = client
+        self._door = client
         self._log = log
         self._products = products
         self._seed = seed
@@ -54,6 +55,17 @@ class Load:
         async with asyncio.TaskGroup() as clients:
             for _ in range(CLIENTS):
                 clients.create_task(self._send_many(wanted_share))
+
+    def send_to(self, door: httpx.AsyncClient | None) -> None:
+        """Send what follows to another API of the same platform; None: to the first again."""
+        self._door = door or self._client
+
+    async def send_one_of_each(self) -> None:
+        """One errand of each sort, all at once."""
+        async with asyncio.TaskGroup() as clients:
+            for about in _MIX:
+                errand = random.Random(f"{self._seed}/{about}/{self._number}")  # noqa: S311 - a seed, not a secret
+                clients.create_task(self._send(about, errand))
 
     async def _send_many(self, wanted_share: Callable[[], float]) -> None:
         while self.share < 1:
@@ -150,7 +162,7 @@ class Load:
         self._number += 1
         self._log.write(request)
         try:
-            reply = await self._client.post(path, json=body)
+            reply = await self._door.post(path, json=body)
         except httpx.HTTPError as error:
             answer = Answer(number=request.number, error=f"{type(error).__name__}: {error}")
         else:
