@@ -55,8 +55,8 @@ def every_accepted_job_is_there_and_done(evidence: Evidence) -> Iterator[str]:
         row = found.get(job_id)
         if row is None:
             yield f"request {number} was promised {job_id}, which is lost"
-        elif row["request"] != str(number):
-            yield f"request {number} was promised {job_id}, which is the job of request {row['request']}"
+        elif row["request"] != str(errand := evidence.told.requests[number].errand):
+            yield f"errand {errand} was promised {job_id}, which is the job of errand {row['request']}"
     for job_id, row in found.items():
         if State(row["state"]) not in TERMINAL:
             yield f"{job_id} is still {row['state']}"
@@ -77,7 +77,7 @@ _ENDS: Final[dict[str, frozenset[str]]] = {
 
 
 def every_job_ended_as_its_errand_may(evidence: Evidence) -> Iterator[str]:
-    abouts = {str(number): request.about for number, request in evidence.told.requests.items()}
+    abouts = {str(request.errand): request.about for request in evidence.told.requests.values()}
     for row in evidence.rows(
         "SELECT id, kind, state, error ->> 'code' AS code, metadata ->> 'request' AS request FROM jobs"
     ):
@@ -105,8 +105,8 @@ def no_job_is_there_that_nobody_asked_for(evidence: Evidence) -> Iterator[str]:
         FROM jobs
     """)
     asked = {
-        str(number): (request.body or {}).get("kind")
-        for number, request in evidence.told.requests.items()
+        str(request.errand): (request.body or {}).get("kind")
+        for request in evidence.told.requests.values()
         if request.path == "/v1/jobs"
     }
     for row in rows:
@@ -120,6 +120,13 @@ def no_job_is_there_that_nobody_asked_for(evidence: Evidence) -> Iterator[str]:
             yield f"{row['id']} ({row['kind']}) was asked for by nobody"
     counts = Counter(row["request"] for row in rows if row["request"] is not None)
     yield from (f"request {number} has {count} jobs" for number, count in counts.items() if count > 1)
+
+
+def every_answer_to_an_errand_names_one_job(evidence: Evidence) -> Iterator[str]:
+    named: dict[int, set[str]] = {}
+    for number, job_id in evidence.told.accepted.items():
+        named.setdefault(evidence.told.requests[number].errand, set()).add(job_id)
+    yield from (f"errand {errand} was promised {jobs}" for errand, jobs in named.items() if len(jobs) > 1)
 
 
 _EFFECTS: Final = {
@@ -315,7 +322,8 @@ def nothing_is_left_over(evidence: Evidence) -> Iterator[str]:
 def answers_are_those_declared(evidence: Evidence) -> Iterator[str]:
     for number, answer in evidence.told.answers.items():
         request = evidence.told.requests[number]
-        allowed = {200, 202, 429, 503} | ({404, 409} if request.path != "/v1/jobs" else set())
+        is_first = request.path == "/v1/jobs" and request.errand == number
+        allowed = {200, 202, 429, 503} | (set() if is_first else {404, 409})
         if answer.status is not None and answer.status not in allowed:
             yield f"request {number} ({request.about}, {request.path}) was answered {answer.status}: {answer.error}"
         if answer.status in {429, 503} and not answer.may_retry_after:
@@ -326,6 +334,7 @@ INVARIANTS: Final[dict[str, Callable[[Evidence], Iterator[str]]]] = {
     "I1 every accepted job is there and done": every_accepted_job_is_there_and_done,
     "I1 every job ended as its errand may": every_job_ended_as_its_errand_may,
     "I2 no job is there that nobody asked for": no_job_is_there_that_nobody_asked_for,
+    "I3 every answer to an errand names one job": every_answer_to_an_errand_names_one_job,
     "I4 effects happen once": effects_happen_once,
     "I5 no two attempts at a job overlap": no_two_attempts_at_a_job_overlap,
     "I6 attempts and crashes keep to their limits": attempts_and_crashes_keep_to_their_limits,

@@ -13,6 +13,9 @@ JOBS: Final = "/v1/jobs"
 CLIENTS: Final = 6
 _PAUSE_SECONDS: Final = 0.05
 _REFUSED_SECONDS: Final = 0.2
+_TRIES_AGAIN: Final = 3
+# no answer at all; the first request under its key is not done yet; overload or a store that is down
+_COME_AGAIN: Final = frozenset({None, 409, 503})
 
 # how often each errand is chosen
 _MIX: Final = {
@@ -152,17 +155,26 @@ class Load:
         )
 
     async def _submit(self, about: str, kind: str, given: dict[str, Any], **options: object) -> Answer:
-        body = {"kind": kind, "input": given, "metadata": {"request": str(self._number)}, **options}
+        errand = self._number
+        body = {"kind": kind, "input": given, "metadata": {"request": str(errand)}, **options}
         answer = await self._ask(about, JOBS, body)
+        for _ in range(_TRIES_AGAIN):
+            if answer.status not in _COME_AGAIN:
+                break
+            answer = await self._ask(about, JOBS, body, errand=errand)
         self.accepted += answer.job_id is not None
         return answer
 
-    async def _ask(self, about: str, path: str, body: dict[str, Any] | None = None) -> Answer:
-        request = Request(number=self._number, about=about, path=path, body=body)
+    async def _ask(
+        self, about: str, path: str, body: dict[str, Any] | None = None, *, errand: int | None = None
+    ) -> Answer:
+        number = self._number
+        request = Request(number=number, errand=number if errand is None else errand, about=about, path=path, body=body)
         self._number += 1
         self._log.write(request)
+        headers = {"Idempotency-Key": f"{self._seed}-{request.errand}"} if path == JOBS else {}
         try:
-            reply = await self._door.post(path, json=body)
+            reply = await self._door.post(path, json=body, headers=headers)
         except httpx.HTTPError as error:
             answer = Answer(number=request.number, error=f"{type(error).__name__}: {error}")
         else:

@@ -9,9 +9,13 @@ from msgspec import Struct
 
 
 class Request(Struct, frozen=True, kw_only=True, tag="request"):
-    """What was sent. `about` is the sort of errand; jobs carry the number in their metadata."""
+    """What was sent. `about` is the sort of errand; jobs carry the errand's number in their metadata.
+
+    An errand that got no answer, or was told to come again, is sent again under the same key, as another request.
+    """
 
     number: int
+    errand: int
     about: str
     path: str
     body: dict[str, Any] | None = None

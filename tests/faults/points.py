@@ -16,7 +16,7 @@ import httpx
 
 from runtime.kill_points import NAMES
 from runtime.ports import PortBook
-from runtime.readiness import is_marked
+from runtime.readiness import clear_mark, is_marked
 from tests.faults.load import Load
 from tests.support.running_up import RunningUp, command, environ_of_command
 
@@ -66,7 +66,7 @@ class PointKiller:
         with contextlib.closing(PortBook()) as book:
             port = book.find("127.0.0.1", _PORT)
         async with self._armed(point, role, port) as armed:
-            if armed.returncode is not None:  # its point lies on the way to being ready
+            if armed.poll() is not None:  # its point lies on the way to being ready
                 return armed.returncode == -signal.SIGKILL
             async with contextlib.AsyncExitStack() as stack:
                 if role == "api":
@@ -111,6 +111,7 @@ class PointKiller:
             if process.poll() is None:
                 process.kill()
             process.wait()
+            clear_mark(self._up.data_dir, process.pid)
 
     def _environ(self, point: str) -> dict[str, str]:
         ready = self._up.ready
