@@ -1,6 +1,9 @@
 """What handlers are handed, and what is noted about a request while it is answered."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,11 +14,50 @@ from api.accept import Accept
 from api.figures import Figures
 from api.limits import Standing
 from domain.accounts.user import Caller
+from domain.errors import Limited
 from runtime.settings import Settings
 from runtime.wakeups import Wakeups
 from storage.database import Database
 
 _KEY: Final = "headrace"
+
+
+class TooManyStreams(Limited):
+    """One user, or all together, hold as many event streams open as may be."""
+
+    code = "too_many_streams"
+    title = "Too many event streams are open"
+
+
+class Streams:
+    """The event streams that are open, by user: each costs a little for as long as it is."""
+
+    MOST: Final = 2_000
+    MOST_OF_ONE: Final = 200
+
+    def __init__(self) -> None:
+        self._open: Counter[str] = Counter()
+
+    def check(self, user_id: str) -> None:
+        """Go on only if one more may be opened.
+
+        Raises:
+            TooManyStreams: it may not.
+        """
+        if self._open[user_id] >= self.MOST_OF_ONE or self._open.total() >= self.MOST:
+            raise TooManyStreams(
+                f"At most {self.MOST_OF_ONE} streams of one user may be open. Close some, or ask for the job instead.",
+                retry_after_seconds=5,
+            )
+
+    @contextmanager
+    def one(self, user_id: str) -> Iterator[None]:
+        """Count a stream for as long as the block lasts."""
+        self._open[user_id] += 1
+        try:
+            yield
+        finally:
+            self._open[user_id] -= 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +69,7 @@ class Use:
     settings: Settings
     accept: Accept
     figures: Figures
+    streams: Streams = field(default_factory=Streams)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
 

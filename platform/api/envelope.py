@@ -16,6 +16,7 @@ from api.auth import ANONYMOUS_PER_MINUTE
 from api.context import Notes, note
 from api.figures import Figures
 from api.limits import Limiter
+from api.jobs.stream import MEDIA_TYPE as STREAM
 from api.problems import MEDIA_TYPE, problem_of
 from runtime.unique_ids import new_id
 
@@ -61,16 +62,21 @@ class Envelope:
         began = time.perf_counter()
         status = 0
 
+        is_counted = not scope["path"].startswith(_UNLOGGED)
+
         async def send_enveloped(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_counted
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if is_counted and (b"content-type", STREAM.encode()) in list(message["headers"]):
+                    is_counted = False  # a stream waits more than it works, and has a limit of its own
+                    self._under_way -= 1
                 message["headers"] = self._headers(scope, notes, list(message["headers"]))
             await send(message)
 
-        self._under_way += 1
+        self._under_way += is_counted
         try:
-            if self._under_way > MOST_AT_ONCE:
+            if is_counted and self._under_way > MOST_AT_ONCE:
                 raise Overloaded("Too many requests are under way.", retry_after_seconds=1.0)  # noqa: TRY301 - one way out
             _check_url(scope)
             await self._app(scope, receive, send_enveloped)
@@ -79,7 +85,7 @@ class Envelope:
                 raise  # half an answer is out: all that is left is to break off
             await _send_problem(scope, error, send_enveloped)
         finally:
-            self._under_way -= 1
+            self._under_way -= is_counted
             self._finish(scope, notes, status, time.perf_counter() - began)
 
     def _headers(self, scope: HTTPScope, notes: Notes, given: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

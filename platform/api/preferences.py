@@ -14,7 +14,7 @@ WAITS: Final = {"waits": True}
 
 LONGEST_WAIT_SECONDS: Final = 60
 _POLL_SECONDS: Final = 1.0
-_WAIT: Final = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?([0-9]{1,9})"?\s*(?:$|[,;])', re.IGNORECASE)
+_WAIT: Final = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?([0-9]{1,30})"?\s*(?:$|[,;])', re.IGNORECASE)
 
 
 def wanted_wait(prefer: str | None) -> int | None:

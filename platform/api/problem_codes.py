@@ -54,6 +54,12 @@ CODES: Final[dict[str, ProblemCode]] = {
         "A parameter of the query, the path or a header is not acceptable; `errors` names it.",
         _FIX,
     ),
+    "parameter_unknown": ProblemCode(
+        422,
+        "There is no such parameter",
+        "The query has a parameter that the route does not take; `errors` names it, and the nearest there is.",
+        _FIX,
+    ),
     "cursor_invalid": ProblemCode(
         422,
         "The cursor is not valid",
@@ -173,6 +179,12 @@ CODES: Final[dict[str, ProblemCode]] = {
     ),
     "zone_unknown": ProblemCode(
         422, "Unknown time zone", "There is no such zone in the tz database.", "Use a name such as Europe/Berlin."
+    ),
+    "too_many_streams": ProblemCode(
+        429,
+        "Too many event streams are open",
+        "A user may hold 200 event streams open, all users together 2,000.",
+        "Close streams of jobs that are of no interest any more, or ask with GET /v1/jobs/{id}.",
     ),
     "queue_not_found": ProblemCode(
         404, "No such queue", "No kind of job goes through a queue of this name.", "GET /v1/queues lists them."

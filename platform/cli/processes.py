@@ -36,7 +36,7 @@ def relay(name: str) -> None:
         sender = Sender(app)
         try:
             async with open_stores(settings, name=name, connections=4) as use, asyncio.TaskGroup() as duties:
-                duties.create_task(Relay(use, sender).run())
+                duties.create_task(Relay(use, sender, queues=QUEUES).run())
                 duties.create_task(
                     rescue_forever(
                         use,

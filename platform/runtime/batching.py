@@ -19,16 +19,24 @@ class Batcher(Generic[ItemT, AnswerT]):
     """Turns many concurrent `put`s into few `write`s, at most `in_flight` at a time and `most` items each.
 
     `write` gets the items in order of arrival and answers one value an item. A batch that fails is tried again item by
-    item, so that one bad item fails alone. A cancelled `put` does not cancel the batch it is in.
+    item, so that one bad item fails alone; errors of the `shared` types are no item's, and fail the batch as one. A
+    cancelled `put` does not cancel the batch it is in.
     """
 
     def __init__(
-        self, write: Write[ItemT, AnswerT], *, in_flight: int = 2, most: int = 500, waiting_limit: int = 10_000
+        self,
+        write: Write[ItemT, AnswerT],
+        *,
+        in_flight: int = 2,
+        most: int = 500,
+        waiting_limit: int = 10_000,
+        shared: tuple[type[Exception], ...] = (),
     ) -> None:
         self._write = write
         self._in_flight = in_flight
         self._most = most
         self._waiting_limit = waiting_limit
+        self._shared = shared
         self._waiting: deque[tuple[ItemT, asyncio.Future[AnswerT]]] = deque()
         self._writers: set[asyncio.Task[None]] = set()
 
@@ -59,6 +67,9 @@ class Batcher(Generic[ItemT, AnswerT]):
             batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
             try:
                 answers = await self._write([item for item, _ in batch])
+            except self._shared as error:
+                for _, future in batch:
+                    _fail(future, error)
             except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to who put the item
                 await self._one_by_one(batch, error)
             else:

@@ -1,14 +1,14 @@
 """The one place that knows the driver: an engine over Postgres, whose transactions the rest of storage is given."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
-from psycopg import OperationalError as DriverOperationalError
 from psycopg.adapt import Loader
-from sqlalchemy import event, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import ExceptionContext, event, text
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -20,6 +20,7 @@ Tx = AsyncConnection
 _STATEMENT_TIMEOUT_MS: Final = 10_000
 _LOCK_TIMEOUT_MS: Final = 5_000
 _IDLE_IN_TRANSACTION_MS: Final = 60_000
+_WITHIN_SECONDS: Final = 10.0  # a Postgres that hangs answers nothing, its own timeouts included
 
 
 class DatabaseDown(Unavailable):
@@ -37,30 +38,28 @@ class Database:
         self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[Tx]:
-        """A transaction: committed at the end of the block, rolled back if it raises.
+    async def begin(self, *, within_seconds: float | None = _WITHIN_SECONDS) -> AsyncIterator[Tx]:
+        """A transaction: committed at the end of the block, rolled back if it raises, or takes longer than it may.
 
         Raises:
-            DatabaseDown: no connection could be had, or it broke.
+            DatabaseDown: no connection could be had, it broke, or Postgres did not answer in time.
         """
-        try:
-            async with self._engine.begin() as tx:
+        limit = asyncio.timeout(within_seconds)
+        with _answering(limit):
+            async with limit, self._engine.begin() as tx:
                 yield tx
-        except (OperationalError, InterfaceError, PoolTimeout) as error:
-            raise _down(error) from error
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[Tx]:
+    async def read(self, *, within_seconds: float | None = _WITHIN_SECONDS) -> AsyncIterator[Tx]:
         """A connection on which every statement stands alone.
 
         Raises:
-            DatabaseDown: no connection could be had, or it broke.
+            DatabaseDown: as `begin`.
         """
-        try:
-            async with self._autocommit.connect() as connection:
+        limit = asyncio.timeout(within_seconds)
+        with _answering(limit):
+            async with limit, self._autocommit.connect() as connection:
                 yield connection
-        except (OperationalError, InterfaceError, PoolTimeout) as error:
-            raise _down(error) from error
 
     async def ping(self) -> None:
         """Hear from Postgres.
@@ -99,6 +98,7 @@ def open_database(url: str, *, name: str, size: int = 8, wait_seconds: float = 5
         },
     )
     event.listen(engine.sync_engine, "connect", _pass_json_through)
+    event.listen(engine.sync_engine, "handle_error", _say_down)
     return Database(engine)
 
 
@@ -110,6 +110,31 @@ def driver_url(url: str) -> str:
         if parts.netloc
         else url.replace(f"{parts.scheme}:", "postgresql+psycopg:", 1)
     )
+
+
+@contextmanager
+def _answering(limit: asyncio.Timeout) -> Iterator[None]:
+    """Turn the end of our patience into `DatabaseDown`; a timeout of the block's own stays what it is."""
+    try:
+        yield
+    except PoolTimeout as error:
+        raise _down(error) from error
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise _down(error) from error
+
+
+def _say_down(context: ExceptionContext) -> DatabaseDown | None:
+    """Postgres away, read-only, full, out of locks or time: ours to say, at the statement that met it."""
+    if context.is_pre_ping:
+        return None  # the pool's own question, whose answer it acts on
+    if not isinstance(context.original_exception, Exception):
+        return None  # a cancellation stays one
+    error = context.sqlalchemy_exception
+    if context.is_disconnect or isinstance(error, OperationalError | InterfaceError | InternalError):
+        return _down(context.original_exception)
+    return None
 
 
 class _JsonAsBytes(Loader):
@@ -125,9 +150,8 @@ def _pass_json_through(connection: Any, _record: object) -> None:  # noqa: ANN40
     adapters.register_loader("jsonb", _JsonAsBytes)
 
 
-def _down(error: Exception) -> DatabaseDown:
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    kind = type(cause).__name__ if isinstance(cause, DriverOperationalError) else type(error).__name__
+def _down(error: BaseException) -> DatabaseDown:
     return DatabaseDown(
-        f"Postgres did not answer ({kind}). What was not answered may be tried again.", retry_after_seconds=1.0
+        f"Postgres did not do what it was asked ({type(error).__name__}). Whether it was done may be unknown.",
+        retry_after_seconds=1.0,
     )

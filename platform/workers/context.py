@@ -1,5 +1,6 @@
 """What a handler is handed besides its input."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
@@ -8,9 +9,11 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from domain.accounts.user import Caller
+from domain.errors import Unavailable
 from domain.ids import JobId, derived_id
 from domain.jobs.events import EventType
-from domain.jobs.job import Job, JobOptions, NewJob
+from domain.jobs.job import Job, JobOptions, NewJob, new_job
 from domain.jobs.kind import Input, Kind
 from runtime.resources import Resources
 from storage.database import Tx
@@ -54,23 +57,13 @@ class Context:
     ) -> NewJob:
         """A job that follows from this one, to be submitted in `settling()`; its id is the same on every attempt."""
         self.follow_ups = True
-        options = JobOptions(run_at=run_at)
-        return NewJob(
-            id=JobId(self.stable_id("job", f"{kind.name}|{label}")),
-            tenant_id=self.job.tenant_id,
-            caller_id=self.job.caller_id,
-            kind=kind.name,
-            queue=kind.queue,
-            input=_ENCODER.encode(given),
-            priority=self.job.priority,
-            tags=(),
-            metadata={},
-            max_attempts=kind.max_attempts,
-            timeout_seconds=kind.timeout.total_seconds(),
-            delay_seconds=None,
-            run_at=options.run_at,
-            expires_in_seconds=None,
-            concurrency_key=None,
+        caller = Caller(tenant_id=self.tenant_id, user_id=self.caller_id, permissions=frozenset())
+        return new_job(
+            kind,
+            given,
+            caller,
+            job_id=JobId(self.stable_id("job", f"{kind.name}|{label}")),
+            options=JobOptions(priority=self.job.priority, run_at=run_at),
             parent_id=self.job.id,
             request_id=self.job.request_id,
             traceparent=self.job.traceparent,
@@ -85,7 +78,8 @@ class Context:
         """
         stack = AsyncExitStack()
         async with stack:
-            tx = await stack.enter_async_context(self.use.database.begin())
+            # no time limit of its own: the attempt has one
+            tx = await stack.enter_async_context(self.use.database.begin(within_seconds=None))
             self.use.kill_points.reach("job.before_effect")
             yield tx
             self._tx = tx
@@ -102,7 +96,8 @@ class Context:
 
     async def roll_back(self) -> None:
         """End the transaction the handler left open, if it did, keeping nothing."""
-        await self._end(LeaseLost())
+        with contextlib.suppress(Unavailable):  # a broken connection has kept nothing either
+            await self._end(LeaseLost())
 
     async def progress(self, fraction: float) -> None:
         """Tell how far the attempt is, 0 to 1.

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from domain.errors import HeadraceError, Unavailable
+from domain.errors import HeadraceError
 from domain.jobs.job import Job, JobError
 from domain.jobs.verdict import (
     Failed,
@@ -77,7 +77,7 @@ async def open_attempts(ids: Sequence[str], bench: Bench) -> list[Job]:
     """Claim what is queued among `ids`. The rest was claimed before, cancelled, or is doubled: not ours."""
     try:
         async with bench.use.database.begin() as tx:
-            if bench.is_draining:
+            if bench.is_draining or not bench.leases.is_fresh:
                 await put_back(tx, ids)
                 return []
             jobs = await claim_jobs(
@@ -88,9 +88,9 @@ async def open_attempts(ids: Sequence[str], bench: Bench) -> list[Job]:
                 lease_seconds=bench.leases.lease_seconds,
                 kinds=bench.handlers,
             )
-    except Unavailable as error:
-        # they stay in the outbox as sent, and are sent again
-        log.warning("claim.failed", jobs=len(ids), reason=error.detail)
+    except Exception as error:
+        # they stay in the outbox as sent, and are sent again; the message's others go on
+        log.exception("claim.failed", jobs=len(ids), error=type(error).__name__)
         return []
     bench.use.wakeups.tell_jobs([job.id for job in jobs])
     bench.use.kill_points.reach("worker.after_claim")
@@ -155,7 +155,8 @@ async def _settle_with_effects(context: Context, settlement: Settlement, bench: 
             log.warning("attempt.fenced", lease=settlement.lease)
             return
         await context.commit()
-    except HeadraceError as error:
+    except Exception as error:  # noqa: BLE001 - judged as what a handler raises is
+        await context.roll_back()
         # whether the commit arrived is unknown: if it did, the lease is gone and this write is refused
         await bench.settler.settle(_judged(context.job, outcome_of(error), bench))
         return

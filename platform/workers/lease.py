@@ -71,8 +71,14 @@ class Leases:
         self._watched: dict[str, Watch] = {}
         self._renewed_at = asyncio.get_running_loop().time()
         self._stopping = False
+        self._is_cut_off = False
         self._idle = asyncio.Event()
         self._idle.set()
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the last heartbeat is recent enough for new leases to be kept."""
+        return asyncio.get_running_loop().time() - self._renewed_at < self.lease_seconds
 
     @asynccontextmanager
     async def keep(self, job: Job, handler: "asyncio.Task[Any]") -> AsyncIterator[Watch]:
@@ -80,6 +86,8 @@ class Leases:
         watch = Watch(job, handler)
         self._watched[job.id] = watch
         self._idle.clear()
+        if self._is_cut_off:
+            watch.stop(StopReason.STOPPING)  # claimed at the last moment
         try:
             yield watch
         finally:
@@ -92,8 +100,9 @@ class Leases:
         while True:
             try:
                 await self._renew()
-            except Unavailable as error:
-                log.warning("heartbeat.failed", worker=self.worker, running=len(self._watched), reason=error.detail)
+            except Exception as error:
+                # whatever it is, a worker without a heartbeat must not go on as if it had one
+                log.exception("heartbeat.failed", worker=self.worker, running=len(self._watched), error=str(error))
                 self._give_up_if_lapsed()
             self._use.kill_points.reach("heartbeat.stall")
             await asyncio.sleep(self._heartbeat_seconds)
@@ -105,7 +114,7 @@ class Leases:
                 try:
                     await self._renew()
                 except Unavailable as error:
-                    log.warning("heartbeat.failed", worker=self.worker, reason=error.detail)
+                    log.warning("heartbeat.failed", worker=self.worker, error=error.detail)
 
     async def drain(self, grace_seconds: float) -> None:
         """Let running attempts finish for `grace_seconds`, then cut off the rest; returns when none runs."""
@@ -114,6 +123,7 @@ class Leases:
             async with asyncio.timeout(grace_seconds):
                 await self._idle.wait()
         except TimeoutError:
+            self._is_cut_off = True
             self._stop(list(self._watched.values()), StopReason.STOPPING)
             await self._idle.wait()
 

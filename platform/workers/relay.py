@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import structlog
@@ -33,13 +33,16 @@ _PROMOTED_AT_ONCE: Final = 1000
 _POLL_SECONDS: Final = 0.5
 _FULL_SECONDS: Final = 0.02
 _BROKEN_SECONDS: Final = 1.0
+_SEND_WITHIN_SECONDS: Final = 30.0  # the broker is spoken to inside the transaction, and has timeouts of its own
 
 
 class Relay:
     """Releases what is due, fairly, and no more of it than workers can soon take. Several may run beside each other."""
 
-    def __init__(self, use: Stores, sender: Sender) -> None:
+    def __init__(self, use: Stores, sender: Sender, *, queues: Iterable[str]) -> None:
         self._use = use
+        self._known = frozenset(queues)
+        self._strange: set[str] = set()
         self._sender = sender
         self._windows: defaultdict[str, Window] = defaultdict(Window)
         self._turn = 0
@@ -75,29 +78,43 @@ class Relay:
             next_due = await seconds_to_next(tx)
         if promoted:
             self._use.wakeups.tell_jobs(promoted)
-        sent = [await self.release_queue(queue) for queue in sorted(queues)]
-        if any(sent):
+        outcomes = [await self._try_queue(queue) for queue in sorted(queues & self._known)]
+        for queue in sorted(queues - self._known - self._strange):
+            self._strange.add(queue)
+            log.error("relay.unknown_queue", queue=queue, hint="its kind is of a newer release; its jobs wait")
+        failures = [outcome for outcome in outcomes if isinstance(outcome, Unavailable)]
+        if failures:
+            raise failures[0]
+        if any(outcome for outcome in outcomes if outcome is not None):
             return 0.0
-        if queues:
+        if None in outcomes:
             return _FULL_SECONDS
         return _POLL_SECONDS if next_due is None else min(_POLL_SECONDS, max(0.001, next_due))
 
-    async def release_queue(self, queue: str) -> int:
-        """Send due jobs of `queue`, the tenants in turns, as many as there is room for; answers how many.
+    async def _try_queue(self, queue: str) -> int | Unavailable | None:
+        """What `release_queue` answers, or its failure: one queue's fault must not hold up the others."""
+        try:
+            return await self.release_queue(queue)
+        except Unavailable as error:
+            return error
+
+    async def release_queue(self, queue: str) -> int | None:
+        """Send due jobs of `queue`, the tenants in turns; answers how many, or None where there is no room.
 
         They are marked in the transaction that commits after the broker took them: a crash in between sends them
         twice, and the claim turns the second away.
         """
         window = self._windows[queue]
-        async with self._use.database.begin() as tx:
+        async with self._use.database.begin(within_seconds=_SEND_WITHIN_SECONDS) as tx:
             room = window.room(await count_sent(tx, queue, most=MOST))
             due = await self._take(tx, queue, room) if room else []
             if due:
                 self._use.kill_points.reach("relay.before_publish")
                 await self._sender.send(queue, pack(due, most_ids=window.size // 4 if len(due) >= room else _LEAST_IDS))
                 self._use.kill_points.reach("relay.after_publish")
-        if room:
-            window.sent(len(due), room)
+        if not room:
+            return None
+        window.sent(len(due), room)
         return len(due)
 
     async def _take(self, tx: Tx, queue: str, room: int) -> list[Due]:

@@ -54,8 +54,8 @@ async def rescue_lapsed(use: Stores) -> int:
                 for job in lapsed
             ],
         )
-    for job in lapsed:
-        log.warning("job.rescued", job_id=job.id, worker=job.worker, crashes=job.crashes + 1)
+    for job in settled:
+        log.warning("job.rescued", job_id=job.id, crashes=job.crashes, state=job.state.value)
     if settled:
         tell_settled(use, settled)
     return len(settled)

@@ -24,7 +24,7 @@ class Settler:
     def __init__(self, use: Stores, *, patience_seconds: float) -> None:
         self._use = use
         self._patience_seconds = patience_seconds
-        self._batcher: Batcher[Settlement, Job | None] = Batcher(self._write, most=200)
+        self._batcher: Batcher[Settlement, Job | None] = Batcher(self._write, most=200, shared=(Unavailable,))
 
     async def settle(self, settlement: Settlement) -> Job | None:
         """Write the end of an attempt; None: its lease was lost, and nothing was written.
@@ -57,5 +57,6 @@ def tell_settled(use: Stores, settled: Sequence[Job], *, follow_ups: bool = Fals
     for job in settled:
         log.info("job.settled", job_id=job.id, kind=job.kind, state=job.state.value, attempt=job.attempt)
     use.wakeups.tell_jobs([job.id for job in settled])
-    if follow_ups or any(job.state in {State.SCHEDULED, State.QUEUED} for job in settled):
+    # a job that is due again, a follow-up, or the next of a concurrency key
+    if follow_ups or any(job.state in {State.SCHEDULED, State.QUEUED} or job.concurrency_key for job in settled):
         use.wakeups.ring_relay()

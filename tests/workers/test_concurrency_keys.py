@@ -17,6 +17,8 @@ from workers.context import Context
 from workers.execute import execute
 from workers.relay import Relay
 
+QUEUES = ("tests",)
+
 
 async def test_one_job_of_a_key_is_sent_and_the_next_when_it_has_ended(
     database_url: str, redis_url: str, sender: Sender
@@ -36,7 +38,7 @@ async def test_one_job_of_a_key_is_sent_and_the_next_when_it_has_ended(
         async with bench.use.database.begin() as tx:
             keyed = await submit(tx, *(make_job(concurrency_key="account-7") for _ in range(5)))
             [free] = await submit(tx)
-        relay = Relay(bench.use, sender)
+        relay = Relay(bench.use, sender, queues=QUEUES)
         ids = [job.id for job in (*keyed, free)]
         for _ in range(len(keyed)):
             await relay.release()

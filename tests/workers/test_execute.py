@@ -12,6 +12,7 @@ from sqlalchemy import text
 from domain.jobs.job import Job, NewJob
 from domain.jobs.state import State
 from domain.jobs.verdict import Reject, Retry
+from storage.database import DatabaseDown
 from storage.events import events_after
 from storage.job_lists import list_attempts
 from storage.jobs import cancel_job, submit_jobs
@@ -364,3 +365,81 @@ async def test_the_codes_of_failed_attempts_are_told_to_who_rang(database_url: s
         [job] = await queue(bench)
         assert await execute([job.id], bench) == ["no_such_thing"]
         assert await execute([job.id], bench) == []
+
+
+async def test_a_database_that_turns_read_only_stops_no_heartbeat_for_good(database_url: str, redis_url: str) -> None:
+    name = database_url.rsplit("/", 1)[1].split("?", maxsplit=1)[0]
+    async with open_bench(database_url, redis_url, ask=answer) as bench:
+
+        async def say(statement: str) -> None:
+            """To a server that then greets everybody anew, so that what was said holds for all."""
+            async with bench.use.database.read() as tx:
+                await tx.execute(text("SET default_transaction_read_only = off"))
+                await tx.execute(text(f"ALTER DATABASE {name} {statement}"))
+                await tx.execute(text(CUT_OTHERS))
+
+        async def last_beat() -> object:
+            async with bench.use.database.read() as tx:
+                return (await tx.execute(text("SELECT seen_at FROM workers"))).scalar_one_or_none()
+
+        async def beats_on() -> None:
+            before = await last_beat()
+            async with asyncio.timeout(10):
+                while await last_beat() == before:
+                    await asyncio.sleep(0.02)
+
+        await beats_on()
+        await say("SET default_transaction_read_only = on")
+        with pytest.raises(DatabaseDown):
+            await rename_workers(bench)
+        await say("RESET default_transaction_read_only")
+        await beats_on()
+
+
+CUT_OTHERS = """
+SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity
+WHERE pid <> pg_backend_pid() AND datname = current_database()
+"""
+
+
+async def rename_workers(bench: Bench) -> None:
+    async with bench.use.database.begin() as tx:
+        await tx.execute(text("UPDATE workers SET name = name"))
+
+
+async def test_a_settlement_that_meets_a_broken_connection_is_written_again_and_is_no_crash(
+    database_url: str, redis_url: str
+) -> None:
+    async def spawn(ask: Ask, ctx: Context) -> Reply:
+        async with ctx.settling() as tx:
+            await submit_jobs(tx, [ctx.follow_up(ASK, ask)])
+            pid = (await tx.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+        async with ctx.use.database.read() as other:
+            await other.execute(text("SELECT pg_terminate_backend(:pid, 1000)"), {"pid": pid})
+        return await answer(ask, ctx)
+
+    async with open_bench(database_url, redis_url, ask=spawn) as bench:
+        [job] = await queue(bench)
+        assert await execute([job.id], bench) == []
+        again = await stored(bench.use.database, job)
+        assert (again.state, again.crashes) == (State.SCHEDULED, 0)
+        async with bench.use.database.read() as tx:
+            assert (await tx.execute(text("SELECT count(*) FROM jobs"))).scalar_one() == 1
+
+
+async def test_an_error_whose_words_no_store_takes_is_kept_all_the_same(database_url: str, redis_url: str) -> None:
+    async with open_bench(database_url, redis_url, ask=raising(Reject("odd", "a\0b\udc80c"))) as bench:
+        [job] = await queue(bench)
+        await execute([job.id], bench)
+        assert b'"detail":"ab?c"' in ((await stored(bench.use.database, job)).error or b"")
+
+
+async def test_a_job_claimed_at_the_last_moment_of_a_stop_is_given_back_too(database_url: str, redis_url: str) -> None:
+    async with open_bench(database_url, redis_url, ask=never_end) as bench:
+        [first, late] = await queue(bench, make_job(), make_job())
+        work = asyncio.create_task(execute([first.id], bench))
+        await reaches(bench.use.database, first, State.RUNNING)
+        await bench.leases.drain(0.01)
+        await work
+        await execute([late.id], bench)
+        assert (await stored(bench.use.database, late)).state is State.QUEUED

@@ -41,11 +41,11 @@ async def test_due_jobs_are_sent_by_priority_with_nothing_but_their_ids(
     async with open_bench(database_url, redis_url) as bench:
         async with bench.use.database.begin() as tx:
             low, high = await submit(tx, make_job(priority=-1), make_job(priority=1))
-        await Relay(bench.use, sender).release()
+        await Relay(bench.use, sender, queues=QUEUES).release()
         assert sent_ids(redis_url) == [[high.id], [low.id]]
         with redis.Redis.from_url(redis_url) as client:
             assert "why?" not in str(client.lrange("hr:tests", 0, -1))
-        await Relay(bench.use, sender).release()
+        await Relay(bench.use, sender, queues=QUEUES).release()
         assert len(sent_ids(redis_url)) == 2
 
 
@@ -53,7 +53,7 @@ async def test_under_load_one_message_carries_many_ids(database_url: str, redis_
     async with open_bench(database_url, redis_url) as bench:
         async with bench.use.database.begin() as tx:
             await submit(tx, *(make_job() for _ in range(LEAST * 2)))
-        await Relay(bench.use, sender).release()
+        await Relay(bench.use, sender, queues=QUEUES).release()
         assert [len(ids) for ids in sent_ids(redis_url)] == [LEAST // 4] * 4
 
 
@@ -61,7 +61,7 @@ async def test_the_broker_is_kept_shallow(database_url: str, redis_url: str, sen
     async with open_bench(database_url, redis_url) as bench:
         async with bench.use.database.begin() as tx:
             await submit(tx, *(make_job() for _ in range(LEAST * 3)))
-        relay = Relay(bench.use, sender)
+        relay = Relay(bench.use, sender, queues=QUEUES)
         for _ in range(3):
             await relay.release()
         assert sum(map(len, sent_ids(redis_url))) == LEAST
@@ -75,7 +75,7 @@ async def test_a_quiet_tenants_job_goes_before_the_rest_of_a_noisy_ones_backlog(
             await submit(tx, *(make_job(priority=100) for _ in range(LEAST * 2)))
             await add_tenant(tx, OTHER, "quiet")
             [quiet] = await submit(tx, replace(make_job(), tenant_id=OTHER))
-        await Relay(bench.use, sender).release()
+        await Relay(bench.use, sender, queues=QUEUES).release()
         assert quiet.id in sent_ids(redis_url)[0]
 
 
@@ -86,11 +86,11 @@ async def test_a_paused_queue_sends_nothing_until_it_is_resumed(
         async with bench.use.database.begin() as tx:
             await pause_queue(tx, "tests", paused=True)
             [job] = await submit(tx)
-        await Relay(bench.use, sender).release()
+        await Relay(bench.use, sender, queues=QUEUES).release()
         assert sent_ids(redis_url) == []
         async with bench.use.database.begin() as tx:
             await pause_queue(tx, "tests", paused=False)
-        await Relay(bench.use, sender).release()
+        await Relay(bench.use, sender, queues=QUEUES).release()
         assert sent_ids(redis_url) == [[job.id]]
 
 
@@ -100,7 +100,7 @@ async def test_what_the_broker_does_not_take_stays_due(database_url: str, redis_
         async with bench.use.database.begin() as tx:
             [job] = await submit(tx)
         with pytest.raises(BrokerDown):
-            await Relay(bench.use, nowhere).release()
+            await Relay(bench.use, nowhere, queues=QUEUES).release()
         assert (await stored(bench.use.database, job)).state is State.QUEUED
         async with bench.use.database.read() as tx:
             assert (await tx.execute(text("SELECT stage FROM outbox"))).scalar_one() == "due"
@@ -113,14 +113,14 @@ async def test_a_sender_finds_the_broker_again_when_it_is_back(
     async with open_bench(database_url, redis_url) as bench:
         async with bench.use.database.begin() as tx:
             await submit(tx)
-        await Relay(bench.use, sender).release()
+        await Relay(bench.use, sender, queues=QUEUES).release()
         with redis.Redis.from_url(redis_url) as client:
             client.client_kill_filter(skipme=True, _type="normal")
         async with bench.use.database.begin() as tx:
             [job] = await submit(tx)
         for _ in range(3):
             try:
-                await Relay(bench.use, sender).release()
+                await Relay(bench.use, sender, queues=QUEUES).release()
             except BrokerDown:
                 continue
             break
@@ -133,12 +133,12 @@ async def test_a_delayed_job_is_sent_when_it_is_due_and_the_relay_knows_how_long
     async with open_bench(database_url, redis_url) as bench:
         async with bench.use.database.begin() as tx:
             [job] = await submit(tx, make_job(delay=timedelta(milliseconds=120)))
-        pause = await Relay(bench.use, sender).release()
+        pause = await Relay(bench.use, sender, queues=QUEUES).release()
         assert 0 < pause <= 0.12
         assert sent_ids(redis_url) == []
         async with bench.use.database.begin() as tx:
             await tx.execute(text("UPDATE outbox SET due_at = now()"))
-        await Relay(bench.use, sender).release()
+        await Relay(bench.use, sender, queues=QUEUES).release()
         assert sent_ids(redis_url) == [[job.id]]
 
 
@@ -150,3 +150,12 @@ def test_many_jobs_go_together_a_kind_a_bell_in_their_order() -> None:
     assert all(int(one.removeprefix("job_")) % 2 == int(bell.kind[-1]) for bell in bells for one in bell.ids)
     assert bells[0].ids[:2] == ("job_0", "job_2")
     assert [bell.ids for bell in pack(many[:3], most_ids=1)] == [("job_0",), ("job_2",), ("job_1",)]
+
+
+async def test_a_queue_of_a_newer_release_holds_up_no_other(database_url: str, redis_url: str, sender: Sender) -> None:
+    async with open_bench(database_url, redis_url) as bench:
+        async with bench.use.database.begin() as tx:
+            _, known = await submit(tx, make_job(), make_job())
+            await tx.execute(text("UPDATE outbox SET queue = 'alpha' WHERE job_id <> :id"), {"id": known.id})
+        await Relay(bench.use, sender, queues=QUEUES).release()
+        assert sent_ids(redis_url) == [[known.id]]

@@ -12,6 +12,7 @@ from domain.jobs.state import State
 
 MOST_CRASHES: Final = 3
 MOST_RESULT_BYTES: Final = 1 << 20
+MOST_DETAIL: Final = 2000
 
 
 class Retry(HeadraceError):
@@ -117,11 +118,11 @@ def outcome_of(raised: BaseException) -> Failed:
     match raised:
         case Retry():
             return Failed(
-                error=JobError(code=raised.reason, title=raised.title, detail=raised.detail, retryable=True),
+                error=JobError(code=raised.reason, title=raised.title, detail=plain(raised.detail), retryable=True),
                 after=raised.after,
             )
         case Reject():
-            return Failed(error=JobError(code=raised.reason, title=raised.title, detail=raised.detail))
+            return Failed(error=JobError(code=raised.reason, title=raised.title, detail=plain(raised.detail)))
         case Limited() | Unavailable() if raised.retry_after_seconds is not None:
             return Failed(error=_said(raised), after=timedelta(seconds=raised.retry_after_seconds))
         case HeadraceError():
@@ -137,6 +138,11 @@ def outcome_of(raised: BaseException) -> Failed:
             )
 
 
+def plain(text: str) -> str:
+    """`text` as every store takes it: no NUL, no lone surrogates, and no longer than anybody reads."""
+    return text.replace("\0", "").encode(errors="replace").decode()[:MOST_DETAIL]
+
+
 def timed_out(job: Job) -> Failed:
     """The attempt outlived its timeout."""
     return Failed(
@@ -150,7 +156,7 @@ def timed_out(job: Job) -> Failed:
 
 
 def _said(error: HeadraceError) -> JobError:
-    return JobError(code=error.code, title=error.title, detail=error.detail, retryable=error.retryable)
+    return JobError(code=error.code, title=error.title, detail=plain(error.detail), retryable=error.retryable)
 
 
 def _too_large(size: int) -> JobError:
