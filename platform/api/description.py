@@ -4,7 +4,7 @@ Litestar has a generator of its own; it loses discriminators, the constraints of
 """
 
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from functools import reduce
 from http import HTTPStatus
@@ -22,6 +22,7 @@ from msgspec import Meta
 
 from api.job_view import JobView
 from api.jobs.submissions import FORMS, AnySubmission
+from api.parameters import fields_of
 from api.problems import MEDIA_TYPE as PROBLEM_TYPE
 from api.problems import Problem
 from domain.catalog import kind_named
@@ -204,7 +205,7 @@ def _answer_type(handler: HTTPRouteHandler) -> Any:  # noqa: ANN401 - any annota
 
 
 def _parameters(handler: HTTPRouteHandler, schemas: _Schemas) -> Iterator[Json]:
-    for name, field in _fields(handler).items():
+    for name, field in fields_of(handler).items():
         kwarg = field.kwarg_definition
         where = next((where for shape, where in _WHERE.items() if isinstance(kwarg, shape)), None)
         if where is not None and isinstance(kwarg, ParameterKwarg):
@@ -238,15 +239,6 @@ def _without_none(annotation: Any) -> Any:  # noqa: ANN401 - any annotation
     if get_origin(annotation) not in {Union, types.UnionType}:
         return annotation
     return reduce(or_, (member for member in get_args(annotation) if member is not type(None)))
-
-
-def _fields(handler: HTTPRouteHandler) -> Mapping[str, FieldDefinition]:
-    """The handler's own parameters, and those of what is provided to it."""
-    provided = handler.resolve_dependencies()
-    found: dict[str, FieldDefinition] = {}
-    for name, field in handler.parsed_fn_signature.parameters.items():
-        found.update(provided[name].parsed_fn_signature.parameters if name in provided else {name: field})
-    return {name: field for name, field in found.items() if name not in {"request", "data"}}
 
 
 def _permissions(handler: HTTPRouteHandler) -> list[str]:

@@ -37,7 +37,7 @@ class Page(Struct, Generic[ItemT], frozen=True):
 
 
 def spell_cursor(last_id: str) -> str:
-    """The cursor of the page after the thing `last_id`."""
+    """The cursor of the page after the thing `last_id`, or after whatever else the list knows the place by."""
     return base64.urlsafe_b64encode(last_id.encode()).decode().rstrip("=")
 
 
@@ -49,13 +49,18 @@ def read_cursor(cursor: str | None, prefix: str) -> str | None:
     """
     if cursor is None:
         return None
-    try:
-        last_id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-    except (binascii.Error, ValueError):
-        last_id = ""
+    last_id = read_cursor_text(cursor)
     if not is_id(prefix, last_id):
         raise CursorInvalid("This cursor is not one that an answer gave.", pointer="query:cursor")
     return last_id
+
+
+def read_cursor_text(cursor: str) -> str:
+    """What was spelled as a cursor; nothing, where it is none."""
+    try:
+        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+    except (binascii.Error, ValueError):
+        return ""
 
 
 def next_link(request: Request[Any, Any, Any], cursor: str | None) -> dict[str, str]:

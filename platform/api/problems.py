@@ -14,6 +14,7 @@ from msgspec import Struct
 from api.bodies import BodyInvalid, BodyMalformed, BodySlow, MediaTypeUnsupported
 from api.context import notes_of
 from api.fields import FieldError
+from api.parameters import fields_of
 from api.problem_codes import CODES
 from domain.errors import (
     Conflict,
@@ -135,7 +136,7 @@ def _parameter_errors(scope: Scope, error: HTTPException) -> list[FieldError] | 
 
 def _parameter(scope: Scope, field: str, source: object) -> str:
     """The parameter as clients know it: `query:state`, whatever the handler calls it."""
-    definition = scope["route_handler"].parsed_fn_signature.parameters.get(field.partition(".")[0])
+    definition = fields_of(scope["route_handler"]).get(field.partition(".")[0])
     named = getattr(definition.kwarg_definition, "name", None) if definition is not None else None
     return f"{getattr(source, 'value', 'parameter')}:{named or field}"
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, and_, any_, literal, select, text, true
+from sqlalchemy import ARRAY, ColumnElement, Row, Text, and_, any_, cast, func, literal, or_, select, text, true, tuple_
 
 from domain.jobs.job import Job
 from storage.database import Tx
@@ -13,6 +15,9 @@ from storage.jobs import as_job
 from storage.tables import jobs
 
 _COLUMNS: Final = [jobs.c[name] for name in Job.__struct_fields__]
+_MARKS: Final = [jobs.c.id, jobs.c.priority, jobs.c.finished_at]
+_MOST_LOOKED_AT: Final = 5_000
+_MOST_SEARCHED: Final = 10_000
 
 _ATTEMPTS: Final = text("""
 SELECT job_id, attempt, worker, started_at, finished_at, outcome, code, detail
@@ -25,9 +30,43 @@ GROUP BY queue, state
 """)
 
 
-class JobFilter(Struct, frozen=True, kw_only=True):
-    """Which jobs of a tenant; what is None does not narrow."""
+class JobSort(StrEnum):
+    """What jobs are listed by, a minus in front from the largest down; those not finished come last."""
 
+    NEWEST = "-created_at"
+    OLDEST = "created_at"
+    LOWEST = "priority"
+    HIGHEST = "-priority"
+    FINISHED_FIRST = "finished_at"
+    FINISHED_LAST = "-finished_at"
+
+    @property
+    def descends(self) -> bool:
+        """Whether the largest comes first."""
+        return self.startswith("-")
+
+
+class Mark(Struct, frozen=True):
+    """Where in a list a page ends: the last job's id, and what it is sorted by, if that is something else."""
+
+    id: str
+    at: int | datetime | None = None
+
+
+class JobPage(Struct, frozen=True):
+    """Jobs of a list, and where it goes on; None: here it ends."""
+
+    jobs: list[Job]
+    end: Mark | None
+
+
+class JobFilter(Struct, frozen=True, kw_only=True):
+    """Which jobs of a tenant; what is None does not narrow.
+
+    `q` is looked for in input, tags and metadata, whatever the case; of an input in its first 10,000 characters.
+    """
+
+    q: str | None = None
     states: tuple[str, ...] = ()
     kind: str | None = None
     queue: str | None = None
@@ -60,15 +99,43 @@ class QueueCount(Struct, frozen=True, kw_only=True):
     oldest: datetime
 
 
-async def list_jobs(tx: Tx, tenant_id: str, wanted: JobFilter, *, limit: int, before: str | None = None) -> list[Job]:
-    """A tenant's jobs, newest first, older than the id `before`."""
-    query = (
+async def list_jobs(  # noqa: PLR0913 - a list has these many sides
+    tx: Tx,
+    tenant_id: str,
+    wanted: JobFilter,
+    *,
+    limit: int,
+    sort: JobSort = JobSort.NEWEST,
+    after: Mark | None = None,
+) -> JobPage:
+    """At most `limit` of a tenant's jobs in the order of `sort`, those past `after`.
+
+    A page for a `q` may be short, or empty, and not be the last: no more than 5,000 jobs are looked at for one.
+    """
+    place = _place(sort)
+    order = [column.desc() if sort.descends else column for column in place]
+    past: ColumnElement[bool] = true()
+    if after is not None:
+        mark = tuple_(*_values(after, sort)) if len(place) > 1 else literal(after.id)
+        here = tuple_(*place) if len(place) > 1 else jobs.c.id
+        past = here < mark if sort.descends else here > mark
+    query = select(*_COLUMNS).where(jobs.c.tenant_id == tenant_id, _matches(wanted), past).order_by(*order)
+    if wanted.q is None:
+        # one more than is shown tells whether there is a next page
+        found = [as_job(row) for row in await tx.execute(query.limit(limit + 1))]
+        return JobPage(found[:limit], _mark(found[limit - 1], sort) if len(found) > limit else None)
+    looked_at = list((await tx.execute(query.with_only_columns(*_MARKS).limit(_MOST_LOOKED_AT))).all())
+    ids = [row.id for row in looked_at]
+    search = (
         select(*_COLUMNS)
-        .where(jobs.c.tenant_id == tenant_id, _matches(wanted), true() if before is None else jobs.c.id < before)
-        .order_by(jobs.c.id.desc())
-        .limit(limit)
+        .where(jobs.c.id == any_(literal(ids, ARRAY(Text))), _contains(wanted.q))
+        .order_by(*order)
+        .limit(limit + 1)
     )
-    return [as_job(row) for row in await tx.execute(query)]
+    found = [as_job(row) for row in await tx.execute(search)]
+    if len(found) > limit:
+        return JobPage(found[:limit], _mark(found[limit - 1], sort))
+    return JobPage(found, _mark(looked_at[-1], sort) if len(looked_at) == _MOST_LOOKED_AT else None)
 
 
 async def list_attempts(tx: Tx, job_ids: Sequence[str]) -> list[Attempt]:
@@ -81,6 +148,46 @@ async def count_live(tx: Tx) -> list[QueueCount]:
     """Live jobs by queue and state, of all tenants."""
     rows = await tx.execute(_COUNTS)
     return [QueueCount(queue=queue, state=state, count=count, oldest=oldest) for queue, state, count, oldest in rows]
+
+
+def _place(sort: JobSort) -> list[ColumnElement[Any]]:
+    """What decides the order, to the last: ids are given out in time, and no two are the same."""
+    match sort:
+        case JobSort.NEWEST | JobSort.OLDEST:
+            return [jobs.c.id]
+        case JobSort.LOWEST | JobSort.HIGHEST:
+            return [jobs.c.priority, jobs.c.id]
+        case JobSort.FINISHED_FIRST | JobSort.FINISHED_LAST:
+            return [func.coalesce(jobs.c.finished_at, _never(sort)), jobs.c.id]
+
+
+def _never(sort: JobSort) -> ColumnElement[Any]:
+    return cast(literal("-infinity" if sort.descends else "infinity", Text), jobs.c.finished_at.type)
+
+
+def _values(mark: Mark, sort: JobSort) -> list[ColumnElement[Any]]:
+    at = _never(sort) if mark.at is None else literal(mark.at)
+    return [at, literal(mark.id)]
+
+
+def _mark(job: Job | Row[Any], sort: JobSort) -> Mark:
+    match sort:
+        case JobSort.NEWEST | JobSort.OLDEST:
+            return Mark(job.id)
+        case JobSort.LOWEST | JobSort.HIGHEST:
+            return Mark(job.id, job.priority)
+        case JobSort.FINISHED_FIRST | JobSort.FINISHED_LAST:
+            return Mark(job.id, job.finished_at)
+
+
+def _contains(words: str) -> ColumnElement[bool]:
+    # as it would stand inside a string of JSON; a backslash in the tags is none
+    spelled = msgspec.json.encode(words).decode()[1:-1]
+    return or_(
+        func.left(cast(jobs.c.input, Text), _MOST_SEARCHED).icontains(spelled, autoescape=True),
+        cast(jobs.c.metadata, Text).icontains(spelled, autoescape=True),
+        func.array_to_string(jobs.c.tags, "\n").icontains(words, autoescape=True),
+    )
 
 
 def _matches(wanted: JobFilter) -> ColumnElement[bool]:

@@ -40,7 +40,7 @@ async def runs_of(database: Database, schedule_id: str) -> list[ScheduleRun]:
 
 async def states(database: Database, schedule_id: str) -> list[str]:
     async with database.read() as connection:
-        jobs = await list_jobs(connection, TENANT, JobFilter(schedule_id=schedule_id), limit=10_000)
+        jobs = (await list_jobs(connection, TENANT, JobFilter(schedule_id=schedule_id), limit=10_000)).jobs
     return [job.state.value for job in reversed(jobs)]
 
 
@@ -53,7 +53,7 @@ async def test_a_due_schedule_submits_its_job_and_moves_on(database: Database, w
     )
     seconds = await tick(database, wakeups)
     async with database.read() as connection:
-        [job] = await list_jobs(connection, TENANT, JobFilter(), limit=9)
+        [job] = (await list_jobs(connection, TENANT, JobFilter(), limit=9)).jobs
         stage = (await connection.execute(text("SELECT stage FROM outbox"))).scalar_one()
         after = await find_schedule(connection, TENANT, schedule.id)
     assert (job.state, job.priority, job.tags, job.schedule_id) == (State.QUEUED, 9, ("nightly",), schedule.id)
@@ -127,14 +127,14 @@ async def test_paused_schedules_and_those_to_come_wait(database: Database, wakeu
     await write_schedule(database, late=timedelta(hours=-1))
     await tick(database, wakeups)
     async with database.read() as connection:
-        assert await list_jobs(connection, TENANT, JobFilter(), limit=9) == []
+        assert (await list_jobs(connection, TENANT, JobFilter(), limit=9)).jobs == []
 
 
 async def test_jitter_delays_the_job_and_not_the_next_firing(database: Database, wakeups: Wakeups) -> None:
     schedule = await write_schedule(database, jitter=timedelta(hours=20))
     await tick(database, wakeups)
     async with database.read() as connection:
-        [job] = await list_jobs(connection, TENANT, JobFilter(), limit=9)
+        [job] = (await list_jobs(connection, TENANT, JobFilter(), limit=9)).jobs
         after = await find_schedule(connection, TENANT, schedule.id)
     assert schedule.next_at is not None
     assert after is not None
@@ -231,6 +231,6 @@ async def test_the_seeded_digest_stands_once_and_submits_an_email(database: Data
         await tx.execute(text("UPDATE schedules SET next_at = now()"))
     await tick(database, wakeups)
     async with database.read() as connection:
-        [job] = await list_jobs(connection, TENANT, JobFilter(schedule_id=schedule.id), limit=9)
+        [job] = (await list_jobs(connection, TENANT, JobFilter(schedule_id=schedule.id), limit=9)).jobs
     assert job.kind == "emails.send"
     assert b"daily_digest" in job.input

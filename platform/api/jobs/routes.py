@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from litestar import Router, get, post
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import Response, Stream
 
@@ -13,27 +13,26 @@ from api.bodies import ApiRequest
 from api.context import Use
 from api.fields import FieldError
 from api.idempotency import ONCE
-from api.job_view import AttemptView, JobView, Time, etag, matches, view_attempt, view_job
+from api.job_view import AttemptView, JobView, etag, matches, view_attempt, view_job
 from api.jobs.errors import JobFinished, JobNotFound, JobNotRetryable, JobUnfinished, JobWithoutResult
+from api.jobs.lists import Sort, provide_wanted, read_mark, spell_mark
 from api.jobs.stream import MEDIA_TYPE, stream_job
 from api.jobs.submissions import AnySubmission, kind_of
 from api.options import job_options, read_window
-from api.paging import DEFAULT, Cursor, Limit, Page, next_link, read_cursor, spell_cursor
+from api.paging import DEFAULT, Cursor, Limit, Page, next_link
+from api.parameters import only_known
 from api.preferences import WAITS, wait_for_end, wanted_wait
 from api.problems import base_url
 from api.submit import answer_job, submit
 from domain.accounts.user import Caller
 from domain.catalog import kind_named
-from domain.errors import Invalid
 from domain.ids import is_id
 from domain.jobs.job import Job
 from domain.jobs.state import State
-from storage.job_lists import JobFilter, list_attempts, list_jobs
+from storage.job_lists import JobFilter, JobSort, list_attempts, list_jobs
 from storage.jobs import cancel_job, find_job, retry_job
 
 JobId = FromPath[str]
-Text = Annotated[str | None, QueryParameter(max_length=200)]
-When = Annotated[Time | None, QueryParameter()]
 
 _LARGEST_SEQ: Final = 2**31 - 1
 
@@ -55,42 +54,24 @@ async def submit_job(
     return await submit(request, use, kind, data.given, options, window=window, unique_key=key)
 
 
-@get("/jobs", guards=[needs("jobs:read")])
-async def list_jobs_(  # noqa: PLR0913, PLR0917 - one a filter
+@get("/jobs", guards=[needs("jobs:read"), only_known])
+async def list_jobs_(  # noqa: PLR0913, PLR0917 - a list has these parameters
     request: ApiRequest,
     use: NamedDependency[Use],
     caller: NamedDependency[Caller],
-    states: Annotated[list[State] | None, QueryParameter(name="state", max_items=7)] = None,
-    kind: Text = None,
-    queue: Text = None,
-    tag: Text = None,
-    batch_id: Text = None,
-    schedule_id: Text = None,
-    created_after: When = None,
-    created_before: When = None,
+    wanted: NamedDependency[JobFilter],
+    sort: Sort = JobSort.NEWEST,
     limit: Limit = DEFAULT,
     cursor: Cursor = None,
 ) -> Response[Page[JobView]]:
-    """The tenant's jobs, newest first."""
-    wanted = JobFilter(
-        states=tuple(states or ()),
-        kind=kind,
-        queue=queue,
-        tag=tag,
-        batch_id=batch_id,
-        schedule_id=schedule_id,
-        created_after=_zoned("created_after", created_after),
-        created_before=_zoned("created_before", created_before),
-    )
-    before = read_cursor(cursor, "job")
+    """The tenant's jobs, newest first. A page for `q` may be short and yet have a next one."""
+    after = read_mark(cursor, sort)
     async with use.database.read() as tx:
-        # one more than is shown tells whether there is a next page
-        found = await list_jobs(tx, caller.tenant_id, wanted, limit=limit + 1, before=before)
-        shown = found[:limit]
-        attempts = await list_attempts(tx, [job.id for job in shown if job.error is not None])
+        found = await list_jobs(tx, caller.tenant_id, wanted, limit=limit, sort=sort, after=after)
+        attempts = await list_attempts(tx, [job.id for job in found.jobs if job.error is not None])
     base = base_url(request.scope)
-    items = [view_job(job, [one for one in attempts if one.job_id == job.id], base) for job in shown]
-    following = spell_cursor(shown[-1].id) if len(found) > limit else None
+    items = [view_job(job, [one for one in attempts if one.job_id == job.id], base) for job in found.jobs]
+    following = None if found.end is None else spell_mark(found.end, sort)
     return Response(Page(items, following), headers=next_link(request, following))
 
 
@@ -142,10 +123,11 @@ async def get_events(  # noqa: PLR0913, PLR0917 - what a resumption takes
     last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
 ) -> Stream:
     """What happens to the job, as Server-Sent Events: first the job as it stands, then its events."""
+    use.streams.check(caller.user_id)
     job = await _found(use, caller, job_id)
     seen = _number(last_event_id) if last_event_id else (after or 0)
     return Stream(
-        stream_job(use, job, after=seen, base=base_url(request.scope)),
+        stream_job(use, job, user_id=caller.user_id, after=seen, base=base_url(request.scope)),
         media_type=MEDIA_TYPE,
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -191,6 +173,7 @@ async def retry(
 router: Final = Router(
     "/v1",
     route_handlers=[submit_job, list_jobs_, get_job, get_result, get_attempts, get_events, cancel, retry],
+    dependencies={"wanted": Provide(provide_wanted)},
     tags=["Jobs"],
 )
 
@@ -207,12 +190,6 @@ async def _found(use: Use, caller: Caller, job_id: str) -> Job:
 def _check_id(job_id: str) -> None:
     if not is_id("job", job_id):
         raise JobNotFound("There is no such job.")
-
-
-def _zoned(name: str, when: datetime | None) -> datetime | None:
-    if when is not None and when.tzinfo is None:
-        raise Invalid("A time names its zone, as in 2030-01-01T00:00:00Z.", pointer=f"query:{name}")
-    return when
 
 
 def _number(text: str) -> int:

@@ -232,5 +232,5 @@ def ending(job: Job) -> str:
 async def follow_ups(database: Database, job: Job) -> list[Job]:
     """The jobs that followed from one, by kind."""
     async with database.read() as tx:
-        found = await list_jobs(tx, TENANT, JobFilter(), limit=200)
+        found = (await list_jobs(tx, TENANT, JobFilter(), limit=200)).jobs
     return sorted((one for one in found if one.parent_id == job.id), key=lambda one: one.kind)

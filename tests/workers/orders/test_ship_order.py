@@ -74,6 +74,6 @@ async def buy(worker: ShopWorker, customer_id: str, ship_to: Address | None = No
 async def notices(database: Database) -> list[dict[str, str]]:
     """What the shipping notices that were submitted say."""
     async with database.read() as tx:
-        mails = await list_jobs(tx, TENANT, JobFilter(kind="emails.send"), limit=50)
+        mails = (await list_jobs(tx, TENANT, JobFilter(kind="emails.send"), limit=50)).jobs
     read = [msgspec.json.decode(mail.input) for mail in mails]
     return [mail["values"] for mail in read if mail["template"] == "order_shipped"]
