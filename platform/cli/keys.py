@@ -6,6 +6,8 @@ import click
 
 from cli.migrate import fresh_key
 from domain.accounts.permissions import ROLE_PERMISSIONS, Role
+from runtime.embedded.places import find_places
+from runtime.embedded.postgres import postgres_url
 from runtime.resources import needed
 from runtime.settings import read_settings
 from runtime.unique_ids import new_id
@@ -31,8 +33,13 @@ def keys() -> None:
 @click.option("--name", default="command line", show_default=True, help="What the key is for.")
 @click.option("--requests-per-minute", type=click.IntRange(1, 10_000_000), default=600, show_default=True)
 def create(*, tenant: str, email: str, role: str, name: str, requests_per_minute: int) -> None:
-    """Make an API key and print it, this once. Needs HEADRACE_DATABASE_URL, and `headrace migrate` before."""
-    url = needed(read_settings(), "database_url")
+    """Make an API key and print it, this once.
+
+    For the database of HEADRACE_DATABASE_URL, after `headrace migrate`; without that, for the one of a running `up`.
+    """
+    settings = read_settings()
+    is_here = settings.database_url is None and settings.data_dir.exists()
+    url = postgres_url(find_places(settings.data_dir)) if is_here else needed(settings, "database_url")
     key = asyncio.run(_create(url, tenant=tenant, email=email, role=Role(role), name=name, limit=requests_per_minute))
     click.echo("Keep it: it is stored only as a hash, and cannot be shown again.", err=True)
     click.echo(key)

@@ -76,11 +76,11 @@ class ChildLogs:
     def _write(self, name: str, line: bytes) -> None:
         file = self._files.get(name)
         if file is None:
-            file = self._files[name] = self.path(name).open("ab", 0)
+            file = self._files[name] = open(self.path(name), "ab", 0, opener=_private)  # noqa: SIM115 - kept open
         if file.tell() > _LARGEST_FILE_BYTES:
             file.close()
             self.path(name).replace(self._folder / f"{name}.1.log")
-            file = self._files[name] = self.path(name).open("ab", 0)
+            file = self._files[name] = open(self.path(name), "ab", 0, opener=_private)  # noqa: SIM115 - kept open
         file.write(line if line.endswith(b"\n") else line + b"\n")
 
     def _named(self, name: str, text: str) -> str:
@@ -135,3 +135,8 @@ class Lines(asyncio.Protocol):
             self._logs.take(self._name, self._rest, is_quiet=self._is_quiet)
             self._rest = b""
         self._is_over.set()
+
+
+def _private(path: str, flags: int) -> int:
+    """Opens a log for its owner alone: it tells who asked for what."""
+    return os.open(path, flags, 0o600)

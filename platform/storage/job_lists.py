@@ -25,8 +25,10 @@ FROM attempts WHERE job_id = ANY(CAST(:ids AS text[])) ORDER BY id
 """)
 
 _COUNTS: Final = text("""
-SELECT queue, state, count(*), min(run_at) FROM jobs WHERE state IN ('scheduled', 'queued', 'running')
+SELECT queue, CASE stage WHEN 'waiting' THEN 'scheduled' ELSE 'queued' END AS state, count(*), min(due_at) FROM outbox
 GROUP BY queue, state
+UNION ALL
+SELECT queue, 'running', count(*), min(started_at) FROM jobs WHERE state = 'running' GROUP BY queue
 """)
 
 
@@ -145,7 +147,7 @@ async def list_attempts(tx: Tx, job_ids: Sequence[str]) -> list[Attempt]:
 
 
 async def count_live(tx: Tx) -> list[QueueCount]:
-    """Live jobs by queue and state, of all tenants."""
+    """Live jobs by queue and state, of all tenants. Reads the outbox and what runs, never what has ended."""
     rows = await tx.execute(_COUNTS)
     return [QueueCount(queue=queue, state=state, count=count, oldest=oldest) for queue, state, count, oldest in rows]
 

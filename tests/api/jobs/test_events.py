@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 import api.jobs.stream
+from api.context import Streams
 from domain.jobs.events import EventType
 from domain.jobs.job import JobError
 from domain.jobs.state import State
@@ -154,3 +155,19 @@ async def test_a_job_of_many_events_is_told_in_full(
     await house.settle(job["id"], lease, DONE)
     told = await read_all(house, f"{address}/v1/jobs/{job['id']}/events")
     assert [frame["id"] for frame in told[1:]] == [str(number) for number in range(1, 9)]
+
+
+async def test_a_number_from_nowhere_hides_nothing_that_is_still_to_come(house: House) -> None:
+    job = await house.submit()
+    await house.client.post(f"/v1/jobs/{job['id']}/cancel")
+    answer = await house.client.get(f"/v1/jobs/{job['id']}/events", params={"after": 999_999})
+    assert answer.status_code == 200
+    assert "event: snapshot" in answer.text
+
+
+async def test_a_user_holds_only_so_many_streams_open(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = await house.submit()
+    monkeypatch.setattr(Streams, "MOST_OF_ONE", 0)
+    answer = await house.client.get(f"/v1/jobs/{job['id']}/events")
+    assert (answer.status_code, answer.json()["code"]) == (429, "too_many_streams")
+    assert "retry-after" in answer.headers
