@@ -20,6 +20,7 @@ import api.orders.routes
 import api.pages
 import api.queues.routes
 import api.schedules.routes
+import api.stats.routes
 import api.text.routes
 import api.workers.routes
 from api.accept import Accept
@@ -47,6 +48,7 @@ ROUTERS: Final = (
     api.queues.routes.router,
     api.workers.routes.router,
     api.accounts.routes.router,
+    api.stats.routes.router,
 )
 """Everything under /v1, which takes a key."""
 

@@ -183,6 +183,8 @@ def _responses(
 
 def _content(handler: HTTPRouteHandler, given: Any, schemas: _Schemas) -> Json:  # noqa: ANN401 - any annotation
     media_type = str(getattr(handler.media_type, "value", handler.media_type) or "application/json").partition(";")[0]
+    if several := handler.opt.get("media_types"):
+        return {one.partition(";")[0]: {"schema": {"type": "string"}} for one in several}
     if media_type in _TEXTUAL:
         return {media_type: {"schema": {"type": "string"}}}
     return {"application/json": {"schema": {} if given in {bytes, Any} else schemas.of(given)}}

@@ -15,6 +15,7 @@ from api.fields import FieldError
 from api.idempotency import ONCE
 from api.job_view import AttemptView, JobView, etag, matches, view_attempt, view_job
 from api.jobs.errors import JobFinished, JobNotFound, JobNotRetryable, JobUnfinished, JobWithoutResult
+from api.jobs.export import MEDIA_TYPES, Format, export_jobs, first_page
 from api.jobs.lists import Sort, provide_wanted, read_mark, spell_mark
 from api.jobs.stream import MEDIA_TYPE, stream_job
 from api.jobs.submissions import AnySubmission, kind_of
@@ -73,6 +74,29 @@ async def list_jobs_(  # noqa: PLR0913, PLR0917 - a list has these parameters
     items = [view_job(job, [one for one in attempts if one.job_id == job.id], base) for job in found.jobs]
     following = None if found.end is None else spell_mark(found.end, sort)
     return Response(Page(items, following), headers=next_link(request, following))
+
+
+@get("/jobs/export", guards=[needs("jobs:read"), only_known], opt={"media_types": tuple(MEDIA_TYPES.values())})
+async def export(  # noqa: PLR0913, PLR0917 - as the list
+    request: ApiRequest,
+    use: NamedDependency[Use],
+    caller: NamedDependency[Caller],
+    wanted: NamedDependency[JobFilter],
+    sort: Sort = JobSort.NEWEST,
+    form: Annotated[Format, QueryParameter(name="format", description="ndjson: each line a job")] = Format.CSV,
+) -> Stream:
+    """All jobs of a list, as one file. Cells that a spreadsheet would take for formulas begin with an apostrophe."""
+    page = await first_page(use, caller.tenant_id, wanted, sort)
+    pieces = export_jobs(use, caller.tenant_id, wanted, sort, page, form=form, base=base_url(request.scope))
+    return Stream(
+        pieces,
+        headers={
+            # as a header, for the handler's own media type, of which there is but one, beats the response's
+            "Content-Type": MEDIA_TYPES[form],
+            "Content-Disposition": f'attachment; filename="jobs.{form}"',
+            "Cache-Control": "no-store",
+        },
+    )
 
 
 @get("/jobs/{job_id:str}", guards=[needs("jobs:read")], opt={**WAITS, "also": (304,)})
@@ -172,7 +196,7 @@ async def retry(
 
 router: Final = Router(
     "/v1",
-    route_handlers=[submit_job, list_jobs_, get_job, get_result, get_attempts, get_events, cancel, retry],
+    route_handlers=[submit_job, list_jobs_, export, get_job, get_result, get_attempts, get_events, cancel, retry],
     dependencies={"wanted": Provide(provide_wanted)},
     tags=["Jobs"],
 )
