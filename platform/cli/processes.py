@@ -42,6 +42,7 @@ def relay(name: str) -> None:
                         use,
                         resend_seconds=settings.resend_seconds,
                         every_seconds=min(_RESCUE_SECONDS, settings.lease_seconds / 6),
+                        grace_seconds=settings.heartbeat_seconds * 1.5,
                     )
                 )
                 mark_ready(settings.data_dir)

@@ -158,6 +158,7 @@ SELECT {_JOB} FROM settled
 
 _LAPSED: Final = text(f"""
 SELECT {_JOB} FROM jobs WHERE state = 'running' AND lease_until < now()
+    AND pg_postmaster_start_time() < now() - make_interval(secs => :up_seconds)
 ORDER BY lease_until LIMIT :limit FOR UPDATE SKIP LOCKED
 """)  # noqa: S608 - as above
 
@@ -201,7 +202,8 @@ WITH late AS (
     SELECT id FROM jobs WHERE expires_at <= now() AND state IN ('scheduled', 'queued')
     ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
 ), expired AS (
-    UPDATE jobs SET state = 'expired', finished_at = now(), seq = seq + 1 FROM late WHERE jobs.id = late.id
+    UPDATE jobs SET state = 'expired', error = NULL, finished_at = now(), seq = seq + 1 FROM late
+    WHERE jobs.id = late.id
     RETURNING jobs.*
 ), withdrawn AS (
     DELETE FROM outbox USING expired WHERE outbox.job_id = expired.id
@@ -318,9 +320,12 @@ async def settle_jobs(tx: Tx, settlements: Sequence[Settlement]) -> list[Job]:
     return [as_job(row) for row in rows]
 
 
-async def take_lapsed(tx: Tx, *, limit: int) -> list[Job]:
-    """Lock running jobs whose lease has run out, oldest first; whoever else is at them is left alone."""
-    return [as_job(row) for row in await tx.execute(_LAPSED, {"limit": limit})]
+async def take_lapsed(tx: Tx, *, limit: int, up_seconds: float = 0) -> list[Job]:
+    """Lock running jobs whose lease has run out, oldest first; whoever else is at them is left alone.
+
+    None as long as Postgres is up for less than `up_seconds`: while it was down nobody could renew a lease.
+    """
+    return [as_job(row) for row in await tx.execute(_LAPSED, {"limit": limit, "up_seconds": up_seconds})]
 
 
 async def cancel_job(tx: Tx, tenant_id: str, job_id: str) -> Job | None:

@@ -174,7 +174,10 @@ async def _handle(binding: Binding[Any, Any], job: Job, context: Context) -> byt
         given = msgspec.json.decode(job.input, type=binding.kind.input)
     except msgspec.ValidationError as error:
         raise Retry(f"The input no longer fits the kind: {error}", code="input_mismatch") from None
-    return _ENCODER.encode(await binding.handler(given, context))
+    said = await binding.handler(given, context)
+    if context.settling_tx is None:
+        context.use.kill_points.reach("job.after_outside_call")
+    return _ENCODER.encode(said)
 
 
 def _outcome_of(job: Job, context: Context, handler: "asyncio.Task[bytes]", watch: Watch) -> Outcome | None:
@@ -197,7 +200,7 @@ def _outcome_of_stop(job: Job, reason: StopReason | None) -> Outcome | None:
             return None
         case StopReason.CANCELLED:
             return Stopped()
-        case StopReason.STOPPING:
+        case StopReason.STOPPING | StopReason.SILENT:
             return GivenBack()
         case StopReason.TIMED_OUT:
             return timed_out(job)

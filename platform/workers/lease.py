@@ -1,6 +1,7 @@
 """Leases held by this process: renewed together, and what stops an attempt whose lease is lost or no longer wanted."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -23,7 +24,8 @@ _BESIDE_THE_LEASE: Final = 1.0  # a worker gives up a little before the database
 class StopReason(Enum):
     """Why an attempt was cut off."""
 
-    LOST = "lost"
+    LOST = "lost"  # somebody else has the job
+    SILENT = "silent"  # Postgres did not answer for as long as the leases run
     CANCELLED = "cancelled"
     STOPPING = "stopping"
     TIMED_OUT = "timed_out"
@@ -119,13 +121,17 @@ class Leases:
     async def drain(self, grace_seconds: float) -> None:
         """Let running attempts finish for `grace_seconds`, then cut off the rest; returns when none runs."""
         self._stopping = True
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_seconds):
                 await self._idle.wait()
-        except TimeoutError:
-            self._is_cut_off = True
-            self._stop(list(self._watched.values()), StopReason.STOPPING)
-            await self._idle.wait()
+        # from here on, also what was claimed a moment ago and has not begun
+        self._is_cut_off = True
+        self._stop(list(self._watched.values()), StopReason.STOPPING)
+        await self._idle.wait()
+
+    def give_up(self) -> None:
+        """Cut off every attempt, for Postgres is silent; their jobs are given back when that can be written."""
+        self._stop(list(self._watched.values()), StopReason.SILENT)
 
     async def _renew(self) -> None:
         watched = dict(self._watched)
@@ -158,7 +164,7 @@ class Leases:
     def _give_up_if_lapsed(self) -> None:
         silent = asyncio.get_running_loop().time() - self._renewed_at
         if silent > self.lease_seconds - _BESIDE_THE_LEASE:
-            self._stop(list(self._watched.values()), StopReason.LOST)
+            self.give_up()
 
     @staticmethod
     def _stop(watched: Iterable[Watch], reason: StopReason) -> None:

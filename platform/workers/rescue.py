@@ -21,11 +21,14 @@ _AT_ONCE: Final = 500
 _FORGET_SECONDS: Final = 3600.0
 
 
-async def rescue_forever(use: Stores, *, resend_seconds: float, every_seconds: float) -> None:
-    """Rescue on a clock; several may run, for each row is one's at a time."""
+async def rescue_forever(use: Stores, *, resend_seconds: float, every_seconds: float, grace_seconds: float) -> None:
+    """Rescue on a clock; several may run, for each row is one's at a time.
+
+    After Postgres was away, workers have `grace_seconds` to say that they live.
+    """
     while True:
         try:
-            await rescue_lapsed(use)
+            await rescue_lapsed(use, up_seconds=grace_seconds)
             await resend_lost(use, resend_seconds=resend_seconds)
             await expire_late(use)
             async with use.database.begin() as tx:
@@ -34,13 +37,17 @@ async def rescue_forever(use: Stores, *, resend_seconds: float, every_seconds: f
                 await prune_keys(tx, limit=_AT_ONCE)
         except Unavailable as error:
             log.warning("rescue.waiting", reason=error.detail)
+            await asyncio.sleep(grace_seconds)
+        except Exception as error:
+            # one duty's fault must not end the others, nor the relay beside them
+            log.exception("rescue.failed", error=type(error).__name__)
         await asyncio.sleep(every_seconds)
 
 
-async def rescue_lapsed(use: Stores) -> int:
-    """Judge the attempts whose lease ran out as crashed; answers how many."""
+async def rescue_lapsed(use: Stores, *, up_seconds: float = 0) -> int:
+    """Judge the attempts whose lease ran out as crashed; answers how many. None if Postgres came up only just now."""
     async with use.database.begin() as tx:
-        lapsed = await take_lapsed(tx, limit=_AT_ONCE)
+        lapsed = await take_lapsed(tx, limit=_AT_ONCE, up_seconds=up_seconds)
         use.kill_points.reach("rescue.after_select")
         settled = await settle_jobs(
             tx,

@@ -443,3 +443,16 @@ async def test_a_job_claimed_at_the_last_moment_of_a_stop_is_given_back_too(data
         await work
         await execute([late.id], bench)
         assert (await stored(bench.use.database, late)).state is State.QUEUED
+
+
+async def test_a_worker_that_heard_nothing_of_postgres_for_a_lease_gives_its_jobs_back(
+    database_url: str, redis_url: str
+) -> None:
+    async with open_bench(database_url, redis_url, ask=never_end) as bench:
+        [job] = await queue(bench)
+        work = asyncio.create_task(execute([job.id], bench))
+        await reaches(bench.use.database, job, State.RUNNING)
+        bench.leases.give_up()
+        await work
+        back = await stored(bench.use.database, job)
+        assert (back.state, back.attempt, back.crashes) == (State.QUEUED, 0, 0)

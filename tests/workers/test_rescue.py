@@ -49,3 +49,11 @@ async def test_what_got_lost_in_the_broker_is_due_again(database_url: str, redis
             await tx.execute(text("UPDATE outbox SET stage = 'sent', sends = 1, sent_at = now() - interval '16 s'"))
         assert await resend_lost(bench.use, resend_seconds=15) == 1
         assert await resend_lost(bench.use, resend_seconds=15) == 0
+
+
+async def test_right_after_postgres_came_up_nobody_is_called_dead(database_url: str, redis_url: str) -> None:
+    async with open_bench(database_url, redis_url) as bench:
+        async with bench.use.database.begin() as tx:
+            [job] = await claim(tx, *await submit(tx), lease_seconds=0)
+        assert await rescue_lapsed(bench.use, up_seconds=1e9) == 0
+        assert (await stored(bench.use.database, job)).state is State.RUNNING
