@@ -15,8 +15,8 @@ from api.accept import Overloaded
 from api.auth import ANONYMOUS_PER_MINUTE
 from api.context import Notes, note
 from api.figures import Figures
-from api.limits import Limiter
 from api.jobs.stream import MEDIA_TYPE as STREAM
+from api.limits import Limiter
 from api.problems import MEDIA_TYPE, problem_of
 from runtime.unique_ids import new_id
 

@@ -90,7 +90,7 @@ class ProviderBlocked(Invalid):
     title = "The text provider blocked this text"
 
 
-class ProviderAnswerMalformed(HeadraceError):  # noqa: N818 - errors here are nouns
+class ProviderAnswerMalformed(HeadraceError):
     """The provider answered with something that is not what was asked for."""
 
     code = "ai_malformed"
@@ -98,7 +98,7 @@ class ProviderAnswerMalformed(HeadraceError):  # noqa: N818 - errors here are no
     retryable = True
 
 
-class ProviderRefused(HeadraceError):  # noqa: N818 - errors here are nouns
+class ProviderRefused(HeadraceError):
     """The provider refuses the request itself: a bad key, an unknown model, a bad request."""
 
     code = "ai_refused"
