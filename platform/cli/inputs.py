@@ -32,14 +32,14 @@ def read_input(
     if given is not None and not changes:
         return text.encode()
     schema = next((each.schema for each in read_kinds() if each.name == kind), {})
-    given = {_main_field(schema, kind): text.strip("\n")} if given is None else given
+    filled: dict[str, object] = {_main_field(schema, kind): text.strip("\n")} if given is None else given
     properties = _properties(schema)
     for change in changes:
         name, equals, value = change.partition("=")
         if not equals or not name:
             raise click.UsageError(f"--set {change!r}: write NAME=VALUE.")
-        given[name] = _value(value, properties.get(name))
-    return msgspec.json.encode(given)
+        filled[name] = _value(value, properties.get(name))
+    return msgspec.json.encode(filled)
 
 
 def _read(spelled: str) -> str:

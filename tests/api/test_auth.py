@@ -67,6 +67,8 @@ async def test_every_route_demands_a_permission_that_exists(house: House, proble
     ]
     assert len(operations) > 20
     for path, method, operation in operations:
+        if path == "/v1/me":
+            continue  # whoever has a key may hear whose it is
         assert operation["x-permissions"], path
         assert set(operation["x-permissions"]) <= PERMISSIONS.keys(), path
         for given, status in ((f"Bearer {key}", 403), ("Bearer x", 401)):
