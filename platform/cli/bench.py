@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ _FOLDER: Final = Path(__file__).parents[2] / "benchmarks"
 
 @click.group(cls=ApiGroup)
 def bench() -> None:
-    """Measure how fast jobs are done. Needs a Headrace that runs, and a checkout."""
+    """Measure how fast jobs are done, and how soon all is up. Needs a checkout."""
 
 
 @bench.command()
@@ -38,14 +39,25 @@ def drain(use: Use, count: int, kind: str) -> None:
     _run(use, "drain.py", "--jobs", str(count), "--kind", kind)
 
 
+@bench.command()
+@pass_use
+def start(use: Use) -> None:
+    """Time `headrace up` on an empty and on a used data directory, and weigh its processes. Takes half a minute."""
+    _measure(use, "start.py", [], environment_with())
+
+
 def _run(use: Use, file: str, *arguments: str) -> None:
     target = use.client.target
     use.client.get("/health/live")
+    _measure(use, file, arguments, environment_with(HEADRACE_URL=target.url, HEADRACE_API_KEY=target.key or ""))
+
+
+def _measure(use: Use, file: str, arguments: Sequence[str], environ: dict[str, str]) -> None:
     if not (_FOLDER / file).exists():
         raise CommandFailed(f"{_FOLDER / file} is not there: run it from a checkout.", Exit.NOT_FOUND)
     done = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-P", str(_FOLDER / file), *arguments],
-        env=environment_with(HEADRACE_URL=target.url, HEADRACE_API_KEY=target.key or ""),
+        env=environ,
         stdout=subprocess.PIPE,
         check=False,
     )
