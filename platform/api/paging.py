@@ -2,11 +2,13 @@
 
 import base64
 import binascii
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final, Generic, TypeVar
 from urllib.parse import urlencode
 
 from litestar.connection import Request
 from litestar.params import QueryParameter
+from litestar.response import Response
 from msgspec import Struct
 
 from api.problems import base_url
@@ -14,6 +16,7 @@ from domain.errors import Invalid
 from domain.ids import is_id
 
 ItemT = TypeVar("ItemT")
+FoundT = TypeVar("FoundT")
 
 MOST: Final = 200
 DEFAULT: Final = 50
@@ -61,6 +64,22 @@ def read_cursor_text(cursor: str) -> str:
         return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
     except (binascii.Error, ValueError):
         return ""
+
+
+def answer_page(
+    request: Request[Any, Any, Any],
+    found: Sequence[FoundT],
+    limit: int,
+    *,
+    view: Callable[[FoundT], ItemT],
+    mark: Callable[[FoundT], str],
+) -> Response[Page[ItemT]]:
+    """A page of `limit` things out of `found`, of which there is one more when another page follows.
+
+    `view` is how a thing is shown, `mark` what its place in the list is known by.
+    """
+    following = spell_cursor(mark(found[limit - 1])) if len(found) > limit else None
+    return Response(Page([view(one) for one in found[:limit]], following), headers=next_link(request, following))
 
 
 def next_link(request: Request[Any, Any, Any], cursor: str | None) -> dict[str, str]:

@@ -22,7 +22,7 @@ from api.chat.views import (
 from api.context import Use, notes_of
 from api.idempotency import ONCE, REPLAYED, find_answer, first_job, keep_job, keep_response, read_key, replay
 from api.job_view import JobView
-from api.paging import DEFAULT, Cursor, Limit, Page, next_link, read_cursor, spell_cursor
+from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
 from api.preferences import WAITS, wait_for_end, wanted_wait
 from api.problems import base_url
 from api.submit import answer_job
@@ -82,10 +82,8 @@ async def list_(
     before = read_cursor(cursor, "conv")
     async with use.database.read() as tx:
         found = await list_conversations(tx, caller.tenant_id, caller.user_id, limit=limit + 1, before=before)
-    shown = found[:limit]
-    following = spell_cursor(shown[-1].id) if len(found) > limit else None
-    items = [view_conversation(conversation, base_url(request.scope)) for conversation in shown]
-    return Response(Page(items, following), headers=next_link(request, following))
+    base = base_url(request.scope)
+    return answer_page(request, found, limit, view=lambda one: view_conversation(one, base), mark=lambda one: one.id)
 
 
 @get("/conversations/{conversation_id:str}", guards=_MAY_CHAT)
@@ -167,9 +165,7 @@ async def messages(  # noqa: PLR0913, PLR0917 - a list has these parameters
     async with use.database.read() as tx:
         conversation = await _found(tx, caller, conversation_id)
         found = await list_messages(tx, conversation.id, limit=limit + 1, before=before)
-    shown = found[:limit]
-    following = spell_cursor(f"at_{shown[-1].position:032x}") if len(found) > limit else None
-    return Response(Page([view_message(one) for one in shown], following), headers=next_link(request, following))
+    return answer_page(request, found, limit, view=view_message, mark=lambda one: f"at_{one.position:032x}")
 
 
 router: Final = Router("/v1", route_handlers=[begin, list_, show, change, remove, say, messages], tags=["Chat"])

@@ -22,7 +22,7 @@ from api.orders.views import (
     view_order,
     view_product,
 )
-from api.paging import DEFAULT, Cursor, Limit, Page, next_link, read_cursor, spell_cursor
+from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
 from api.preferences import WAITS
 from api.problems import base_url
 from api.submit import submit
@@ -79,10 +79,8 @@ async def get_orders(  # noqa: PLR0913, PLR0917 - one a parameter
             status=status,
             before=before,
         )
-    following = spell_cursor(orders[limit - 1].id) if len(orders) > limit else None
     base = base_url(request.scope)
-    page = Page([view_order(order, base) for order in orders[:limit]], following)
-    return Response(page, headers=next_link(request, following))
+    return answer_page(request, orders, limit, view=lambda one: view_order(one, base), mark=lambda one: one.id)
 
 
 @get("/orders/{order_id:str}", guards=[needs(READ)])
@@ -121,9 +119,7 @@ async def get_products(  # noqa: PLR0913, PLR0917 - one a parameter
     wanted = ProductFilter(q=q, category=category, in_stock=in_stock)
     async with use.database.read() as tx:
         products = await list_products(tx, caller.tenant_id, wanted, sort=sort, limit=limit + 1, after=after)
-    following = spell_cursor(products[limit - 1].id) if len(products) > limit else None
-    page = Page([view_product(product) for product in products[:limit]], following)
-    return Response(page, headers=next_link(request, following))
+    return answer_page(request, products, limit, view=view_product, mark=lambda one: one.id)
 
 
 @get("/products/{product_id:str}", guards=[needs(READ)])

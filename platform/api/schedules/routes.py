@@ -15,7 +15,7 @@ from api.bodies import ApiRequest
 from api.context import Use
 from api.idempotency import ONCE, REPLAYED, find_answer, first_job, keep_job, keep_response, read_key, replay
 from api.job_view import JobView
-from api.paging import DEFAULT, Cursor, Limit, Page, next_link, read_cursor, spell_cursor
+from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
 from api.preferences import WAITS, wait_for_end, wanted_wait
 from api.problems import base_url
 from api.schedules.reading import read_changes, read_new
@@ -76,10 +76,8 @@ async def list_(
     before = read_cursor(cursor, "sched")
     async with use.database.read() as tx:
         found = await list_schedules(tx, caller.tenant_id, limit=limit + 1, before=before)
-    shown = found[:limit]
-    following = spell_cursor(shown[-1].id) if len(found) > limit else None
-    items = [view_schedule(schedule, base_url(request.scope)) for schedule in shown]
-    return Response(Page(items, following), headers=next_link(request, following))
+    base = base_url(request.scope)
+    return answer_page(request, found, limit, view=lambda one: view_schedule(one, base), mark=lambda one: one.id)
 
 
 @get("/schedules/{schedule_id:str}", guards=[needs("schedules:read")])
@@ -172,9 +170,7 @@ async def runs(  # noqa: PLR0913, PLR0917 - a list has these parameters
     async with use.database.read() as tx:
         schedule = await _found(tx, caller, schedule_id)
         found = await list_runs(tx, schedule.id, limit=limit + 1, before=before)
-    shown = found[:limit]
-    following = spell_cursor(_spell_moment(shown[-1].fire_at)) if len(found) > limit else None
-    return Response(Page([view_run(run) for run in shown], following), headers=next_link(request, following))
+    return answer_page(request, found, limit, view=view_run, mark=lambda run: _spell_moment(run.fire_at))
 
 
 router: Final = Router(
