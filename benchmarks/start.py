@@ -39,10 +39,10 @@ class Figures(Struct, frozen=True):
 class Up:
     """One run of `up`, ready."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         began = time.monotonic()
         self._process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-P", "-m", "cli.main", "up", "--json", "--data-dir", str(data_dir)],
+            [sys.executable, "-P", "-m", "cli.main", "up", "--json", "--data-dir", str(folder)],
             env=environment_without_settings(PYTHONPATH=str(PLATFORM)),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -63,11 +63,11 @@ class Up:
 def measure() -> Figures:
     """Start twice on one data directory, and weigh the second run."""
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder:
-        data_dir = Path(folder)
-        data_dir.chmod(0o711)  # the servers' account must reach what is in it, when root measures
-        first = Up(data_dir)
+        place = Path(folder)
+        place.chmod(0o711)  # the servers' account must reach what is in it, when root measures
+        first = Up(place)
         first.stop()
-        second = Up(data_dir)
+        second = Up(place)
         weights = {name: round(weigh(pid, with_children=name != "up") / 1024, 1) for name, pid in second.pids.items()}
         stopped = second.stop()
     return Figures(round(first.seconds, 2), round(second.seconds, 2), round(stopped, 2), weights)
