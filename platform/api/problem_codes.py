@@ -275,6 +275,9 @@ CODES: Final[dict[str, ProblemCode]] = {
     "smtp_url_invalid": ProblemCode(0, "Not the address of a mail server", "See the detail.", "Correct it."),
     "start_failed": ProblemCode(0, "A process did not start", "The detail names it.", "See its log."),
     "setting_invalid": ProblemCode(0, "A setting is not acceptable", "A HEADRACE_ variable is wrong.", "Correct it."),
+    "redis_evicts": ProblemCode(
+        0, "Redis evicts", "The Redis throws keys away when it is full.", "Set its maxmemory-policy to noeviction."
+    ),
     "setting_missing": ProblemCode(0, "A setting is missing", "A HEADRACE_ variable is needed.", "Set it."),
     "kill_point_unknown": ProblemCode(
         0, "Unknown kill point", "A test armed a point that is not there.", "Correct it."

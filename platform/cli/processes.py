@@ -35,17 +35,19 @@ def relay(name: str) -> None:
         app = make_celery(settings, broker_url=_broker_url(settings), queues=QUEUES, client=name)
         sender = Sender(app)
         try:
-            async with open_stores(settings, name=name, connections=4) as use, asyncio.TaskGroup() as duties:
-                duties.create_task(Relay(use, sender, queues=QUEUES).run())
-                duties.create_task(
-                    rescue_forever(
-                        use,
-                        resend_seconds=settings.resend_seconds,
-                        every_seconds=min(_RESCUE_SECONDS, settings.lease_seconds / 6),
-                        grace_seconds=settings.heartbeat_seconds * 1.5,
+            async with open_stores(settings, name=name, connections=4) as use:
+                await use.wakeups.check_keeping()
+                async with asyncio.TaskGroup() as duties:
+                    duties.create_task(Relay(use, sender, queues=QUEUES).run())
+                    duties.create_task(
+                        rescue_forever(
+                            use,
+                            resend_seconds=settings.resend_seconds,
+                            every_seconds=min(_RESCUE_SECONDS, settings.lease_seconds / 6),
+                            grace_seconds=settings.heartbeat_seconds * 1.5,
+                        )
                     )
-                )
-                mark_ready(settings.data_dir)
+                    mark_ready(settings.data_dir)
         finally:
             sender.close()
 

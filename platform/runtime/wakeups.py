@@ -12,6 +12,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from domain.errors import Invalid
+
 _RELAY: Final = "hr:relay"
 _JOBS: Final = "hr:jobs"
 _CANCEL: Final = "hr:cancel"
@@ -25,6 +27,14 @@ _RECONNECT_SECONDS: Final = (0.1, 0.5, 1.0)
 _LOG: Final = structlog.stdlib.get_logger(__name__)
 
 _FAILURES: Final = (RedisError, OSError, TimeoutError)
+
+
+class RedisEvicts(Invalid):
+    """A Redis that drops keys when it is full is no broker."""
+
+    code = "redis_evicts"
+    title = "Redis evicts"
+
 
 Hear = Callable[[tuple[str, ...]], None]
 """Told the ids that were heard; none of them after a reconnect, which means: there may be news of any."""
@@ -129,6 +139,23 @@ class Wakeups:
         except _FAILURES:
             return False
         return True
+
+    async def check_keeping(self) -> None:
+        """Go on only if Redis keeps what it is given; one that does not answer is not judged.
+
+        Raises:
+            RedisEvicts: it throws things away when it is full.
+        """
+        try:
+            async with asyncio.timeout(_SEND_SECONDS):
+                memory: dict[str, object] = await self._teller.info("memory")
+        except _FAILURES:
+            return
+        policy = memory.get("maxmemory_policy")
+        if memory.get("maxmemory") and policy != "noeviction":
+            raise RedisEvicts(
+                f"Redis throws messages away when it is full (maxmemory-policy {policy}). Set it to noeviction."
+            )
 
     async def close(self) -> None:
         """Send what is still to be told, within 500 ms, and stop listening."""

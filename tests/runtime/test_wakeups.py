@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import redis
 
-from runtime.wakeups import Wakeups, open_wakeups
+from runtime.wakeups import RedisEvicts, Wakeups, open_wakeups
 
 SOON = 5.0  # an upper bound; what is waited for comes within milliseconds
 
@@ -127,3 +128,23 @@ async def test_a_cut_subscription_comes_back_and_says_there_may_be_news(wakeups:
         assert await news.wait(SOON)
         wakeups.tell_jobs(["job_a"])
         assert await news.wait(SOON)
+
+
+async def test_a_redis_that_throws_things_away_is_refused(redis_url: str, wakeups: Wakeups) -> None:
+    await wakeups.check_keeping()
+    with redis.Redis.from_url(redis_url) as client:
+        client.config_set("maxmemory", "64mb")
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            with pytest.raises(RedisEvicts, match="allkeys-lru"):
+                await wakeups.check_keeping()
+        finally:
+            client.config_set("maxmemory-policy", "noeviction")
+            client.config_set("maxmemory", "0")
+
+
+async def test_a_redis_that_does_not_answer_is_not_judged(tmp_path: Path) -> None:
+    async with hanging_server(tmp_path) as url:
+        silent = open_wakeups(url)
+        await silent.check_keeping()
+        await silent.close()
