@@ -12,7 +12,7 @@ from sqlalchemy import text
 from domain.jobs.job import Job, NewJob
 from domain.jobs.state import State
 from domain.jobs.verdict import Reject, Retry
-from storage.database import DatabaseDown
+from storage.database import DatabaseDown, open_database
 from storage.events import events_after
 from storage.job_lists import list_attempts
 from storage.jobs import cancel_job, submit_jobs
@@ -372,11 +372,13 @@ async def test_a_database_that_turns_read_only_stops_no_heartbeat_for_good(datab
     async with open_bench(database_url, redis_url, ask=answer) as bench:
 
         async def say(statement: str) -> None:
-            """To a server that then greets everybody anew, so that what was said holds for all."""
-            async with bench.use.database.read() as tx:
+            """From outside, to a server that then greets everybody anew, so that what was said holds for all."""
+            outside = open_database(database_url, name="outside", size=1)
+            async with outside.read() as tx:
                 await tx.execute(text("SET default_transaction_read_only = off"))
                 await tx.execute(text(f"ALTER DATABASE {name} {statement}"))
                 await tx.execute(text(CUT_OTHERS))
+            await outside.close()
 
         async def last_beat() -> object:
             async with bench.use.database.read() as tx:
