@@ -1,6 +1,7 @@
 """How long `headrace up` takes on an empty data directory and on one it left, and what its processes weigh.
 
-Memory is the proportional set size (PSS): a shared page counts once, divided among those who share it. Linux only.
+Memory is told twice: resident (RSS), where a shared page counts for each who shares it, and proportional (PSS), where
+it is divided among them. Linux only.
 Prints one line of JSON. Run by `headrace bench start`.
 """
 
@@ -33,6 +34,7 @@ class Figures(Struct, frozen=True):
     first_seconds: float
     second_seconds: float
     stop_seconds: float
+    rss_mb: dict[str, float]
     pss_mb: dict[str, float]
 
 
@@ -68,17 +70,23 @@ def measure() -> Figures:
         first = Up(place)
         first.stop()
         second = Up(place)
-        weights = {name: round(weigh(pid, with_children=name != "up") / 1024, 1) for name, pid in second.pids.items()}
+        rss, pss = (
+            {
+                name: round(weigh(measured, pid, with_children=name != "up") / 1024, 1)
+                for name, pid in second.pids.items()
+            }
+            for measured in ("Rss:", "Pss:")
+        )
         stopped = second.stop()
-    return Figures(round(first.seconds, 2), round(second.seconds, 2), round(stopped, 2), weights)
+    return Figures(round(first.seconds, 2), round(second.seconds, 2), round(stopped, 2), rss, pss)
 
 
-def weigh(pid: int, *, with_children: bool) -> int:
-    """Kilobytes a process weighs, alone or with all that came of it."""
+def weigh(measured: str, pid: int, *, with_children: bool) -> int:
+    """Kilobytes a process weighs by that line of the kernel's account, alone or with all that came of it."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    own = sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    own = sum(int(line.split()[1]) for line in lines if line.startswith(measured))
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if with_children else []
-    return own + sum(weigh(int(child), with_children=True) for child in children)
+    return own + sum(weigh(measured, int(child), with_children=True) for child in children)
 
 
 def main() -> None:
