@@ -2,13 +2,12 @@
 
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from msgspec import defstruct
-
+from api.forms import form_of
 from api.options import Options, UniqueBody
 from domain.catalog import KINDS
-from domain.jobs.kind import Input, Kind
+from domain.jobs.kind import Input
 
 
 class Submission(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag=""):
@@ -23,25 +22,9 @@ class Submission(Options, frozen=True, kw_only=True, forbid_unknown_fields=True,
         return given
 
 
-def _form(kind: Kind[Any, Any]) -> type[Submission]:
-    name = "".join(part.capitalize() for part in kind.name.replace(".", "_").split("_"))
-    # mypy sees what every Struct made here is, not what these bases make of it
-    form: type[Submission] = defstruct(  # type: ignore[assignment]
-        f"{name}Submission",
-        [("input", kind.input)],
-        bases=(Submission,),
-        namespace={"__doc__": f"A job of the kind {kind.name}: {kind.summary}"},
-        module=__name__,
-        frozen=True,
-        kw_only=True,
-        forbid_unknown_fields=True,
-        tag_field="kind",
-        tag=kind.name,
-    )
-    return form
-
-
-FORMS: Final[dict[str, type[Submission]]] = {kind.name: _form(kind) for kind in KINDS if not kind.internal}
+FORMS: Final[dict[str, type[Submission]]] = {
+    kind.name: form_of(kind, Submission, told="A job of the kind") for kind in KINDS if not kind.internal
+}
 
 if TYPE_CHECKING:
     AnySubmission = Submission

@@ -5,17 +5,18 @@ from datetime import datetime, timedelta
 from functools import reduce
 from itertools import islice
 from operator import or_
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType, defstruct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from api.forms import form_of
 from api.job_view import Time
 from api.options import ConcurrencyKey, Options
 from domain.catalog import KINDS
 from domain.durations import Duration
 from domain.jobs.job import Attempts, Metadata, Priority, Tags
-from domain.jobs.kind import Input, Kind
+from domain.jobs.kind import Input
 from domain.schedules.schedule import (
     CatchUp,
     CronExpression,
@@ -31,6 +32,8 @@ from domain.schedules.timetable import next_fires
 from providers.cron import next_wall
 
 NEXT_RUNS: Final = 5
+
+_TOLD: Final = "A job to be submitted again and again, of the kind"
 
 _UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
 
@@ -71,28 +74,10 @@ class Repeated(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
         )
 
 
-def _form(kind: Kind[Any, Any]) -> type[Repeated]:
-    name = "".join(part.capitalize() for part in kind.name.replace(".", "_").split("_"))
-    form = defstruct(
-        f"{name}Repeated",
-        [("input", kind.input)],
-        bases=(Repeated,),
-        namespace={"__doc__": f"A job of the kind {kind.name}, to be submitted again and again: {kind.summary}"},
-        module=__name__,
-        frozen=True,
-        kw_only=True,
-        forbid_unknown_fields=True,
-        tag_field="kind",
-        tag=kind.name,
-    )
-    assert issubclass(form, Repeated)  # noqa: S101 - for type checkers
-    return form
-
-
 if TYPE_CHECKING:
     AnyRepeated: TypeAlias = Repeated
 else:
-    AnyRepeated = reduce(or_, [_form(kind) for kind in KINDS if not kind.internal])
+    AnyRepeated = reduce(or_, [form_of(kind, Repeated, told=_TOLD) for kind in KINDS if not kind.internal])
 """The union of all forms."""
 
 

@@ -1,14 +1,13 @@
 """judge(): each outcome of an attempt has one verdict, and no verdict makes a move that is not legal."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import Limited, NotFound, Unavailable
-from domain.ids import JobId
-from domain.jobs.job import Job, JobError
+from domain.jobs.job import JobError
 from domain.jobs.retry import RetryPolicy, backoff
 from domain.jobs.state import State, may_move
 from domain.jobs.verdict import (
@@ -26,47 +25,9 @@ from domain.jobs.verdict import (
     outcome_of,
     timed_out,
 )
+from tests.support.running_job import running_job
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 POLICY = RetryPolicy(base=timedelta(seconds=2), ceiling=timedelta(minutes=1))
-
-
-def running(*, attempt: int = 1, max_attempts: int = 3, crashes: int = 0) -> Job:
-    return Job(
-        id=JobId("job_" + "0" * 32),
-        tenant_id="tenant",
-        caller_id="user",
-        kind="tests.ask",
-        queue="tests",
-        state=State.RUNNING,
-        priority=0,
-        tags=(),
-        metadata=b"{}",
-        attempt=attempt,
-        max_attempts=max_attempts,
-        crashes=crashes,
-        input=b"{}",
-        result=None,
-        error=None,
-        usage=None,
-        progress=None,
-        timeout_seconds=5,
-        concurrency_key=None,
-        schedule_id=None,
-        batch_id=None,
-        parent_id=None,
-        request_id=None,
-        traceparent=None,
-        created_at=NOW,
-        run_at=NOW,
-        started_at=NOW,
-        finished_at=None,
-        expires_at=None,
-        cancel_requested_at=None,
-        lease="lease",
-        worker="worker-1",
-        seq=2,
-    )
 
 
 def failed(*, retryable: bool, after: timedelta | None = None) -> Failed:
@@ -86,7 +47,7 @@ OUTCOMES = st.one_of(
 def test_every_verdict_is_a_legal_move(
     outcome: Outcome, attempt: int, max_attempts: int, crashes: int, spread: float
 ) -> None:
-    job = running(attempt=attempt, max_attempts=max_attempts, crashes=crashes)
+    job = running_job(attempt=attempt, max_attempts=max_attempts, crashes=crashes)
     verdict = judge(job, outcome, retry=POLICY, spread=spread)
     assert may_move(State.RUNNING, verdict.state)
     assert (verdict.state is State.FAILED) <= (verdict.error is not None)
@@ -94,31 +55,31 @@ def test_every_verdict_is_a_legal_move(
 
 
 def test_a_result_is_kept_up_to_its_limit_and_not_a_byte_more() -> None:
-    at_limit = judge(running(), Succeeded(b"x" * MOST_RESULT_BYTES), retry=POLICY, spread=0)
+    at_limit = judge(running_job(), Succeeded(b"x" * MOST_RESULT_BYTES), retry=POLICY, spread=0)
     assert at_limit.state is State.SUCCEEDED
-    over = judge(running(), Succeeded(b"x" * (MOST_RESULT_BYTES + 1)), retry=POLICY, spread=0)
+    over = judge(running_job(), Succeeded(b"x" * (MOST_RESULT_BYTES + 1)), retry=POLICY, spread=0)
     assert (over.state, over.error and over.error.code) == (State.FAILED, "result_too_large")
 
 
 def test_the_last_attempt_fails_for_good_and_says_why() -> None:
-    verdict = judge(running(attempt=3, max_attempts=3), failed(retryable=True), retry=POLICY, spread=0)
+    verdict = judge(running_job(attempt=3, max_attempts=3), failed(retryable=True), retry=POLICY, spread=0)
     assert verdict.error is not None
     assert (verdict.state, verdict.error.code) == (State.FAILED, "attempts_exhausted")
     assert "It broke." in verdict.error.detail
 
 
 def test_what_cannot_succeed_is_not_tried_again() -> None:
-    assert judge(running(), failed(retryable=False), retry=POLICY, spread=0).state is State.FAILED
+    assert judge(running_job(), failed(retryable=False), retry=POLICY, spread=0).state is State.FAILED
 
 
 @pytest.mark.parametrize(("crashes", "state"), [(0, State.QUEUED), (MOST_CRASHES - 1, State.FAILED)])
 def test_a_crash_is_counted_apart_from_the_attempts(crashes: int, state: State) -> None:
-    verdict = judge(running(attempt=3, max_attempts=3, crashes=crashes), Crashed("w"), retry=POLICY, spread=0)
+    verdict = judge(running_job(attempt=3, max_attempts=3, crashes=crashes), Crashed("w"), retry=POLICY, spread=0)
     assert (verdict.state, verdict.counts_as_crash) == (state, True)
 
 
 def test_a_job_given_back_uses_no_attempt() -> None:
-    verdict = judge(running(), GivenBack(), retry=POLICY, spread=0)
+    verdict = judge(running_job(), GivenBack(), retry=POLICY, spread=0)
     assert (verdict.state, verdict.counts_as_attempt, verdict.counts_as_crash) == (State.QUEUED, False, False)
 
 
@@ -147,4 +108,4 @@ def test_an_unexpected_error_is_named_but_its_words_stay_in_the_log() -> None:
 
 
 def test_a_timeout_says_how_long_it_was_given() -> None:
-    assert "5 s" in timed_out(running()).error.detail
+    assert "5 s" in timed_out(running_job()).error.detail

@@ -1,6 +1,5 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from email import message_from_bytes
 from typing import Final
 
@@ -9,17 +8,16 @@ import pytest
 from domain.emails.send_email import SEND_EMAIL, SendEmail
 from domain.ids import JobId, is_id
 from domain.jobs.job import Job
-from domain.jobs.state import State
 from domain.jobs.verdict import outcome_of
 from providers.mail.provider import MailDown, MailRefused
 from runtime.kill_points import KillPointReached
 from runtime.resources import Resources, open_resources
 from runtime.settings import Settings
+from tests.support.running_job import running_job
 from tests.support.smtp_server import ScriptedSmtp, run_smtp
 from workers.context import Context
 from workers.emails.send_email import send_email
 
-NOW: Final = datetime(2026, 3, 1, tzinfo=UTC)
 EMAIL: Final = SendEmail(to=("ada@example.com", "bob@example.com"), subject="Hi", text="Hello")
 
 
@@ -39,41 +37,8 @@ async def use_of(script: ScriptedSmtp, *, kill_points: str = "") -> AsyncIterato
 
 
 def attempt(number: int, *, job: str = "1") -> Job:
-    return Job(
-        id=JobId(f"job_{'0198c0de' * 3}{job:0>8}"),
-        tenant_id="tenant",
-        caller_id="user",
-        kind=SEND_EMAIL.name,
-        queue=SEND_EMAIL.queue,
-        state=State.RUNNING,
-        priority=0,
-        tags=(),
-        metadata=b"{}",
-        attempt=number,
-        max_attempts=5,
-        crashes=0,
-        input=b"{}",
-        result=None,
-        error=None,
-        usage=None,
-        progress=None,
-        timeout_seconds=60.0,
-        concurrency_key=None,
-        schedule_id=None,
-        batch_id=None,
-        parent_id=None,
-        request_id=None,
-        traceparent=None,
-        created_at=NOW,
-        run_at=NOW,
-        started_at=NOW,
-        finished_at=None,
-        expires_at=None,
-        cancel_requested_at=None,
-        lease="lease",
-        worker="worker-1",
-        seq=1,
-    )
+    job_id = JobId(f"job_{'0198c0de' * 3}{job:0>8}")
+    return running_job(id=job_id, kind=SEND_EMAIL.name, queue=SEND_EMAIL.queue, max_attempts=5, attempt=number)
 
 
 def message_ids(script: ScriptedSmtp) -> list[str]:
