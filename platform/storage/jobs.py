@@ -163,14 +163,18 @@ ORDER BY lease_until LIMIT :limit FOR UPDATE SKIP LOCKED
 """)  # noqa: S608 - as above
 
 _CANCEL: Final = text(f"""
-WITH stopped AS (
+WITH live AS (
+    SELECT id FROM jobs
+    WHERE id = ANY(CAST(:ids AS text[])) AND tenant_id = :tenant_id AND state IN ('scheduled', 'queued', 'running')
+    ORDER BY id FOR UPDATE
+), stopped AS (
     UPDATE jobs SET
         state = CASE WHEN state = 'running' THEN state ELSE 'cancelled' END,
         finished_at = CASE WHEN state = 'running' THEN NULL ELSE now() END,
         seq = seq + CASE WHEN state = 'running' THEN 0 ELSE 1 END,
         cancel_requested_at = coalesce(cancel_requested_at, now())
-    WHERE id = :id AND tenant_id = :tenant_id AND state IN ('scheduled', 'queued', 'running')
-    RETURNING *
+    FROM live WHERE jobs.id = live.id
+    RETURNING jobs.*
 ), withdrawn AS (
     DELETE FROM outbox USING stopped WHERE outbox.job_id = stopped.id
 ), told AS (
@@ -181,11 +185,15 @@ SELECT {_JOB} FROM stopped
 """)  # noqa: S608 - as above
 
 _RETRY: Final = text(f"""
-WITH revived AS (
+WITH ended AS (
+    SELECT id FROM jobs
+    WHERE id = ANY(CAST(:ids AS text[])) AND tenant_id = :tenant_id AND state IN ('failed', 'cancelled', 'expired')
+    ORDER BY id FOR UPDATE
+), revived AS (
     UPDATE jobs SET state = 'queued', attempt = 0, crashes = 0, error = NULL, result = NULL, progress = NULL,
         cancel_requested_at = NULL, finished_at = NULL, expires_at = NULL, run_at = now(), seq = seq + 1
-    WHERE id = :id AND tenant_id = :tenant_id AND state IN ('failed', 'cancelled', 'expired')
-    RETURNING *
+    FROM ended WHERE jobs.id = ended.id
+    RETURNING jobs.*
 ), posted AS (
     INSERT INTO outbox (job_id, tenant_id, kind, queue, priority, traceparent, concurrency_key, stage, due_at)
     SELECT id, tenant_id, kind, queue, priority, traceparent, concurrency_key, 'due', now() FROM revived
@@ -328,16 +336,26 @@ async def take_lapsed(tx: Tx, *, limit: int, up_seconds: float = 0) -> list[Job]
     return [as_job(row) for row in await tx.execute(_LAPSED, {"limit": limit, "up_seconds": up_seconds})]
 
 
+async def cancel_jobs(tx: Tx, tenant_id: str, ids: Iterable[str]) -> list[Job]:
+    """Cancel waiting jobs, and ask the workers of running ones to stop. Those missing in the answer were not live."""
+    rows = await tx.execute(_CANCEL, {"ids": list(ids), "tenant_id": tenant_id})
+    return [as_job(row) for row in rows]
+
+
 async def cancel_job(tx: Tx, tenant_id: str, job_id: str) -> Job | None:
-    """Cancel a waiting job, or ask the worker of a running one to stop. None: there is no such live job."""
-    row = (await tx.execute(_CANCEL, {"id": job_id, "tenant_id": tenant_id})).one_or_none()
-    return None if row is None else as_job(row)
+    """Cancel one job, as `cancel_jobs` does. None: there is no such live job."""
+    return next(iter(await cancel_jobs(tx, tenant_id, [job_id])), None)
+
+
+async def retry_jobs(tx: Tx, tenant_id: str, ids: Iterable[str]) -> list[Job]:
+    """Queue failed, cancelled or expired jobs again with fresh attempts; the others are missing in the answer."""
+    rows = await tx.execute(_RETRY, {"ids": list(ids), "tenant_id": tenant_id})
+    return [as_job(row) for row in rows]
 
 
 async def retry_job(tx: Tx, tenant_id: str, job_id: str) -> Job | None:
-    """Queue a failed, cancelled or expired job again with fresh attempts. None: there is no such job."""
-    row = (await tx.execute(_RETRY, {"id": job_id, "tenant_id": tenant_id})).one_or_none()
-    return None if row is None else as_job(row)
+    """Queue one job again, as `retry_jobs` does. None: there is no such job, or it is live or succeeded."""
+    return next(iter(await retry_jobs(tx, tenant_id, [job_id])), None)
 
 
 async def expire_jobs(tx: Tx, *, limit: int) -> list[Job]:
