@@ -1,7 +1,7 @@
 """Wake-ups through Redis pub/sub: "there is news", never the news. Losing one costs a poll's time, nothing else."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final
 
@@ -96,6 +96,12 @@ class Wakeups:
         """Tell the workers that these jobs, if they run them, are to be stopped."""
         self._tell(_CANCEL, ids)
 
+    def tell_finished(self, batch_ids: Sequence[str]) -> None:
+        """Tell who waits for these batches that they are finished, and the relay that jobs may follow them."""
+        if batch_ids:
+            self._tell(_JOBS, batch_ids)
+            self.ring_relay()
+
     @asynccontextmanager
     async def listen_relay(self) -> AsyncIterator[News]:
         """News for the relay: jobs may be due."""
@@ -119,7 +125,7 @@ class Wakeups:
 
     @asynccontextmanager
     async def listening(self, job_id: str) -> AsyncIterator[News]:
-        """News of one job."""
+        """News of one job, or of the end of one batch."""
         news = News()
         self._subscription(_JOBS).hearers.add(self._hear_jobs)
         self._waiting.setdefault(job_id, set()).add(news)
