@@ -228,6 +228,24 @@ async def test_racing_ends_of_all_sorts_neither_wait_in_circles_nor_drift(databa
     assert set(told) == {batch.id for batch in batches}
 
 
+async def test_ends_of_other_jobs_of_the_same_batches_never_wait_in_circles(database: Database) -> None:
+    spread = random.Random(7)  # noqa: S311 - as above
+    async with database.begin() as tx:
+        batches = [await make_batch(tx, 40) for _ in range(8)]
+        claimed = [await claim(tx, *await jobs_of(tx, batch)) for batch in batches]
+    rows = [list(row) for row in zip(*claimed, strict=True)]  # a job of each batch
+
+    async def end(row: list[Job]) -> None:
+        spread.shuffle(row)
+        async with database.begin() as tx:
+            await settle(tx, row)
+
+    await asyncio.gather(*map(end, rows))
+    async with database.read() as tx:
+        for batch in batches:
+            assert (await stored(tx, batch.id)).counts[State.SUCCEEDED] == batch.total
+
+
 async def test_of_two_who_end_the_last_two_jobs_at_once_one_finishes_the_batch(database: Database) -> None:
     async with database.begin() as tx:
         batches = [await make_batch(tx, 2) for _ in range(20)]
