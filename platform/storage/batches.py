@@ -1,6 +1,6 @@
 """Batches: written with their jobs, found and listed with their counts, their live jobs found to be cancelled."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -13,7 +13,9 @@ from domain.jobs.state import State
 from storage.database import Tx
 from storage.jobs import submit_jobs
 
-_AT_ONCE: Final = 250  # jobs a statement: each costs the event loop some 10 ms, and 10,000 jobs no longer than in one
+# what goes into a statement: it costs the event loop some 10 ms, and ten thousand jobs take no longer than in one
+_MOST_AT_ONCE: Final = 250
+_MOST_BYTES_AT_ONCE: Final = 128 << 10
 
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -66,8 +68,8 @@ async def submit_batch(tx: Tx, batch: NewBatch, jobs: Sequence[NewJob]) -> None:
             "on_finished": on_finished,
         },
     )
-    for start in range(0, len(jobs), _AT_ONCE):
-        await submit_jobs(tx, jobs[start : start + _AT_ONCE])
+    for some in _portions(jobs):
+        await submit_jobs(tx, some)
 
 
 async def find_batch(tx: Tx, tenant_id: str, batch_id: str) -> Batch | None:
@@ -90,6 +92,16 @@ async def ask_cancel(tx: Tx, tenant_id: str, batch_id: str) -> bool:
 async def jobs_to_cancel(tx: Tx, batch_id: str, *, limit: int) -> list[str]:
     """The ids of live jobs of a batch that nobody has asked to be cancelled."""
     return list((await tx.execute(_TO_CANCEL, {"id": batch_id, "limit": limit})).scalars())
+
+
+def _portions(jobs: Sequence[NewJob]) -> Iterator[Sequence[NewJob]]:
+    start = size = 0
+    for end, job in enumerate(jobs):
+        if end - start == _MOST_AT_ONCE or (size and size + len(job.input) > _MOST_BYTES_AT_ONCE):
+            yield jobs[start:end]
+            start, size = end, 0
+        size += len(job.input)
+    yield jobs[start:]
 
 
 def _as_batch(row: Row[Any]) -> Batch:
