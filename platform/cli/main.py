@@ -22,6 +22,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("cli.demo:demo", "Submit one job of each kind and follow them to their results."),
     "submit": ("cli.submit:submit", "Submit a job."),
     "jobs": ("cli.jobs:jobs", "List, show, watch, cancel, retry, export and count jobs."),
+    "batches": ("cli.batches:batches", "Submit, list, show and cancel batches, and read their results."),
     "queues": ("cli.queues:queues", "List, pause and resume queues."),
     "schedules": ("cli.schedules:schedules", "List, show, trigger, pause and resume schedules."),
     "mail": ("cli.mail:mail", "Read the local inbox."),
