@@ -1,5 +1,3 @@
-
-
 import io
 from pathlib import Path
 from typing import Any

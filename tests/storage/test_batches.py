@@ -7,44 +7,21 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
-from msgspec.structs import replace
 from sqlalchemy import text
 
-from domain.ids import BatchId, JobId, is_id
-from domain.jobs.batch import Batch, NewBatch
+from domain.ids import JobId, is_id
+from domain.jobs.batch import Batch
 from domain.jobs.job import Job, JobError
 from domain.jobs.state import State
 from domain.jobs.verdict import Verdict
-from runtime.unique_ids import new_id
-from storage.batches import ask_cancel, find_batch, jobs_to_cancel, list_batches, submit_batch
+from storage.batches import ask_cancel, find_batch, jobs_to_cancel, list_batches
 from storage.database import Database, Tx
-from storage.job_lists import JobFilter, JobSort, list_jobs
 from storage.jobs import Moved, Settlement, cancel_jobs, expire_jobs, find_job, retry_jobs, settle_jobs
-from tests.support.jobs import TENANT, USER, claim, make_job
+from tests.support.batches import jobs_of, make_batch, stored
+from tests.support.jobs import TENANT, claim
 
 SUCCESS = Verdict(state=State.SUCCEEDED, result=b'{"text":"because"}')
 FAILURE = Verdict(state=State.FAILED, error=JobError(code="rejected", title="No", detail="Not this one."))
-
-
-async def make_batch(tx: Tx, size: int, *, follows: bool = True, **options: object) -> Batch:
-    """A batch of `size` jobs of the tests' kind, which one more job follows if it is to."""
-    batch_id = BatchId(new_id("batch"))
-    jobs = [replace(make_job(**options), batch_id=batch_id, batch_index=index) for index in range(size)]
-    following = make_job(priority=7, metadata={"batch_id": batch_id}) if follows else None
-    new = NewBatch(id=batch_id, tenant_id=TENANT, caller_id=USER, total=size, on_finished=following)
-    await submit_batch(tx, new, jobs)
-    return await stored(tx, batch_id)
-
-
-async def stored(tx: Tx, batch_id: str) -> Batch:
-    found = await find_batch(tx, TENANT, batch_id)
-    assert found is not None
-    return found
-
-
-async def jobs_of(tx: Tx, batch: Batch) -> list[Job]:
-    page = await list_jobs(tx, TENANT, JobFilter(batch_id=batch.id), limit=10_000, sort=JobSort.OLDEST)
-    return page.jobs
 
 
 async def true_counts(tx: Tx, batch: Batch) -> dict[State, int]:
@@ -119,7 +96,8 @@ async def test_the_last_job_to_end_finishes_the_batch_and_what_follows_is_queued
         assert following is not None
         assert is_id("job", following.id)
         assert (following.state, following.priority, following.batch_id) == (State.QUEUED, 7, None)
-        assert following.id > jobs[2].id
+        made_at = int(following.id.removeprefix("job_")[:12], 16)
+        assert made_at == int(found.finished_at.timestamp() * 1000)
 
 
 async def test_a_batch_may_be_followed_by_nothing(database: Database) -> None:
