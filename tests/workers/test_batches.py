@@ -50,6 +50,8 @@ async def test_a_batch_runs_to_its_end_and_what_follows_runs_after_it(
             batch = await make_batch(tx, 60)
             ids = [job.id for job in await jobs_of(tx, batch)]
         async with bench.use.wakeups.listening(batch.id) as news, bench.use.wakeups.listen_relay() as bell:
+            assert await news.wait(10)  # who begins to listen is told that there may be news
+            assert await bell.wait(10)
             await asyncio.gather(execute(ids[:40], bench), execute(ids[20:], bench))
             assert await news.wait(10)
             assert await bell.wait(10)
@@ -79,6 +81,7 @@ async def test_a_batch_nobody_got_to_in_time_is_finished(database_url: str, redi
         async with bench.use.database.begin() as tx:
             batch = await make_batch(tx, 3, expires_in=timedelta(microseconds=1))
         async with bench.use.wakeups.listen_relay() as bell:
+            assert await bell.wait(10)  # as above
             assert await expire_late(bench.use) == 3
             assert await bell.wait(10)
         assert (await ended(bench, batch)).counts[State.EXPIRED] == 3
