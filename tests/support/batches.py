@@ -7,18 +7,26 @@ from msgspec.structs import replace
 from domain.ids import BatchId
 from domain.jobs.batch import Batch, NewBatch
 from domain.jobs.job import Job
+from domain.jobs.kind import Kind
 from runtime.unique_ids import new_id
 from storage.batches import find_batch, submit_batch
 from storage.database import Tx
 from storage.job_lists import JobFilter, JobSort, list_jobs
-from tests.support.jobs import TENANT, USER, make_job
+from tests.support.jobs import ASK, TENANT, USER, make_job
 
 
-async def make_batch(tx: Tx, size: int, *, follows: bool = True, **options: Any) -> Batch:  # noqa: ANN401 - any of JobOptions
-    """A batch of `size` jobs of the tests' kind, which one more job follows if it is to."""
+async def make_batch(
+    tx: Tx,
+    size: int,
+    *,
+    kind: Kind[Any, Any] = ASK,
+    follows: bool = True,
+    **options: Any,  # noqa: ANN401 - any of JobOptions
+) -> Batch:
+    """A batch of `size` jobs of one kind, which one more follows if it is to."""
     batch_id = BatchId(new_id("batch"))
-    jobs = [replace(make_job(**options), batch_id=batch_id, batch_index=index) for index in range(size)]
-    following = make_job(priority=7, metadata={"batch_id": batch_id}) if follows else None
+    jobs = [replace(make_job(kind, **options), batch_id=batch_id, batch_index=index) for index in range(size)]
+    following = make_job(kind, priority=7, metadata={"batch_id": batch_id}) if follows else None
     new = NewBatch(id=batch_id, tenant_id=TENANT, caller_id=USER, total=size, on_finished=following)
     await submit_batch(tx, new, jobs)
     return await stored(tx, batch_id)
