@@ -50,13 +50,14 @@ async def test_a_batch_and_its_jobs_are_written_together_and_in_order(database: 
 
 
 async def test_a_batch_that_fails_half_way_was_never_there(database: Database) -> None:
+    made: list[Batch] = []
     with pytest.raises(RuntimeError):  # noqa: PT012 - what is raised inside the block is the point
         async with database.begin() as tx:
-            batch = await make_batch(tx, 3)
+            made.append(await make_batch(tx, 3))
             raise RuntimeError
     async with database.read() as tx:
-        assert await find_batch(tx, TENANT, batch.id) is None
-        assert await jobs_of(tx, batch) == []
+        assert await find_batch(tx, TENANT, made[0].id) is None
+        assert await jobs_of(tx, made[0]) == []
 
 
 async def test_counts_follow_every_move_and_add_up(database: Database) -> None:

@@ -1,8 +1,11 @@
-"""POST /v1/batches and what follows: all or none, every bad job named, counted, waited for, cancelled, read back."""
+"""POST /v1/batches and what follows: all or none, every bad job named, counted, waited for, cancelled, read back.
+
+Long because what is refused and what becomes of the rest are read together: a gap between them would not be seen.
+"""
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import httpx
@@ -398,7 +401,7 @@ async def test_batches_are_listed_newest_first(house: House) -> None:
 
 
 async def test_a_body_that_breaks_off_accepts_nothing(house: House, address: str) -> None:
-    async def half() -> Any:  # noqa: ANN401 - what httpx takes
+    async def half() -> AsyncIterator[bytes]:
         yield lines(numbered(5))
         raise httpx.WriteError("gone")
 
