@@ -10,6 +10,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 import api.accounts.routes
+import api.bulk_actions.routes
 import api.chat.routes
 import api.console.routes
 import api.emails.routes
@@ -39,6 +40,7 @@ from storage.database import Database
 
 ROUTERS: Final = (
     api.jobs.routes.router,
+    api.bulk_actions.routes.router,
     api.orders.routes.router,
     api.emails.routes.router,
     api.text.routes.router,

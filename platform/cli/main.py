@@ -22,6 +22,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("cli.demo:demo", "Submit one job of each kind and follow them to their results."),
     "submit": ("cli.submit:submit", "Submit a job."),
     "jobs": ("cli.jobs:jobs", "List, show, watch, cancel, retry, export and count jobs."),
+    "bulk": ("cli.bulk:bulk", "List, show and abort bulk actions."),
+    "deadletters": ("cli.deadletters:deadletters", "List dead letters, and queue them again."),
     "queues": ("cli.queues:queues", "List, pause and resume queues."),
     "schedules": ("cli.schedules:schedules", "List, show, trigger, pause and resume schedules."),
     "mail": ("cli.mail:mail", "Read the local inbox."),
