@@ -27,11 +27,13 @@ FAILED = ("failed",)
 LIVE = ("queued", "running", "scheduled")
 
 
-async def fail(database: Database, count: int, code: str = "attempts_exhausted", **options: object) -> list[Job]:
+async def fail(
+    database: Database, count: int, code: str = "attempts_exhausted", tags: tuple[str, ...] = ()
+) -> list[Job]:
     """So many jobs that failed with `code`."""
     error = JobError(code=code, title="No", detail="It did not work.", retryable=False)
     async with database.begin() as tx:
-        held = await claim(tx, *await submit(tx, *(make_job(**options) for _ in range(count))))
+        held = await claim(tx, *await submit(tx, *(make_job(tags=tags) for _ in range(count))))
         return await settle_jobs(
             tx,
             [
