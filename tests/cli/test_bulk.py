@@ -87,3 +87,17 @@ def test_an_action_is_listed_shown_and_aborted(api: ApiStandIn, run: Run) -> Non
     assert BULK in run("bulk", "list").stdout
     assert BULK in run("bulk", "show", BULK).stdout
     assert "aborted" in run("bulk", "abort", BULK).stdout
+
+
+def test_jobs_are_listed_by_the_codes_of_their_errors(api: ApiStandIn, run: Run) -> None:
+    api.answers("GET", "/v1/jobs", {"items": []})
+    assert run("jobs", "list", "--error-code", "crashed", "--error-code", "timeout").exit_code == 0
+    assert api.asked[0].query["error_code"] == ["crashed", "timeout"]
+
+
+def test_an_action_that_takes_longer_than_is_waited_ends_with_5_and_goes_on(api: ApiStandIn, run: Run) -> None:
+    api.answers("POST", "/v1/bulk-actions", action(), status=202)
+    api.answers("GET", f"/v1/bulk-actions/{BULK}", action(state="running", done=2))
+    result = run("jobs", "retry", "--kind", "emails.send", "--wait", "--timeout", "1s")
+    assert result.exit_code == 5
+    assert f"{BULK} is not finished yet." in result.stderr
