@@ -115,6 +115,9 @@ CODES: Final[dict[str, ProblemCode]] = {
         "There is no job of this id, or it is another tenant's.",
         "Check the id, and that the key belongs to the tenant that submitted the job.",
     ),
+    "bulk_action_not_found": ProblemCode(
+        404, "No such bulk action", "There is none of this id, or it is another tenant's.", "List them."
+    ),
     "job_unfinished": ProblemCode(
         409,
         "The job is not finished",

@@ -23,6 +23,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "submit": ("cli.submit:submit", "Submit a job."),
     "jobs": ("cli.jobs:jobs", "List, show, watch, cancel, retry, export and count jobs."),
     "batches": ("cli.batches:batches", "Submit, list, show and cancel batches, and read their results."),
+    "bulk": ("cli.bulk:bulk", "List, show and abort bulk actions."),
+    "deadletters": ("cli.deadletters:deadletters", "List dead letters, and queue them again."),
     "queues": ("cli.queues:queues", "List, pause and resume queues."),
     "schedules": ("cli.schedules:schedules", "List, show, trigger, pause and resume schedules."),
     "mail": ("cli.mail:mail", "Read the local inbox."),

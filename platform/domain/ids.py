@@ -16,10 +16,12 @@ MessageId = NewType("MessageId", str)
 UserId = NewType("UserId", str)
 TenantId = NewType("TenantId", str)
 KeyId = NewType("KeyId", str)
+BulkActionId = NewType("BulkActionId", str)
 
 PREFIXES: Final = (
     "job",
     "batch",
+    "bulk",
     "sched",
     "evt",
     "order",

@@ -26,6 +26,7 @@ from sqlalchemy import (
     text,
 )
 
+from domain.jobs.bulk import BulkState, BulkVerb
 from domain.jobs.state import TERMINAL, State
 from domain.orders.balance import TransferReason
 from domain.orders.order import Status
@@ -288,6 +289,36 @@ unique_keys = Table(
     Column("job_id", Id, nullable=False),
     Column("created_at", Moment, nullable=False, server_default=text("now()")),
     Index("ix_unique_keys_created_at", "created_at"),
+)
+
+# jobs to be retried or cancelled by what they match; walked through by the relays, by id, a page at a time
+bulk_actions = Table(
+    "bulk_actions",
+    METADATA,
+    Column("id", Id, primary_key=True),
+    Column("tenant_id", Id, ForeignKey("tenants.id"), nullable=False),
+    Column("caller_id", Id, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("filter", JSON, nullable=False),
+    Column("dry_run", Boolean, nullable=False),
+    Column("rate_per_second", Integer, nullable=False),
+    Column("state", Text, nullable=False, server_default="pending"),
+    Column("matched", BigInteger, nullable=False, server_default="0"),
+    Column("done", BigInteger, nullable=False, server_default="0"),
+    Column("skipped", BigInteger, nullable=False, server_default="0"),
+    # the last job looked at
+    Column("cursor", Id),
+    # whose turn comes first, and not before when
+    Column("next_at", Moment, nullable=False, server_default=text("now()")),
+    Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    Column("started_at", Moment),
+    Column("finished_at", Moment),
+    CheckConstraint(_one_of("action", [action.value for action in BulkVerb]), name="action"),
+    CheckConstraint(_one_of("state", [state.value for state in BulkState]), name="state"),
+    CheckConstraint("(finished_at IS NOT NULL) = (state IN ('aborted', 'done'))", name="finished_at_when_finished"),
+    CheckConstraint("rate_per_second BETWEEN 1 AND 1000", name="rate_per_second"),
+    Index("ix_bulk_actions_tenant_id_id", "tenant_id", desc("id")),
+    Index("ix_bulk_actions_next_at", "next_at", postgresql_where=text("state IN ('pending', 'running')")),
 )
 
 queues = Table(
