@@ -66,12 +66,12 @@ class Accept:
         try:
             async with self._database.begin() as tx:
                 answers = await submit_once(tx, new)
-                self._kill_points.reach("api.before_commit")
+                self._kill_points.reach("api.before_commit", (job.kind for job in new))
         except DatabaseDown as down:
             # an answer, not a failure: a batch that fails is tried again job by job, and a database that is down
             # would make each of them wait
             return [down] * len(new)
-        self._kill_points.reach("api.after_commit")
+        self._kill_points.reach("api.after_commit", (job.kind for job in new))
         written = sum(isinstance(answer, Submitted) and answer.is_new for answer in answers)
         if written:
             self._wakeups.ring_relay()

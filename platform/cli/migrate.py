@@ -11,6 +11,7 @@ from domain.accounts.api_key import ApiKey, make_key, parse_key
 from domain.accounts.permissions import ROLE_PERMISSIONS, Role
 from domain.errors import Invalid
 from domain.ids import derived_id
+from runtime.kill_points import KillPoints
 from runtime.logs import configure_logs
 from runtime.resources import needed
 from runtime.settings import Settings, read_settings
@@ -48,7 +49,7 @@ def migrate() -> None:
     """Bring the database's tables up to date. Run it once before a deploy's new processes start."""
     settings = read_settings()
     configure_logs(settings, process="migrate")
-    migrate_database(needed(settings, "database_url"))
+    _migrate(settings)
     click.echo("The database is up to date.", err=True)
 
 
@@ -58,11 +59,15 @@ def migrate_and_seed(settings: Settings, *, api_key: str | None = None) -> Seede
     Raises:
         KeyMisspelt: the key given is none.
     """
-    url = needed(settings, "database_url")
-    migrate_database(url)
+    _migrate(settings)
     if settings.is_production:
         return None
-    return asyncio.run(_seed(url, _key(api_key or settings.api_key)))
+    return asyncio.run(_seed(needed(settings, "database_url"), _key(api_key or settings.api_key)))
+
+
+def _migrate(settings: Settings) -> None:
+    points = KillPoints(settings.kill_points)
+    migrate_database(needed(settings, "database_url"), on_step=lambda: points.reach("migrate.mid_batch"))
 
 
 def fresh_key() -> ApiKey:

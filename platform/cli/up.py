@@ -22,7 +22,7 @@ from runtime.leftovers import end_leftovers
 from runtime.ports import PortBook, PortTaken, is_free
 from runtime.programs import Program
 from runtime.settings import PREFIX, Settings, environment_with, read_settings
-from runtime.supervisor import RUN, Supervisor
+from runtime.supervisor import RUN, Supervisor, patience_of
 
 API_PORT: Final = 8000
 FLOWER_PORT: Final = 5555
@@ -113,7 +113,7 @@ async def _run(wish: Wish, settings: Settings, addresses: Addresses) -> None:
     environ = _environ(settings, {name: value for name, value in changes.items() if value is not None})
     children = Children(environ=environ, data_dir=wish.data_dir, grace_seconds=settings.grace_seconds)
     logs = ChildLogs(wish.data_dir / "logs", sys.stderr, log_format)
-    supervisor = Supervisor(wish.data_dir, logs)
+    supervisor = Supervisor(wish.data_dir, logs, patience_of(settings.restart_seconds))
 
     async def start_platform() -> None:
         await supervisor.finish(children.prepare(api_key=credentials.api_key))

@@ -61,7 +61,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     grace_seconds: Annotated[float, Meta(ge=0, le=3600, description="how long a stopping worker lets jobs finish")] = (
         10.0
     )
-    kill_points: Annotated[str, _doc("armed kill points, as name=kill|raise|sleep:SECONDS, comma-separated")] = ""
+    restart_seconds: Annotated[
+        float, Meta(gt=0, le=60, description="how long `up` waits before it starts what died; doubles, up to 30 times")
+    ] = 1.0
+    kill_points: Annotated[
+        str, _doc("armed kill points, as name=kill|raise|sleep:SECONDS, comma-separated, or files:FOLDER")
+    ] = ""
 
     @property
     def is_production(self) -> bool:

@@ -44,6 +44,16 @@ class Patience(Struct, frozen=True, kw_only=True):
 PATIENT: Final = Patience()
 
 
+def patience_of(restart_seconds: float) -> Patience:
+    """The patience whose first pause between tries is that long, and everything about pauses in proportion."""
+    scale = restart_seconds / PATIENT.first_pause_seconds
+    return Patience(
+        first_pause_seconds=restart_seconds,
+        longest_pause_seconds=PATIENT.longest_pause_seconds * scale,
+        healthy_seconds=PATIENT.healthy_seconds * scale,
+    )
+
+
 class Supervisor:
     """Runs programs in stages: a stage is started together when the one before it is ready, and stopped before it.
 

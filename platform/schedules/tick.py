@@ -60,7 +60,7 @@ async def tick(database: Database, wakeups: Wakeups, *, kill_points: KillPoints 
     while True:
         async with database.begin() as tx:
             plans = await _fire(tx, points)
-        points.reach("beat.after_insert")
+        points.reach("beat.after_insert", (job.kind for plan in plans for job in plan.jobs))
         for plan in plans:
             _LOG.info("schedule.fired", schedule_id=plan.advance.schedule_id, jobs=len(plan.jobs), runs=len(plan.runs))
         if any(plan.jobs for plan in plans):
@@ -124,7 +124,7 @@ async def _fire(tx: Tx, points: KillPoints) -> list[Plan]:
     now = await database_now(tx)
     live = await live_jobs(tx, [schedule.id for schedule in due])
     plans = [plan_firings(schedule, live.get(schedule.id, []), now) for schedule in due]
-    points.reach("beat.before_insert")
+    points.reach("beat.before_insert", (job.kind for plan in plans for job in plan.jobs))
     fresh = await record_runs(tx, [run for plan in plans for run in plan.runs])
     submitted = {run.job_id for plan in plans for run in plan.runs if (run.schedule_id, run.fire_at) in fresh}
     # in the order of their ids, as everybody who locks several jobs does

@@ -80,7 +80,7 @@ class Context:
         async with stack:
             # no time limit of its own: the attempt has one
             tx = await stack.enter_async_context(self.use.database.begin(within_seconds=None))
-            self.use.kill_points.reach("job.before_effect")
+            self.use.kill_points.reach("job.before_effect", (self.job.id,))
             yield tx
             self._tx = tx
             self._settling = stack.pop_all()
@@ -107,6 +107,7 @@ class Context:
         """
         async with self.use.database.begin() as tx:
             told = await note_progress(tx, self.job.id, self.job.lease or "", min(1.0, max(0.0, fraction)))
+            self.use.kill_points.reach("event.after_seq", (self.job.id,))
         self._believe(told=told)
 
     async def log(self, text: str) -> None:
@@ -118,6 +119,7 @@ class Context:
         data = _ENCODER.encode({"text": text[:4000]})
         async with self.use.database.begin() as tx:
             told = await append_event(tx, self.job.id, self.job.lease or "", EventType.LOG, data)
+            self.use.kill_points.reach("event.after_seq", (self.job.id,))
         self._believe(told=told)
 
     def note_usage(self, usage: Struct | None) -> None:

@@ -56,7 +56,7 @@ async def execute(ids: Sequence[str], bench: Bench) -> list[str]:
 
     Answers with the codes of the attempts that failed, whether they are tried again or not.
     """
-    bench.use.kill_points.reach("worker.after_pop")
+    bench.use.kill_points.reach("worker.after_pop", ids)
     waiting = list(ids)
     running: list[asyncio.Task[str | None]] = []
     async with asyncio.TaskGroup() as attempts:
@@ -69,7 +69,7 @@ async def execute(ids: Sequence[str], bench: Bench) -> list[str]:
             finally:
                 bench.slots.give(room - len(jobs))
             running += [attempts.create_task(run_attempt(job, bench)) for job in jobs]
-    bench.use.kill_points.reach("worker.before_ack")
+    bench.use.kill_points.reach("worker.before_ack", ids)
     return [code for attempt in running if (code := attempt.result()) is not None]
 
 
@@ -93,7 +93,7 @@ async def open_attempts(ids: Sequence[str], bench: Bench) -> list[Job]:
         log.exception("claim.failed", jobs=len(ids), error=type(error).__name__)
         return []
     bench.use.wakeups.tell_jobs([job.id for job in jobs])
-    bench.use.kill_points.reach("worker.after_claim")
+    bench.use.kill_points.reach("worker.after_claim", (job.id for job in jobs))
     return jobs
 
 
@@ -160,7 +160,7 @@ async def _settle_with_effects(context: Context, settlement: Settlement, bench: 
         # whether the commit arrived is unknown: if it did, the lease is gone and this write is refused
         await bench.settler.settle(_judged(context.job, outcome_of(error), bench))
         return
-    bench.use.kill_points.reach("job.after_effect_commit")
+    bench.use.kill_points.reach("job.after_effect_commit", (context.job.id,))
     tell_settled(bench.use, settled, follow_ups=context.follow_ups)
 
 
@@ -176,7 +176,7 @@ async def _handle(binding: Binding[Any, Any], job: Job, context: Context) -> byt
         raise Retry(f"The input no longer fits the kind: {error}", code="input_mismatch") from None
     said = await binding.handler(given, context)
     if context.settling_tx is None:
-        context.use.kill_points.reach("job.after_outside_call")
+        context.use.kill_points.reach("job.after_outside_call", (job.id,))
     return _ENCODER.encode(said)
 
 

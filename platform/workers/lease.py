@@ -106,7 +106,7 @@ class Leases:
                 # whatever it is, a worker without a heartbeat must not go on as if it had one
                 log.exception("heartbeat.failed", worker=self.worker, running=len(self._watched), error=str(error))
                 self._give_up_if_lapsed()
-            self._use.kill_points.reach("heartbeat.stall")
+            self._use.kill_points.reach("heartbeat.stall", tuple(self._watched))
             await asyncio.sleep(self._heartbeat_seconds)
 
     async def hear_cancels(self) -> None:

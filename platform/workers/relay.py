@@ -109,9 +109,9 @@ class Relay:
             room = window.room(await count_sent(tx, queue, most=MOST))
             due = await self._take(tx, queue, room) if room else []
             if due:
-                self._use.kill_points.reach("relay.before_publish")
+                self._use.kill_points.reach("relay.before_publish", (one.job_id for one in due))
                 await self._sender.send(queue, pack(due, most_ids=window.size // 4 if len(due) >= room else _LEAST_IDS))
-                self._use.kill_points.reach("relay.after_publish")
+                self._use.kill_points.reach("relay.after_publish", (one.job_id for one in due))
         if not room:
             return None
         window.sent(len(due), room)

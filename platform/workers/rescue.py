@@ -48,7 +48,7 @@ async def rescue_lapsed(use: Stores, *, up_seconds: float = 0) -> int:
     """Judge the attempts whose lease ran out as crashed; answers how many. None if Postgres came up only just now."""
     async with use.database.begin() as tx:
         lapsed = await take_lapsed(tx, limit=_AT_ONCE, up_seconds=up_seconds)
-        use.kill_points.reach("rescue.after_select")
+        use.kill_points.reach("rescue.after_select", (job.id for job in lapsed))
         settled = await settle_jobs(
             tx,
             [

@@ -45,7 +45,7 @@ class Settler:
 
     async def _write(self, settlements: Sequence[Settlement]) -> list[Job | None]:
         async with self._use.database.begin() as tx:
-            self._use.kill_points.reach("result.before_write")
+            self._use.kill_points.reach("result.before_write", (one.job_id for one in settlements))
             settled = await settle_jobs(tx, settlements)
         tell_settled(self._use, settled)
         by_id = {job.id: job for job in settled}

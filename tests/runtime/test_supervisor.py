@@ -16,7 +16,7 @@ from runtime.child_logs import ChildLogs
 from runtime.processes import started_at
 from runtime.programs import Program
 from runtime.readiness import is_marked
-from runtime.supervisor import RUN, Patience, StartFailed, Supervisor
+from runtime.supervisor import PATIENT, RUN, Patience, StartFailed, Supervisor, patience_of
 
 IMPATIENT = Patience(
     starting_seconds=10.0, first_pause_seconds=0.02, longest_pause_seconds=0.05, healthy_seconds=3600.0
@@ -213,3 +213,8 @@ async def test_a_killed_supervisor_leaves_no_orphans(tmp_path: Path) -> None:
         assert started_at(child)
         supervisor.kill()
     await until(lambda: started_at(child) is None)
+
+
+def test_the_pauses_between_tries_keep_their_proportions() -> None:
+    assert patience_of(1.0) == PATIENT
+    assert patience_of(0.1) == Patience(first_pause_seconds=0.1, longest_pause_seconds=3.0, healthy_seconds=3.0)

@@ -15,6 +15,7 @@ def _run() -> None:
             transaction_per_migration=True,
             compare_type=True,
             compare_server_default=True,
+            on_version_apply=lambda **_: context.config.attributes["on_step"](),
         )
         with context.begin_transaction():
             context.run_migrations()

@@ -1,5 +1,6 @@
 """Bring a database to the newest schema."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -12,23 +13,27 @@ from storage.database import driver_url
 _LOCK: Final = 0x6865616472616365  # "headrace": two processes migrating at once take turns
 
 
-def migrate(url: str) -> None:
-    """Apply what is missing, under an advisory lock, each migration in a transaction of its own."""
+def migrate(url: str, *, on_step: Callable[[], None] = lambda: None) -> None:
+    """Apply what is missing, under an advisory lock, each migration in a transaction of its own.
+
+    `on_step` is called after each, before its commit.
+    """
     engine = create_engine(driver_url(url))
     try:
         with engine.connect() as guard:
             guard.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
             try:
-                command.upgrade(alembic_config(url), "head")
+                command.upgrade(alembic_config(url, on_step=on_step), "head")
             finally:
                 guard.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _LOCK})
     finally:
         engine.dispose()
 
 
-def alembic_config(url: str) -> Config:
+def alembic_config(url: str, *, on_step: Callable[[], None] = lambda: None) -> Config:
     """Alembic's settings for `url`, without a file."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["url"] = driver_url(url)
+    config.attributes["on_step"] = on_step
     return config

@@ -36,6 +36,7 @@ async def reply(asked: ReplyTo, ctx: Context) -> Replied:
     async for part in ctx.use.text.reply(context):
         pieces.append(part.text)
         usage = part.usage or usage
+    ctx.use.kill_points.reach("ai.after_response", (ctx.job.id,))
     said = "".join(pieces).strip()
     if not said:
         raise ProviderAnswerMalformed("The reply was empty.")

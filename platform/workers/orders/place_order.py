@@ -40,7 +40,7 @@ async def place_order(cart: PlaceOrder, ctx: Context) -> OrderPlaced:
                 order_id=order_id,
                 job_id=ctx.job.id,
             )
-            ctx.use.kill_points.reach("order.after_reserve")
+            ctx.use.kill_points.reach("order.after_reserve", (ctx.job.id,))
             follow_ups = [ctx.follow_up(SEND_EMAIL, _confirmation(order_id, bill, buyer)), shipment]
         else:
             status = Status.PAYMENT_FAILED
@@ -60,6 +60,7 @@ async def place_order(cart: PlaceOrder, ctx: Context) -> OrderPlaced:
             ),
         )
         await submit_jobs(tx, follow_ups)
+        ctx.use.kill_points.reach("order.after_confirm", (ctx.job.id,))
     return OrderPlaced(
         order_id=order_id,
         status="paid" if status is Status.PAID else "payment_failed",

@@ -7,6 +7,6 @@ from workers.context import Context
 async def generate(asked: Generate, ctx: Context) -> Generated:
     """Write a text from a brief."""
     answer = await ctx.use.text.generate(asked)
-    ctx.use.kill_points.reach("ai.after_response")
+    ctx.use.kill_points.reach("ai.after_response", (ctx.job.id,))
     ctx.note_usage(answer.usage)
     return answer.value
