@@ -55,8 +55,15 @@ def every_accepted_job_is_there_and_done(evidence: Evidence) -> Iterator[str]:
         row = found.get(job_id)
         if row is None:
             yield f"request {number} was promised {job_id}, which is lost"
+        elif evidence.told.requests[number].is_chat:
+            continue
         elif row["request"] != str(errand := evidence.told.requests[number].errand):
             yield f"errand {errand} was promised {job_id}, which is the job of errand {row['request']}"
+    of_batches = Counter(str(row["request"]).partition(".")[0] for row in found.values() if "." in str(row["request"]))
+    for number, jobs in evidence.told.batches.items():
+        there = of_batches[str(evidence.told.requests[number].errand)]
+        if there != jobs:
+            yield f"batch {number} was promised with {jobs} jobs and has {there}"
     for job_id, row in found.items():
         if State(row["state"]) not in TERMINAL:
             yield f"{job_id} is still {row['state']}"
@@ -73,6 +80,7 @@ _ENDS: Final[dict[str, frozenset[str]]] = {
     "hasty": frozenset({"failed:attempts_exhausted"}),
     "fleeting": frozenset({"expired"}),
     "withdrawn": frozenset({"cancelled"}),
+    "chat": frozenset(),
 }
 
 
@@ -107,8 +115,9 @@ def no_job_is_there_that_nobody_asked_for(evidence: Evidence) -> Iterator[str]:
     asked = {
         str(request.errand): (request.body or {}).get("kind")
         for request in evidence.told.requests.values()
-        if request.path == "/v1/jobs"
+        if request.path == "/v1/jobs" or request.is_batch
     }
+    replies: list[str] = []
     for row in rows:
         if row["parent_id"] is not None:
             if not row["has_parent"]:
@@ -116,8 +125,15 @@ def no_job_is_there_that_nobody_asked_for(evidence: Evidence) -> Iterator[str]:
         elif row["schedule_id"] is not None:
             if not row["has_run"]:
                 yield f"{row['id']} is of a schedule that never fired it"
-        elif asked.get(row["request"]) != row["kind"]:
+        elif row["kind"] == "chat.reply":
+            replies.append(row["id"])
+        elif asked.get(str(row["request"]).partition(".")[0]) != row["kind"]:
             yield f"{row['id']} ({row['kind']}) was asked for by nobody"
+    promised = set(evidence.told.accepted.values())
+    said = {request.errand for request in evidence.told.requests.values() if request.is_chat}
+    if len(replies) > len(said):
+        strangers = [job_id for job_id in replies if job_id not in promised]
+        yield f"{len(said)} messages were said and {len(replies)} are replied to; nobody was told of {strangers}"
     counts = Counter(row["request"] for row in rows if row["request"] is not None)
     yield from (f"request {number} has {count} jobs" for number, count in counts.items() if count > 1)
 
@@ -184,6 +200,12 @@ _EFFECTS: Final = {
             OR ours.ships <> CASE WHEN parent.state = 'succeeded' AND parent.result ->> 'status' = 'paid'
                 THEN 1 ELSE 0 END
             OR ours.jobs <> ours.emails + ours.ships
+    """,
+    "a reply that stands in its conversation not exactly once": """
+        SELECT jobs.id, state, count(messages.id) FROM jobs
+        LEFT JOIN messages ON messages.reply_to = jobs.input ->> 'message_id'
+        WHERE kind = 'chat.reply' GROUP BY jobs.id, state
+        HAVING count(messages.id) <> CASE WHEN state = 'succeeded' THEN 1 ELSE 0 END
     """,
 }
 
@@ -351,7 +373,7 @@ def nothing_is_left_over(evidence: Evidence) -> Iterator[str]:
 def answers_are_those_declared(evidence: Evidence) -> Iterator[str]:
     for number, answer in evidence.told.answers.items():
         request = evidence.told.requests[number]
-        is_first = request.path == "/v1/jobs" and request.errand == number
+        is_first = (request.creates or request.is_batch) and request.errand == number
         allowed = {200, 202, 429, 503} | (set() if is_first else {404, 409})
         if answer.status is not None and answer.status not in allowed:
             yield f"request {number} ({request.about}, {request.path}) was answered {answer.status}: {answer.error}"

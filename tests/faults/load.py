@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import httpx
 from tests.faults.outside_log import Answer, OutsideLog, Request
 
 JOBS: Final = "/v1/jobs"
+BATCHES: Final = "/v1/batches"
 CLIENTS: Final = 6
 _PAUSE_SECONDS: Final = 0.05
 _REFUSED_SECONDS: Final = 0.2
@@ -40,6 +42,8 @@ class Load:
         self.accepted = 0
         self._client = client
         self._door = client
+        self.on_answer: Callable[[Request, Answer, float], None] = lambda *_: None
+        """Told of each answer, and how many seconds it took."""
         self._log = log
         self._products = products
         self._seed = seed
@@ -63,6 +67,31 @@ class Load:
         """Send what follows to another API of the same platform; None: to the first again."""
         self._door = door or self._client
 
+    async def keep_on(self, is_over: asyncio.Event) -> None:
+        """Send errands of every sort until `is_over`; those under way are sent to their end."""
+
+        async def send_many() -> None:
+            while not is_over.is_set():
+                await self._send_next()
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+        async with asyncio.TaskGroup() as clients:
+            for _ in range(CLIENTS):
+                clients.create_task(send_many())
+
+    async def fill(self, jobs: int) -> bool:
+        """Have one batch of so many jobs accepted, all of them cheap; False: it was not."""
+        number = self._number
+        given = {"format": "email", "brief": "The wheel turns in the morning light."}
+        body = {
+            "jobs": [
+                {"kind": "text.generate", "input": given, "metadata": {"request": f"{number}.{index}"}}
+                for index in range(jobs)
+            ]
+        }
+        answer = await self._ask("batch", BATCHES, body, kept={"kind": "text.generate", "jobs": jobs})
+        return answer.status == 202
+
     async def send_one_of_each(self) -> None:
         """One errand of each sort, all at once."""
         async with asyncio.TaskGroup() as clients:
@@ -75,9 +104,12 @@ class Load:
             if self.share > wanted_share():
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
-            errand = random.Random(f"{self._seed}/{self._number}")  # noqa: S311 - a seed, not a secret
-            about = errand.choices(list(_MIX), list(_MIX.values()))[0]
-            await self._send(about, errand)
+            await self._send_next()
+
+    async def _send_next(self) -> None:
+        errand = random.Random(f"{self._seed}/{self._number}")  # noqa: S311 - a seed, not a secret
+        about = errand.choices(list(_MIX), list(_MIX.values()))[0]
+        await self._send(about, errand)
 
     async def _send(self, about: str, errand: random.Random) -> None:
         send: dict[str, Callable[[random.Random], Awaitable[None]]] = {
@@ -91,16 +123,16 @@ class Load:
         if about in send:
             await send[about](errand)
         elif about == "delayed":
-            await self._submit(about, *self._text(errand), delay=f"{errand.randint(1, 5)}s")
+            await self.submit(about, *self._text(errand), delay=f"{errand.randint(1, 5)}s")
         elif about == "fleeting":
-            await self._submit(about, *self._text(errand), expires_in="1s")
+            await self.submit(about, *self._text(errand), expires_in="1s")
         else:
-            await self._submit(about, *self._text(errand))
+            await self.submit(about, *self._text(errand))
 
     async def _place(self, errand: random.Random) -> None:
         chosen = errand.sample(self._products, errand.randint(1, 2))
         lines = [{"product_id": product, "quantity": errand.randint(1, 3)} for product in chosen]
-        answer = await self._submit("orders.place", "orders.place", {"lines": lines})
+        answer = await self.submit("orders.place", "orders.place", {"lines": lines})
         if answer.job_id:
             self._placed.append(answer.job_id)
 
@@ -110,9 +142,9 @@ class Load:
         if self._placed:
             order_id = await self._paid_order(errand.choice(self._placed[-40:]))
         if order_id is None:
-            await self._submit("text", *self._text(errand))
+            await self.submit("text", *self._text(errand))
         else:
-            await self._submit("orders.cancel", "orders.cancel", {"order_id": order_id})
+            await self.submit("orders.cancel", "orders.cancel", {"order_id": order_id})
 
     async def _paid_order(self, job_id: str) -> str | None:
         try:
@@ -124,11 +156,11 @@ class Load:
 
     async def _email(self, errand: random.Random) -> None:
         text = f"Number {errand.random()}."
-        await self._submit("emails.send", "emails.send", {"to": ["ada@example.com"], "subject": "Faults", "text": text})
+        await self.submit("emails.send", "emails.send", {"to": ["ada@example.com"], "subject": "Faults", "text": text})
 
     async def _hasty_text(self, errand: random.Random) -> None:
         """A job whose attempts run out of time, if the machine is no faster than they allow."""
-        answer = await self._submit("hasty", *self._text(errand), timeout="1ms", max_attempts=2)
+        answer = await self.submit("hasty", *self._text(errand), timeout="1ms", max_attempts=2)
         if answer.job_id:
             self._hasty.append(answer.job_id)
 
@@ -136,10 +168,10 @@ class Load:
         if self._hasty:
             await self._ask("retried", f"{JOBS}/{errand.choice(self._hasty)}/retry")
         else:
-            await self._submit("text", *self._text(errand))
+            await self.submit("text", *self._text(errand))
 
     async def _withdraw(self, errand: random.Random) -> None:
-        answer = await self._submit("withdrawn", *self._text(errand), delay=f"{errand.randint(0, 3)}s")
+        answer = await self.submit("withdrawn", *self._text(errand), delay=f"{errand.randint(0, 3)}s")
         if answer.job_id:
             await self._ask("cancelled", f"{JOBS}/{answer.job_id}/cancel")
 
@@ -154,7 +186,8 @@ class Load:
             ]
         )
 
-    async def _submit(self, about: str, kind: str, given: dict[str, Any], **options: object) -> Answer:
+    async def submit(self, about: str, kind: str, given: dict[str, Any], **options: object) -> Answer:
+        """Submit one job, and again under its key while that may help; the last answer."""
         errand = self._number
         body = {"kind": kind, "input": given, "metadata": {"request": str(errand)}, **options}
         answer = await self._ask(about, JOBS, body)
@@ -165,14 +198,35 @@ class Load:
         self.accepted += answer.job_id is not None
         return answer
 
+    async def say(self, conversation_id: str, text: str) -> Answer:
+        """Say something in a conversation; the answer names the job that replies."""
+        path = f"/v1/conversations/{conversation_id}/messages"
+        errand = self._number
+        answer = await self._ask("chat", path, {"text": text})
+        for _ in range(_TRIES_AGAIN):
+            if answer.status not in _COME_AGAIN:
+                break
+            answer = await self._ask("chat", path, {"text": text}, errand=errand)
+        self.accepted += answer.job_id is not None
+        return answer
+
     async def _ask(
-        self, about: str, path: str, body: dict[str, Any] | None = None, *, errand: int | None = None
+        self,
+        about: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        errand: int | None = None,
+        kept: dict[str, Any] | None = None,
     ) -> Answer:
         number = self._number
-        request = Request(number=number, errand=number if errand is None else errand, about=about, path=path, body=body)
+        errand = number if errand is None else errand
+        request = Request(number=number, errand=errand, about=about, path=path, body=kept or body)
         self._number += 1
         self._log.write(request)
-        headers = {"Idempotency-Key": f"{self._seed}-{request.errand}"} if path == JOBS else {}
+        creates = path in {JOBS, BATCHES} or path.endswith("/messages")
+        headers = {"Idempotency-Key": f"{self._seed}-{request.errand}"} if creates else {}
+        began = time.monotonic()
         try:
             reply = await self._door.post(path, json=body, headers=headers)
         except httpx.HTTPError as error:
@@ -180,13 +234,15 @@ class Load:
         else:
             answer = _answer(request, reply)
         self._log.write(answer)
+        self.on_answer(request, answer, time.monotonic() - began)
         if answer.status is None or answer.status >= 500:
             await asyncio.sleep(_REFUSED_SECONDS)
         return answer
 
 
 def _answer(request: Request, reply: httpx.Response) -> Answer:
-    job = reply.json() if reply.is_success else {}
+    found = reply.json() if reply.is_success else {}
+    job = found if request.path != BATCHES else {}
     return Answer(
         number=request.number,
         status=reply.status_code,

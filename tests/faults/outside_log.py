@@ -20,6 +20,21 @@ class Request(Struct, frozen=True, kw_only=True, tag="request"):
     path: str
     body: dict[str, Any] | None = None
 
+    @property
+    def is_batch(self) -> bool:
+        """Whether it asks for many jobs, whose numbers in their metadata are `errand.index`."""
+        return self.path == "/v1/batches"
+
+    @property
+    def is_chat(self) -> bool:
+        """Whether it asks for a reply, whose job does not carry the errand's number."""
+        return self.path.endswith("/messages")
+
+    @property
+    def creates(self) -> bool:
+        """Whether it asks for one job."""
+        return self.path == "/v1/jobs" or self.is_chat
+
 
 class Answer(Struct, frozen=True, kw_only=True, tag="answer", omit_defaults=True):
     """What came back: a status, or why nothing did."""
@@ -58,7 +73,16 @@ class Told(Struct, frozen=True):
         return {
             number: answer.job_id
             for number, answer in self.answers.items()
-            if answer.status in {200, 202} and answer.job_id is not None and self.requests[number].path == "/v1/jobs"
+            if answer.status in {200, 202} and answer.job_id is not None and self.requests[number].creates
+        }
+
+    @property
+    def batches(self) -> dict[int, int]:
+        """How many jobs each accepted batch has, by the number of its request."""
+        return {
+            number: int((self.requests[number].body or {})["jobs"])
+            for number, answer in self.answers.items()
+            if answer.status == 202 and self.requests[number].is_batch
         }
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -17,10 +17,19 @@ import httpx
 from runtime.kill_points import NAMES
 from runtime.ports import PortBook
 from runtime.readiness import clear_mark, is_marked
+from tests.faults.invariants import Violation
 from tests.faults.load import Load
+from tests.faults.scene import Harm, Scene, held
 from tests.support.running_up import RunningUp, command, environ_of_command
 
-ALL: Final = tuple(sorted(NAMES))
+ELSEWHERE: Final = {
+    "migrate.mid_batch": "no process that serves jobs migrates: tests/faults/test_migrations.py kills one that does",
+    "bulk.before_commit": "it is about no one job: tests/workers/test_bulk.py",
+    "event.after_seq": "no kind of the platform tells its progress: tests/workers/test_context.py",
+}
+"""Points no errand of the load leads to, and where they are reached."""
+
+ALL: Final = tuple(sorted(NAMES - ELSEWHERE.keys()))
 _READY_SECONDS: Final = 30.0
 _REACHED_SECONDS: Final = 12.0
 _TRIES: Final = 3
@@ -28,6 +37,18 @@ _PORT: Final = 8500
 _POLL_SECONDS: Final = 0.05
 # whose point it is, by the first word of its name; every other is a worker's
 _OF: Final = {"api": "api", "relay": "relay", "rescue": "relay", "beat": "beat"}
+
+
+async def kill_at_points(scene: Scene) -> Harm:
+    """Kill at the points named, or at all, each as often as the others."""
+    campaign = scene.campaign
+    settings = campaign.clock.settings
+    killer = PointKiller(
+        scene.up, campaign.points or ALL, kills=campaign.kills, seed=campaign.seed, settings=settings
+    )
+    await killer.run(scene.load, scene.client, scene.tell)
+    missed = [Violation("every point is reached", point) for point in killer.missed]
+    return Harm(kills=killer.kills, violations=missed)
 
 
 class PointKiller:
@@ -74,9 +95,9 @@ class PointKiller:
                     door = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=5)
                     load.send_to(await stack.enter_async_context(door))
                 elif point.startswith("rescue."):
-                    stack.enter_context(self._stopped("relay"))
+                    stack.enter_context(held(self._up, "relay"))
                 else:
-                    stack.enter_context(self._stopped(own))
+                    stack.enter_context(held(self._up, own))
                 await self._until_dead(armed, point, load)
                 load.send_to(None)
             return armed.returncode == -signal.SIGKILL
@@ -124,18 +145,6 @@ class PointKiller:
             HEADRACE_DATA_DIR=str(self._up.data_dir),
             **self._settings,
         )
-
-    @contextlib.contextmanager
-    def _stopped(self, name: str) -> Generator[None]:
-        """The platform's own process of that name sleeps inside the block, so that the armed one gets the work."""
-        pid = self._up.pid_now(name)
-        if pid:
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            if pid and self._up.pid_now(name) == pid:
-                os.kill(pid, signal.SIGCONT)
 
     def _kill(self, name: str) -> None:
         if pid := self._up.pid_now(name):
