@@ -293,9 +293,13 @@ async def claim_jobs(  # noqa: PLR0913 - who claims, what, how
 
 async def extend_leases(tx: Tx, leases: Sequence[tuple[str, str]], *, lease_seconds: float) -> list[Held]:
     """Renew (job id, lease) pairs; answers with those that still hold. The missing ones are lost for good."""
-    held = {"ids": [job_id for job_id, _ in leases], "leases": [lease for _, lease in leases]}
-    await tx.execute(_EXTEND, {**held, "lease_seconds": lease_seconds})
-    return [Held(job_id, wanted) for job_id, wanted in await tx.execute(_HELD, held)]
+    await tx.execute(_EXTEND, {**_pairs(leases), "lease_seconds": lease_seconds})
+    return await held_leases(tx, leases)
+
+
+async def held_leases(tx: Tx, leases: Sequence[tuple[str, str]]) -> list[Held]:
+    """Those of the (job id, lease) pairs that still hold; nothing is written."""
+    return [Held(job_id, wanted) for job_id, wanted in await tx.execute(_HELD, _pairs(leases))]
 
 
 async def settle_jobs(tx: Tx, settlements: Sequence[Settlement]) -> list[Job]:
@@ -369,6 +373,10 @@ def as_job(row: Row[Any]) -> Job:
     values["state"] = State(values["state"])
     values["tags"] = tuple(values["tags"])
     return Job(**values)
+
+
+def _pairs(leases: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    return {"ids": [job_id for job_id, _ in leases], "leases": [lease for _, lease in leases]}
 
 
 def _text(json: bytes | None) -> str | None:
