@@ -108,8 +108,8 @@ class Watchdog:
 
     def _blocker(self) -> str | None:
         """The job on whose behalf the loop runs at this moment: an attempt's task bears its job's id."""
-        task = asyncio.current_task(self._loop)
-        return task.get_name() if task is not None and is_id("job", task.get_name()) else None
+        current = asyncio.current_task(self._loop)
+        return current.get_name() if current is not None and is_id("job", current.get_name()) else None
 
     async def _settle(self, running: Sequence[Job], blocker: str | None) -> None:
         # the worker's own connections belong to the loop that does not turn

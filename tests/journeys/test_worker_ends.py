@@ -1,4 +1,4 @@
-"""Workers that end themselves, or are told to: started again, with nothing lost and no crash counted to the innocent."""
+"""Workers that end themselves or are told to: started again, nothing lost, no crash counted to the innocent."""
 
 import asyncio
 import contextlib
@@ -84,22 +84,25 @@ def deafen_one(held: ScriptedSmtp, port: int, loop: asyncio.AbstractEventLoop) -
         "HEADRACE_GRACE_SECONDS": "0.2",
         "HEADRACE_SMTP_URL": f"smtp://127.0.0.1:{port}",
     }
-    with own_data_dir() as folder, running_up(folder, "--no-flower", "--workers", "1", **environ) as up:
-        with up.client() as client:
-            pid = up.pid_now("worker-1")
-            assert pid is not None
-            job_id = submit(client, "emails.send", EMAIL)
-            wait_for(lambda: state_of(client, job_id) == "running")
-            with stolen_canaries(up.ready["redis_url"], "worker-1"):
-                wait_for_another(up, "worker-1", pid)
-            assert f'"status":"{WorkerExit.DEAF}"' in (folder / "up.err").read_text().replace(" ", "")
-            [first] = client.get(f"/v1/jobs/{job_id}/attempts").json()["items"]
-            assert (first["outcome"], first["code"]) == ("queued", None)
-            assert held.holds_content is not None
-            loop.call_soon_threadsafe(held.holds_content.set)
-            wait_for(lambda: state_of(client, job_id) == "succeeded")
-            assert client.get(f"/v1/jobs/{job_id}").json()["attempt"] == 1
-            assert crashes_of(up, job_id) == 0
+    with (
+        own_data_dir() as folder,
+        running_up(folder, "--no-flower", "--workers", "1", **environ) as up,
+        up.client() as client,
+    ):
+        pid = up.pid_now("worker-1")
+        assert pid is not None
+        job_id = submit(client, "emails.send", EMAIL)
+        wait_for(lambda: state_of(client, job_id) == "running")
+        with stolen_canaries(up.ready["redis_url"], "worker-1"):
+            wait_for_another(up, "worker-1", pid)
+        assert f'"status":"{WorkerExit.DEAF}"' in (folder / "up.err").read_text().replace(" ", "")
+        [first] = client.get(f"/v1/jobs/{job_id}/attempts").json()["items"]
+        assert (first["outcome"], first["code"]) == ("queued", None)
+        assert held.holds_content is not None
+        loop.call_soon_threadsafe(held.holds_content.set)
+        wait_for(lambda: state_of(client, job_id) == "succeeded")
+        assert client.get(f"/v1/jobs/{job_id}").json()["attempt"] == 1
+        assert crashes_of(up, job_id) == 0
 
 
 async def test_a_handler_that_blocks_its_worker_is_cut_off_and_only_its_job_has_crashed() -> None:
@@ -112,35 +115,41 @@ def block_one(port: int) -> None:
         "HEADRACE_SMTP_URL": f"smtp://127.0.0.1:{port}",
         "HEADRACE_KILL_POINTS": "order.after_reserve=sleep:600",
     }
-    with own_data_dir() as folder, running_up(folder, "--no-flower", "--workers", "1", **environ) as up:
-        with up.client() as client:
-            pid = up.pid_now("worker-1")
-            assert pid is not None
-            bystander = submit(client, "emails.send", EMAIL)
-            wait_for(lambda: state_of(client, bystander) == "running")
-            [product, *_] = client.get("/v1/products", params={"in_stock": "true"}).json()["items"]
-            blocker = submit(client, "orders.place", {"lines": [{"product_id": product["id"], "quantity": 1}]})
-            wait_for_another(up, "worker-1", pid)
-            assert (crashes_of(up, blocker), crashes_of(up, bystander)) == (1, 0)
-            said = (folder / "logs/worker-1.log").read_text()
-            [line] = [line for line in said.splitlines() if "worker.blocked" in line]
-            assert blocker in line
-            assert "in reach" in said  # the stack of who blocked
-            wait_for(lambda: state_of(client, blocker) == "failed")
-            assert client.get(f"/v1/jobs/{blocker}").json()["error"]["code"] == "crashed"
-            assert crashes_of(up, bystander) == 0
+    with (
+        own_data_dir() as folder,
+        running_up(folder, "--no-flower", "--workers", "1", **environ) as up,
+        up.client() as client,
+    ):
+        pid = up.pid_now("worker-1")
+        assert pid is not None
+        bystander = submit(client, "emails.send", EMAIL)
+        wait_for(lambda: state_of(client, bystander) == "running")
+        [product, *_] = client.get("/v1/products", params={"in_stock": "true"}).json()["items"]
+        blocker = submit(client, "orders.place", {"lines": [{"product_id": product["id"], "quantity": 1}]})
+        wait_for_another(up, "worker-1", pid)
+        assert (crashes_of(up, blocker), crashes_of(up, bystander)) == (1, 0)
+        said = (folder / "logs/worker-1.log").read_text()
+        [line] = [line for line in said.splitlines() if "worker.blocked" in line]
+        assert blocker in line
+        assert "in reach" in said  # the stack of who blocked
+        wait_for(lambda: state_of(client, blocker) == "failed")
+        assert client.get(f"/v1/jobs/{blocker}").json()["error"]["code"] == "crashed"
+        assert crashes_of(up, bystander) == 0
 
 
 def test_rolling_restarts_lose_nothing_and_count_no_crash() -> None:
-    with own_data_dir() as folder, running_up(folder, "--no-flower", "--workers", "2", **SCALED) as up:
-        with up.client() as client:
-            accepted: list[str] = []
-            for name in ("worker-1", "worker-2") * 2:
-                accepted += [submit(client, "text.moderate", {"text": f"A fine day {n}."}) for n in range(25)]
-                pid = wait_for(lambda name=name: up.pid_now(name))  # type: ignore[misc] # mypy infers no default
-                os.kill(pid, signal.SIGTERM)
-                accepted += [submit(client, "text.moderate", {"text": f"A fair day {n}."}) for n in range(25)]
-                wait_for_another(up, name, pid)
-            wait_for(lambda: {state_of(client, job_id) for job_id in accepted} == {"succeeded"})
-            assert {crashes_of(up, job_id) for job_id in accepted} == {0}
-            assert {client.get(f"/v1/jobs/{job_id}").json()["attempt"] for job_id in accepted} == {1}
+    with (
+        own_data_dir() as folder,
+        running_up(folder, "--no-flower", "--workers", "2", **SCALED) as up,
+        up.client() as client,
+    ):
+        accepted: list[str] = []
+        for name in ("worker-1", "worker-2") * 2:
+            accepted += [submit(client, "text.moderate", {"text": f"A fine day {n}."}) for n in range(25)]
+            pid = wait_for(lambda name=name: up.pid_now(name))  # type: ignore[misc] # mypy infers no default
+            os.kill(pid, signal.SIGTERM)
+            accepted += [submit(client, "text.moderate", {"text": f"A fair day {n}."}) for n in range(25)]
+            wait_for_another(up, name, pid)
+        wait_for(lambda: {state_of(client, job_id) for job_id in accepted} == {"succeeded"})
+        assert {crashes_of(up, job_id) for job_id in accepted} == {0}
+        assert {client.get(f"/v1/jobs/{job_id}").json()["attempt"] for job_id in accepted} == {1}
