@@ -1,7 +1,8 @@
 """How soon a dead worker's jobs run again, how soon cancelled ones end, and what rolling restarts cost.
 
 Starts a platform of its own with two workers and a mail server that answers when it is told to: e-mails are the jobs
-that run as long as it takes. Prints one line of JSON, in seconds. Run by `headrace bench recovery`.
+that run as long as it takes. Long because its three measurements share that platform, and need one of their own.
+Prints one line of JSON, in seconds. Run by `headrace bench recovery`.
 """
 
 # ruff: noqa: INP001 - run by its path, never imported
