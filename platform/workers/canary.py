@@ -88,6 +88,7 @@ class CanaryStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships
 
     canary: Canary
     """Who listens; set by `canary_step`."""
+    _consumer: Consumer | None = None  # Celery stops every step after a connection that failed before this one's turn
 
     def start(self, parent: Any) -> None:  # noqa: ANN401 - Celery's consumer
         """Fetch the canary's queue with the queues of jobs."""
@@ -104,7 +105,9 @@ class CanaryStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships
 
     def stop(self, parent: Any) -> None:  # noqa: ANN401 - Celery's consumer
         """Stop listening."""
-        ignore_errors(parent, self._consumer.cancel)
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            ignore_errors(parent, consumer.cancel)
 
 
 def canary_step(canary: Canary) -> type[CanaryStep]:

@@ -75,6 +75,11 @@ def consuming(redis_url: str, canary: Canary) -> Iterator[None]:
         thread.join()
 
 
+def test_the_step_is_stopped_without_harm_where_no_connection_came_about(sender: Sender) -> None:
+    kind = canary_step(canary_of(sender, Told()))
+    kind.__new__(kind).stop(object())
+
+
 async def sings_on(canary: Canary, intervals: int = 8) -> bool:
     """Whether it has found nothing wrong after so many intervals."""
     with contextlib.suppress(TimeoutError):
