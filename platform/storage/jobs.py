@@ -320,9 +320,13 @@ async def claim_jobs(  # noqa: PLR0913 - who claims, what, how
 
 async def extend_leases(tx: Tx, leases: Sequence[tuple[str, str]], *, lease_seconds: float) -> list[Held]:
     """Renew (job id, lease) pairs; answers with those that still hold. The missing ones are lost for good."""
-    held = {"ids": [job_id for job_id, _ in leases], "leases": [lease for _, lease in leases]}
-    await tx.execute(_EXTEND, {**held, "lease_seconds": lease_seconds})
-    return [Held(job_id, wanted) for job_id, wanted in await tx.execute(_HELD, held)]
+    await tx.execute(_EXTEND, {**_pairs(leases), "lease_seconds": lease_seconds})
+    return await held_leases(tx, leases)
+
+
+async def held_leases(tx: Tx, leases: Sequence[tuple[str, str]]) -> list[Held]:
+    """Those of the (job id, lease) pairs that still hold; nothing is written."""
+    return [Held(job_id, wanted) for job_id, wanted in await tx.execute(_HELD, _pairs(leases))]
 
 
 async def settle_jobs(tx: Tx, settlements: Sequence[Settlement]) -> Moved:
@@ -417,6 +421,10 @@ async def _count_ended(tx: Tx, moved: Sequence[Job]) -> Moved:
     finished = await count_moves(tx, ended)
     await submit_jobs(tx, [batch.following for batch in finished if batch.following is not None])
     return Moved(moved, (batch.id for batch in finished))
+
+
+def _pairs(leases: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    return {"ids": [job_id for job_id, _ in leases], "leases": [lease for _, lease in leases]}
 
 
 def _text(json: bytes | None) -> str | None:

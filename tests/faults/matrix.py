@@ -10,22 +10,21 @@ import contextlib
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg
 
-from domain.ids import derived_id
 from domain.jobs.state import TERMINAL
 from tests.faults.errands import Errands, Sent
 from tests.faults.invariants import Violation
 from tests.faults.ledger import Section
 from tests.faults.pairs import Pair, pairs
-from tests.faults.scene import Harm, Scene, held, spread
+from tests.faults.scene import Harm, Scene, spread
 
-AT_ONCE: Final = 10
+AT_ONCE: Final = 12
 """Pairs under way on one platform."""
 
 _FOLDER: Final = "armed"
@@ -134,28 +133,21 @@ class _Lane:
                         return await self._reached(armed, None)
             case "rescue":
                 # only a job whose worker died is rescued
-                sent = await self._errands.send(pair.kind)
-                with self._arm("worker.after_claim", sent.job_id) as claimed:
-                    if not await self._reached(claimed, sent):
-                        return False
+                async with self._errands.sent(pair.kind) as sent:
+                    with self._arm("worker.after_claim", sent.job_id) as claimed, self._arm(pair.point, sent.job_id) as armed:
+                        return await self._reached(claimed, sent) and await self._reached(armed, sent)
+            case "heartbeat":
+                # between two heartbeats most jobs would be done: what this one waits for is held up
+                async with self._errands.sent(pair.kind) as sent, self._errands.held_up(pair.kind, sent):
                     with self._arm(pair.point, sent.job_id) as armed:
                         return await self._reached(armed, sent)
-            case "heartbeat":
-                return await self._try_heartbeat(pair)
             case _:
-                sent = await self._errands.send(pair.kind)
-                with self._arm(pair.point, sent.job_id) as armed:
-                    return await self._reached(armed, sent)
-
-    async def _try_heartbeat(self, pair: Pair) -> bool:
-        """A job of most kinds is done between two heartbeats: what it waits for is held up."""
-        sent = await self._errands.send(pair.kind, is_slow=True)
-        async with self._errands.held_up(pair.kind, sent):
-            with self._arm(pair.point, sent.job_id) as armed:
-                return await self._reached(armed, sent)
+                async with self._errands.sent(pair.kind) as sent:
+                    with self._arm(pair.point, sent.job_id) as armed:
+                        return await self._reached(armed, sent)
 
     @contextlib.contextmanager
-    def _arm(self, point: str, about: str) -> "Generator[Path]":
+    def _arm(self, point: str, about: str) -> Generator[Path]:
         armed = self._folder / f"{point}@{about}"
         armed.touch()
         try:
