@@ -2,16 +2,37 @@
 
 from typing import Final
 
+import msgspec
+from msgspec import Struct
 from sqlalchemy import text
 
+from domain.jobs.limits import QueueLimits
 from storage.database import Tx
+
+_ENCODER: Final = msgspec.json.Encoder()
 
 _PAUSE: Final = text("""
 INSERT INTO queues (name, paused) VALUES (:name, :paused)
 ON CONFLICT (name) DO UPDATE SET paused = excluded.paused, updated_at = now()
 """)
 
-_PAUSED: Final = text("SELECT name FROM queues WHERE paused")
+
+_LIMIT: Final = text("""
+INSERT INTO queues (name, limits, counts_starts) VALUES (:name, CAST(:limits AS json), :counts_starts)
+ON CONFLICT (name) DO UPDATE SET limits = excluded.limits, counts_starts = excluded.counts_starts, updated_at = now()
+""")
+
+# What was counted for a rate that is no more would be stale when another is set.
+_FORGET_STARTS: Final = text("DELETE FROM starts WHERE queue = :name")
+
+_READ: Final = text("SELECT name, paused, CAST(limits AS text) FROM queues WHERE paused OR limits IS NOT NULL")
+
+
+class QueueSetting(Struct, frozen=True, kw_only=True):
+    """What an operator has set on a queue; no limits: only that of the concurrency keys, which always holds."""
+
+    paused: bool = False
+    limits: QueueLimits | None = None
 
 
 async def pause_queue(tx: Tx, name: str, *, paused: bool) -> None:
@@ -19,6 +40,26 @@ async def pause_queue(tx: Tx, name: str, *, paused: bool) -> None:
     await tx.execute(_PAUSE, {"name": name, "paused": paused})
 
 
-async def paused_queues(tx: Tx) -> frozenset[str]:
-    """The queues that are held back."""
-    return frozenset((await tx.execute(_PAUSED)).scalars())
+async def limit_queue(tx: Tx, name: str, limits: QueueLimits) -> None:
+    """Set a queue's limits in place of those there were; they hold for what is sent from now on."""
+    is_limited = limits != QueueLimits()
+    await tx.execute(
+        _LIMIT,
+        {
+            "name": name,
+            "limits": _ENCODER.encode(limits).decode() if is_limited else None,
+            "counts_starts": bool(limits.periods),
+        },
+    )
+    if not limits.periods:
+        await tx.execute(_FORGET_STARTS, {"name": name})
+
+
+async def read_queues(tx: Tx) -> dict[str, QueueSetting]:
+    """The queues on which something is set."""
+    return {
+        name: QueueSetting(
+            paused=paused, limits=None if limits is None else msgspec.json.decode(limits, type=QueueLimits)
+        )
+        for name, paused, limits in await tx.execute(_READ)
+    }

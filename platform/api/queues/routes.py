@@ -17,7 +17,7 @@ from domain.errors import NotFound
 from domain.jobs.state import State
 from storage.database import Tx
 from storage.job_lists import QueueCount, count_live
-from storage.queues import pause_queue, paused_queues
+from storage.queues import pause_queue, read_queues
 
 
 class QueueView(Struct, frozen=True, kw_only=True):
@@ -73,11 +73,11 @@ async def _set_paused(use: Use, name: str, *, paused: bool) -> QueueView:
 
 async def _views(tx: Tx, only: str | None) -> list[QueueView]:
     counts = await count_live(tx)
-    paused = await paused_queues(tx)
+    settings = await read_queues(tx)
     now = datetime.now(UTC)
     names = sorted({*QUEUES, *(count.queue for count in counts)}) if only is None else [only]
     return [
-        _view(name, [count for count in counts if count.queue == name], now, paused=name in paused) for name in names
+        _view(name, [count for count in counts if count.queue == name], now, paused=name in settings and settings[name].paused) for name in names
     ]
 
 
