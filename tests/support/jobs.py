@@ -1,6 +1,6 @@
 """Makers of jobs and of the stores they live in."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final
@@ -74,9 +74,9 @@ async def submit(tx: Tx, *new: NewJob) -> list[Job]:
     return await submit_jobs(tx, new or [make_job()])
 
 
-async def mark_sent(tx: Tx, *jobs: Job) -> None:
-    """Mark due jobs as sent, as the relay would that has room for all of them."""
-    await tx.execute(_SENT, {"ids": [job.id for job in jobs]})
+async def mark_sent(tx: Tx, ids: Iterable[str]) -> None:
+    """Mark due jobs as sent, as a relay would that has room for all of them."""
+    await tx.execute(_SENT, {"ids": list(ids)})
 
 
 async def claim(
@@ -84,7 +84,7 @@ async def claim(
 ) -> list[Job]:
     """Claim jobs as a worker would, under a fresh lease; they are sent first, unless `are_sent` leaves that as it is."""
     if not are_sent:
-        await mark_sent(tx, *jobs)
+        await mark_sent(tx, (job.id for job in jobs))
     return await claim_jobs(
         tx,
         [job.id for job in jobs],

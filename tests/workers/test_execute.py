@@ -16,10 +16,10 @@ from storage.database import DatabaseDown, open_database
 from storage.events import events_after
 from storage.job_lists import list_attempts
 from storage.jobs import cancel_job, submit_jobs
-from tests.support.bench import AskHandler, open_bench, reaches, stored
+from tests.support.bench import AskHandler, execute, open_bench, reaches, stored
 from tests.support.jobs import ASK, TENANT, Ask, Reply, claim, make_job, submit
 from workers.context import Context
-from workers.execute import Bench, execute
+from workers.execute import Bench
 
 
 async def queue(bench: Bench, *new: NewJob) -> list[Job]:
