@@ -51,7 +51,5 @@ async def use_of(tx: Tx, queue: str, limits: QueueLimits) -> Use:
     # read after what is sent: a job claimed in between is counted twice, never not at all
     shortest, longest = limits.periods[0], limits.periods[-1]
     await tx.execute(_FORGET, {"queue": queue, "longest_seconds": longest})
-    rows = await tx.execute(
-        _STARTED, {"queue": queue, "longest_seconds": longest, "close_seconds": shortest * _CLOSE}
-    )
+    rows = await tx.execute(_STARTED, {"queue": queue, "longest_seconds": longest, "close_seconds": shortest * _CLOSE})
     return Use(in_flight=in_flight, started=[Started(**row) for row in rows.mappings()])

@@ -27,6 +27,22 @@ _FORGET_STARTS: Final = text("DELETE FROM starts WHERE queue = :name")
 
 _READ: Final = text("SELECT name, paused, CAST(limits AS text) FROM queues WHERE paused OR limits IS NOT NULL")
 
+# Of the newest attempts only so many are looked at: under load they are less than a minute's, and the rate is theirs.
+_RATES: Final = text("""
+WITH newest AS (
+    SELECT job_id, finished_at FROM attempts ORDER BY id DESC LIMIT :most
+), span AS (
+    SELECT CASE WHEN count(*) = :most
+        THEN greatest(least(60, extract(epoch FROM now() - min(finished_at))), 1) ELSE 60 END AS seconds
+    FROM newest
+)
+SELECT jobs.queue, CAST(round(count(*) * 60 / max(span.seconds), 1) AS float8)
+FROM newest JOIN jobs ON jobs.id = newest.job_id, span
+WHERE newest.finished_at > now() - make_interval(secs => CAST(span.seconds AS float8)) GROUP BY jobs.queue
+""")
+
+_LOOKED_AT: Final = 2000
+
 
 class QueueSetting(Struct, frozen=True, kw_only=True):
     """What an operator has set on a queue; no limits: only that of the concurrency keys, which always holds."""
@@ -63,3 +79,8 @@ async def read_queues(tx: Tx) -> dict[str, QueueSetting]:
         )
         for name, paused, limits in await tx.execute(_READ)
     }
+
+
+async def recent_rates(tx: Tx) -> dict[str, float]:
+    """How many attempts of each queue ended in the last minute. Reads the newest few thousand, whatever the history."""
+    return {queue: rate for queue, rate in await tx.execute(_RATES, {"most": _LOOKED_AT})}  # noqa: C416 - rows

@@ -59,5 +59,9 @@ def tell_settled(use: Stores, settled: Moved, *, follow_ups: bool = False) -> No
     use.wakeups.tell_jobs([job.id for job in settled])
     use.wakeups.tell_finished(settled.finished)
     # a job that is due again, a follow-up, or the next of a concurrency key or of a limited queue
-    if follow_ups or settled.frees or any(job.state in {State.SCHEDULED, State.QUEUED} or job.concurrency_key for job in settled):
+    if (
+        follow_ups
+        or settled.frees
+        or any(job.state in {State.SCHEDULED, State.QUEUED} or job.concurrency_key for job in settled)
+    ):
         use.wakeups.ring_relay()

@@ -134,9 +134,7 @@ class Gate:
 
     def is_open(self, lane: Lane) -> bool:
         """Whether a job of the lane may be sent now."""
-        return self._limits is None or all(
-            self.room(scope) > 0 for scope in _scopes(lane.tenant_id, lane.kind)
-        )
+        return self._limits is None or all(self.room(scope) > 0 for scope in _scopes(lane.tenant_id, lane.kind))
 
     def let(self, tenant_id: str, kind: str, count: int = 1) -> None:
         """Note that so many jobs of a lane were sent."""
