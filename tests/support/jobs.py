@@ -82,7 +82,7 @@ async def mark_sent(tx: Tx, ids: Iterable[str]) -> None:
 async def claim(
     tx: Tx, *jobs: Job, worker: str = "worker-1", lease_seconds: float = 30, are_sent: bool = False
 ) -> list[Job]:
-    """Claim jobs as a worker would, under a fresh lease; they are sent first, unless `are_sent` leaves that as it is."""
+    """Claim jobs as a worker would, under a fresh lease; they are marked as sent before, unless `are_sent`."""
     if not are_sent:
         await mark_sent(tx, (job.id for job in jobs))
     return await claim_jobs(

@@ -1,7 +1,7 @@
 """Schedules as clients write them and as the API shows them."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import reduce
 from itertools import islice
 from operator import or_

@@ -1,4 +1,4 @@
-"""How many jobs of a queue may run at once, and how many may start in a period: of all, of a tenant, of a kind, of a key.
+"""How many jobs of a queue may run at once, and how many start in a period: of all, of a tenant, a kind, a key.
 
 What is decided about: a lane, the due jobs of one tenant and one kind. What limits it: up to three scopes, each with a
 limit of its own.
@@ -101,9 +101,9 @@ class Portion(Struct, frozen=True, kw_only=True):
 class Gate:
     """How much room the limits of a queue leave, less with every job let through. Without limits there is no end of it.
 
-    A place is occupied from the moment a job is sent until its attempt has ended. A job that is sent and has not started
-    counts against a rate as if it started now, however long ago it was sent: so a rate holds for the starts themselves,
-    whatever lies between the relay and a worker.
+    A place is occupied from the moment a job is sent until its attempt has ended. A job that is sent and has not
+    started counts against a rate as if it started now, however long ago it was sent: so a rate holds for the starts
+    themselves, whatever lies between the relay and a worker.
     """
 
     def __init__(self, limits: QueueLimits | None = None, use: Use | None = None) -> None:
