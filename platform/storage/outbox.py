@@ -149,8 +149,8 @@ async def take_due(
     """Mark the most urgent due jobs of `queue` as sent, as many as the portions allow. Send them before committing.
 
     They come by turns: all tenants' firsts, then their seconds; within a turn by priority, then by age. Of the jobs
-    that share a concurrency key, no more than `per_key` are ever sent or running; they are taken only `with_keys`, after
-    `may_decide_keys` in the same transaction.
+    that share a concurrency key, no more than `per_key` are ever sent or running; they are taken only `with_keys`,
+    after `may_decide_keys` in the same transaction.
     """
     rows = await tx.execute(
         _TAKE,

@@ -1,4 +1,7 @@
-"""Limits of queues hold across relays and workers, whatever happens to jobs and messages on the way."""
+"""Limits of queues hold across relays and workers, whatever happens to jobs and messages on the way.
+
+Long because a limit holds only where every way round it is closed, and a gap would not be seen across files.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -73,7 +76,7 @@ class Floor:
         """Claim what is queued, sent or not: so many of all messages that ever were come at once."""
         async with self.bench.use.database.begin() as tx:
             ids = (await tx.execute(text("SELECT id FROM jobs WHERE state = 'queued' ORDER BY id"))).scalars()
-            jobs = await claim_jobs(
+            return await claim_jobs(
                 tx,
                 list(ids)[: most if most < 100 else None],
                 worker="worker-1",
@@ -81,7 +84,6 @@ class Floor:
                 lease_seconds=lease_seconds,
                 kinds=[ASK.name, SEND_EMAIL.name],
             )
-        return jobs
 
     async def settle(self, jobs: Sequence[Job], verdict: Verdict | None = None) -> None:
         done = verdict or Verdict(state=State.SUCCEEDED, result=b"{}")
