@@ -106,7 +106,7 @@ def view_limits(limits: QueueLimits | None) -> LimitsBody | None:
         rate=_view_rate(limits.whole.rate),
         per_tenant=None if limits.per_tenant == Limit() else _view_limit(limits.per_tenant),
         per_kind={kind: _view_limit(limit) for kind, limit in limits.per_kind.items()},
-        per_key=KeyLimitBody(max_running=limits.per_key),
+        per_key=None if limits.per_key is None else KeyLimitBody(max_running=limits.per_key),
     )
 
 
