@@ -45,7 +45,7 @@ class Figures(Struct, frozen=True):
 
 
 async def measure(url: str, keys: tuple[str, str], *, kind: str, backlog: int, samples: int) -> Figures:
-    """Time the quiet tenant's jobs twice, with nothing else to do and with the backlog; what is left of it is cancelled."""
+    """Time the quiet tenant's jobs twice, with nothing else to do and beside the backlog, whose rest is cancelled."""
     noisy_key, quiet_key = keys
     async with _client(url, noisy_key) as noisy, _client(url, quiet_key) as quiet:
         await _waits(quiet, kind, 3)

@@ -49,8 +49,8 @@ def drain(use: Use, count: int, kind: str) -> None:
 def fairness(use: Use, backlog: int, samples: int, kind: str) -> None:
     """Time a quiet tenant's jobs to their start, on an idle system and beside another tenant's backlog.
 
-    The quiet tenant is made in the database, as `headrace keys create` does; the backlog is submitted with your key, and
-    cancelled in the end.
+    The quiet tenant is made in the database, as `headrace keys create` does; the backlog is submitted with your key,
+    and cancelled in the end.
     """
     quiet = make_key_for(
         "bench-quiet", email="quiet@bench.example", role=Role.USER, name="bench", requests_per_minute=1_000_000
