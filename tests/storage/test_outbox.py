@@ -2,12 +2,23 @@
 
 from datetime import timedelta
 
+from msgspec.structs import replace
 from sqlalchemy import text
 
+from domain.jobs.limits import Lane, Portion
 from domain.jobs.state import State
 from storage.database import Database
 from storage.jobs import find_job
-from storage.outbox import count_sent, due_queues, promote_due, put_back, put_back_lost, seconds_to_next, take_due
+from storage.outbox import (
+    count_sent,
+    due_lanes,
+    due_queues,
+    promote_due,
+    put_back,
+    put_back_lost,
+    seconds_to_next,
+    take_due,
+)
 from tests.support.jobs import TENANT, claim, make_job, portions, submit
 
 
@@ -97,3 +108,22 @@ async def test_a_worker_without_room_gives_ids_back_to_the_relay(database: Datab
         await take_due(tx, "tests", portions(TENANT, most=10))
         await put_back(tx, [job.id])
         assert [due.job_id for due in await take_due(tx, "tests", portions(TENANT, most=10))] == [job.id]
+
+
+async def test_lanes_with_something_due_are_told_once_with_their_tenants_weight(database: Database) -> None:
+    async with database.begin() as tx:
+        assert await due_lanes(tx, "tests") == []
+        await submit(tx, *(make_job() for _ in range(5)), make_job(delay=timedelta(hours=1)))
+        await submit(tx, *(replace(make_job(), kind="a.other") for _ in range(2)))
+        await tx.execute(text("UPDATE tenants SET weight = 3"))
+        lanes = await due_lanes(tx, "tests")
+    assert lanes == [Lane(tenant_id=TENANT, kind=kind, weight=3) for kind in ("a.other", "tests.ask")]
+
+
+async def test_the_lanes_of_a_tenant_share_its_portion_by_priority_and_then_by_age(database: Database) -> None:
+    async with database.begin() as tx:
+        await submit(tx, make_job(priority=-1), *(replace(make_job(priority=9), kind="a.closed") for _ in range(9)))
+        first, last = await submit(tx, replace(make_job(priority=5), kind="a.other"), make_job(priority=1))
+        open_lanes = [Portion(tenant_id=TENANT, kind=kind, most=2, share=2) for kind in ("a.other", "tests.ask")]
+        taken = [due.job_id for due in await take_due(tx, "tests", open_lanes)]
+    assert taken == [first.id, last.id]
