@@ -68,6 +68,7 @@ RETURNING outbox.job_id, outbox.tenant_id, outbox.kind, outbox.priority, outbox.
 # Who decides about concurrency keys must see what every other relay decided: one at a time, until its commit.
 _DECIDE_KEYS: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('headrace.concurrency_keys'))")
 
+# In one order at each look, for turns are counted by it.
 _DUE_LANES: Final = text("""
 WITH RECURSIVE lanes AS (
     (SELECT tenant_id, kind FROM outbox WHERE queue = :queue AND stage = 'due' ORDER BY tenant_id, kind LIMIT 1)
@@ -80,6 +81,7 @@ WITH RECURSIVE lanes AS (
 )
 SELECT lanes.tenant_id, lanes.kind, coalesce(tenants.weight, 1) AS weight
 FROM lanes LEFT JOIN tenants ON tenants.id = lanes.tenant_id
+ORDER BY lanes.tenant_id, lanes.kind
 """)
 
 _DUE_QUEUES: Final = text("""
