@@ -24,11 +24,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tests.faults.invariants import Evidence, Violation, violations
-from tests.faults.job_machine import run_machine
 from tests.faults.ledger import Entry, append, commit_now
 from tests.faults.load import Load
 from tests.faults.outside_log import OutsideLog, Told, read_log
-from tests.faults.scenarios import MACHINE, SCENARIOS
+from tests.faults.scenarios import SCENARIOS
 from tests.faults.scene import REAL, TENTH, Campaign, Harm, Scenario, Scene, Tell
 from tests.support.running_up import RunningUp, running_up
 from tests.support.servers import memory_folder
@@ -212,7 +211,7 @@ def main() -> int:
     def tell(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    findings = _run_machine(campaign, folder) if campaign.scenario == MACHINE else run_campaign(campaign, folder, tell)
+    findings = run_campaign(campaign, folder, tell)
     append(given.ledger, findings.entry)
     for name, figure in findings.figures.items():
         print(f"{name}: {figure}")

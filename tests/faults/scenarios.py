@@ -7,9 +7,6 @@ from tests.faults.kills import kill_at_random
 from tests.faults.points import kill_at_points
 from tests.faults.scene import Scenario
 
-MACHINE: Final = "machine"
-"""The job against a model: no processes are started for it, so it is no `Scenario`."""
-
 SCENARIOS: Final = {
     "kills": Scenario(hurt=kill_at_random),
     "points": Scenario(hurt=kill_at_points),
