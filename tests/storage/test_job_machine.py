@@ -90,6 +90,7 @@ class JobMachine(RuleBasedStateMachine):
         self.url = url
         self.seen = seen
         self.now = 0.0
+        self.steps = 0
         self.jobs: dict[str, ModelJob] = {}
         self.happened: Counter[str] = Counter()
         self.tx(self._clear)
@@ -104,13 +105,16 @@ class JobMachine(RuleBasedStateMachine):
         ):
             assert list(holds(evidence)) == []
         self.seen.update(["a walk", *self.happened])
+        self.seen["steps"] += self.steps
         for what in self.happened:
             event(what)
 
     @initialize(jobs=st.integers(1, 3))
     def begin(self, jobs: int) -> None:
+        """A walk starts with jobs that run: most of what may go wrong comes after that."""
         for _ in range(jobs):
             self.add(delay=0, expires=False, key=None, priority=0, attempts=3)
+        self.work()
 
     @precondition(lambda self: len(self.jobs) < MOST_JOBS)
     @rule(
@@ -187,12 +191,12 @@ class JobMachine(RuleBasedStateMachine):
         """A message arrives: for the first time, again, late, or one that nobody sent."""
         self.arrive(self.some(data))
 
-    @precondition(lambda self: self.those(lambda one: one.stage == "due"))
     @rule()
     def claim_too_early(self) -> None:
-        """A message from before its job was put back, or was tried again."""
-        self.arrive(self.those(lambda one: one.stage == "due"))
-        self.happened["a claim of what was not sent"] += 1
+        """Messages from before their jobs were put back, or tried again."""
+        due = self.those(lambda one: one.stage == "due")
+        self.arrive(due)
+        self.happened["a claim of what was not sent"] += bool(due)
 
     def arrive(self, named: Sequence[ModelJob]) -> None:
         lease = new_id("lease")
@@ -239,6 +243,7 @@ class JobMachine(RuleBasedStateMachine):
             self.end(one, outcome)
         self.let_time_pass(tens=4)
         self.work()
+        self.come_back(GivenBack())
 
     def end(self, one: ModelJob, outcome: Outcome) -> None:
         assert one.held
@@ -247,14 +252,23 @@ class JobMachine(RuleBasedStateMachine):
             self.happened["an end after a wish to cancel"] += 1
         one.settled(outcome, self.now)
         assert settled.state is one.state
+        self.arrive([one])  # its message, once more
 
     @precondition(lambda self: self.those(lambda one: bool(one.lost)))
     @rule(data=st.data(), outcome=st.sampled_from(OUTCOMES))
     def settle_late(self, data: st.DataObject, outcome: Outcome) -> None:
         """Who lost the lease writes nothing, neither an end nor progress, even if the job runs again."""
-        losers = self.those(lambda one: bool(one.lost))
-        one = data.draw(st.sampled_from([one for one in losers if one.held] or losers))
+        one = data.draw(st.sampled_from(self.those(lambda one: bool(one.lost))))
         late = data.draw(st.sampled_from(one.lost[::-1]))
+        self.fence(one, late, outcome)
+
+    def come_back(self, outcome: Outcome) -> None:
+        """Who had the jobs that run before knows nothing of that, and ends its attempt."""
+        for one in self.running:
+            for late in one.lost[-1:]:
+                self.fence(one, late, outcome)
+
+    def fence(self, one: ModelJob, late: Attempt, outcome: Outcome) -> None:
         assert self.tx(self._settling(late, outcome)) == []
         assert not self.tx(lambda tx: note_progress(tx, one.id, late.lease, 0.5))
         self.happened["a late end" + (" of what runs again" if one.held else "")] += 1
@@ -297,6 +311,7 @@ class JobMachine(RuleBasedStateMachine):
             self.let_time_pass(tens=4)
             self.rescue()
             self.work()
+            self.come_back(AGAIN)
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data())
@@ -315,6 +330,13 @@ class JobMachine(RuleBasedStateMachine):
         one = data.draw(st.sampled_from(self.running))
         self.stop([one])
         self.end(one, outcome)
+
+    @precondition(lambda self: self.waiting)
+    @rule(data=st.data())
+    def cancel_waiting(self, data: st.DataObject) -> None:
+        one = data.draw(st.sampled_from(self.waiting))
+        self.stop([one])
+        self.arrive([one])
 
     def stop(self, named: Sequence[ModelJob]) -> None:
         live = [one for one in named if one.state in LIVE]
@@ -343,6 +365,7 @@ class JobMachine(RuleBasedStateMachine):
         for one in again:
             self.happened[f"a retry of what was {one.state}"] += 1
             one.retried()
+        self.claim_too_early()
 
     @precondition(lambda self: self.jobs)
     @rule()
@@ -353,12 +376,24 @@ class JobMachine(RuleBasedStateMachine):
 
     @rule()
     def expire(self) -> None:
-        waiting = {State.SCHEDULED, State.QUEUED}
-        late = self.those(lambda one: one.state in waiting and one.is_too_late(self.now))
+        late = [one for one in self.waiting if one.is_too_late(self.now)]
         self.agree([job.id for job in self.tx(lambda tx: expire_jobs(tx, limit=MOST))], late)
         for one in late:
             one.expired()
             self.happened["an expiry"] += 1
+
+    @precondition(lambda self: len(self.jobs) < MOST_JOBS)
+    @rule(delay=st.sampled_from((0, 46)), data=st.data())
+    def come_too_late(self, delay: int, data: st.DataObject) -> None:
+        """A job waits longer than it may; the message comes before rescue does, or after."""
+        self.add(delay=delay, expires=True, key=None, priority=5, attempts=2)
+        if data.draw(st.booleans()):
+            self.send(room=1)
+        self.let_time_pass(tens=3)
+        messages = list(self.jobs.values())[-1:]
+        self.arrive(messages)
+        self.expire()
+        self.arrive(messages)
 
     @precondition(lambda self: self.those(lambda one: one.stage == "sent"))
     @rule(data=st.data())
@@ -368,6 +403,17 @@ class JobMachine(RuleBasedStateMachine):
         self.tx(lambda tx: put_back(tx, [one.id for one in named]))
         for one in named:
             one.put_back()
+        self.claim_too_early()
+
+    @precondition(lambda self: len(self.jobs) < MOST_JOBS)
+    @rule(tens=st.integers(1, 6), times=st.integers(1, 3))
+    def lose_messages(self, tens: int, times: int) -> None:
+        """What was sent and not heard of is sent again, every time after a wait that is twice as long."""
+        self.add(delay=0, expires=False, key=None, priority=0, attempts=1)
+        for _ in range(times):
+            self.send(room=4)
+            self.let_time_pass(tens=tens)
+            self.send_again()
 
     @rule()
     def send_again(self) -> None:
@@ -379,6 +425,7 @@ class JobMachine(RuleBasedStateMachine):
 
     @invariant()
     def postgres_says_what_the_model_says(self) -> None:
+        self.steps += 1
         rows, left = self.tx(self._read)
         assert left == 0
         assert rows == {one.id: one.stands for one in self.jobs.values()}
@@ -386,6 +433,10 @@ class JobMachine(RuleBasedStateMachine):
     @property
     def running(self) -> list[ModelJob]:
         return self.those(lambda one: one.state is State.RUNNING)
+
+    @property
+    def waiting(self) -> list[ModelJob]:
+        return self.those(lambda one: one.state in {State.SCHEDULED, State.QUEUED})
 
     def those(self, wanted: Callable[[ModelJob], bool]) -> list[ModelJob]:
         return [one for one in self.jobs.values() if wanted(one)]
@@ -436,7 +487,7 @@ def test_whatever_happens_to_jobs_postgres_says_what_the_model_says(database_url
             runner.run(_add_tenant(database))
             run_state_machine_as_test(
                 lambda: JobMachine(runner, database, database_url, seen),
-                settings=WALKS if is_long else settings(WALKS, max_examples=60, derandomize=True),
+                settings=WALKS if is_long else settings(WALKS, max_examples=80, derandomize=True),
             )
         finally:
             runner.run(database.close())
