@@ -11,8 +11,10 @@ from litestar.types import Scope
 from msgspec import Struct
 
 from api.accept import Accept
+from api.backlog import Backlog
 from api.figures import Figures
 from api.limits import Standing
+from api.under_way import Ticket
 from domain.accounts.user import Caller
 from domain.errors import Limited
 from runtime.settings import Settings
@@ -62,12 +64,18 @@ class Streams:
 
 @dataclass(frozen=True, kw_only=True)
 class Use:
-    """What the API's handlers use. `draining` is set when the process is about to stop: who waits, stops waiting."""
+    """What the API's handlers use.
+
+    `health` is a connection of its own to the same Postgres, for checks that must not wait for others. `draining` is
+    set when the process is about to stop: who waits, stops waiting.
+    """
 
     database: Database
     wakeups: Wakeups
     settings: Settings
     accept: Accept
+    backlog: Backlog
+    health: Database
     figures: Figures
     streams: Streams = field(default_factory=Streams)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
@@ -81,6 +89,7 @@ class Notes(Struct, kw_only=True):
     caller: Caller | None = None
     standing: Standing | None = None
     route: str | None = None
+    ticket: Ticket | None = None
 
 
 def note(scope: Scope, notes: Notes) -> None:

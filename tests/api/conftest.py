@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 
 from api.app import Application, make_app
+from api.door import door_to
 from domain.accounts.api_key import make_key
 from domain.accounts.permissions import PERMISSIONS
 from domain.catalog import BY_NAME
@@ -126,7 +127,7 @@ async def house(database_url: str, redis_url: str) -> AsyncIterator[House]:
 @asynccontextmanager
 async def served(app: Application) -> AsyncIterator[str]:
     """The app behind a real server on loopback; its address."""
-    config = uvicorn.Config(app, port=0, http="httptools", ws="none", lifespan="on", log_config=None, access_log=False)
+    config = uvicorn.Config(app, port=0, http=door_to(app), ws="none", lifespan="on", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     server.capture_signals = nullcontext  # type: ignore[assignment, method-assign] # signals are the test runner's
     with closing(config.bind_socket()) as listener:

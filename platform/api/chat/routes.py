@@ -138,6 +138,7 @@ async def say(
         async with use.database.begin() as tx:
             kept = await find_answer(tx, key)
             if kept is None:
+                use.backlog.take(request.user.tenant_id)
                 job = await _write(tx, request, conversation_id, data.text, job_id)
                 await keep_job(tx, key, job)
             else:

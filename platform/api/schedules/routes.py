@@ -144,6 +144,7 @@ async def trigger(
         async with use.database.begin() as tx:
             kept = await find_answer(tx, key)
             if kept is None:
+                use.backlog.take(caller.tenant_id)
                 job = await _trigger(tx, await _found(tx, caller, schedule_id, lock=True), job_id)
                 await keep_job(tx, key, job)
             else:
