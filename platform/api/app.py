@@ -10,6 +10,8 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 import api.accounts.routes
+import api.batches.routes
+import api.bulk_actions.routes
 import api.chat.routes
 import api.console.routes
 import api.emails.routes
@@ -41,6 +43,8 @@ from storage.database import Database
 
 ROUTERS: Final = (
     api.jobs.routes.router,
+    api.batches.routes.router,
+    api.bulk_actions.routes.router,
     api.orders.routes.router,
     api.emails.routes.router,
     api.text.routes.router,

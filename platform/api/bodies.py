@@ -17,15 +17,18 @@ from api.fields import MOST_ERRORS, FieldError, Json, field_errors, pointed, rea
 from domain.accounts.user import Caller
 from domain.errors import HeadraceError
 
+JSON: Final = "application/json"
 MOST_BYTES: Final = 1 << 20
 MOST_BATCH_BYTES: Final = 16 << 20
 DEEPEST: Final = 64
 _READ_SECONDS: Final = 15.0
+_READ_BATCH_SECONDS: Final = 60.0
 
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _ALIKE: Final = bytes.maketrans(b"{}", b"[]")  # which bracket it is, the JSON reader checks
 _NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _LONG_NUMBER: Final = re.compile(rb"[0-9]{19}")
+HALF_A_PAIR: Final = "A string holds half of a surrogate pair, which is no character."
 _LEAST, _MOST = -(1 << 63), (1 << 63) - 1
 
 
@@ -45,6 +48,8 @@ class BodyInvalid(HeadraceError):
     def __init__(self, errors: list[FieldError]) -> None:
         first = errors[0]
         more = f" {len(errors) - 1} more in `errors`." if len(errors) > 1 else ""
+        if len(errors) >= MOST_ERRORS:
+            more += f" What is wrong beyond {MOST_ERRORS} is not listed."
         super().__init__(f"{first.pointer or 'The body'}: {first.detail}{more}")
         self.errors = errors
 
@@ -71,14 +76,16 @@ class ApiRequest(Request[Caller, str, State]):
         """The body, whole.
 
         Raises:
-            BodySlow: it did not arrive within 15 s.
+            BodySlow: it did not arrive within 15 s, or 60 s where a batch is awaited.
             BodyMalformed: it broke off, for the client is gone.
         """
+        is_large = (self.route_handler.resolve_request_max_body_size() or 0) > MOST_BYTES
+        seconds = _READ_BATCH_SECONDS if is_large else _READ_SECONDS
         try:
-            async with asyncio.timeout(_READ_SECONDS):
+            async with asyncio.timeout(seconds):
                 return await super().body()
         except TimeoutError:
-            raise BodySlow(f"The body must arrive within {_READ_SECONDS:g} s.") from None
+            raise BodySlow(f"The body must arrive within {seconds:g} s.") from None
         except InternalServerException:
             # so Litestar calls it when a client hangs up
             raise BodyMalformed("The body broke off.") from None
@@ -93,16 +100,18 @@ class ApiRequest(Request[Caller, str, State]):
         return decode_body(await self.body(), self.route_handler.parsed_fn_signature.parameters["data"].annotation)
 
 
-def check_media_type(content_type: str | None) -> None:
-    """Go on only if a header says JSON in UTF-8.
+def check_media_type(content_type: str | None, *also: str) -> str:
+    """Go on only if a header says JSON in UTF-8, or one of the media types that the route takes `also`; which it is.
 
     Raises:
         MediaTypeUnsupported: it says something else, or nothing.
     """
     media_type, _, parameters = (content_type or "").partition(";")
+    media_type = media_type.strip().lower()
     charset = parameters.replace(" ", "").replace('"', "").lower()
-    if media_type.strip().lower() != "application/json" or charset not in {"", "charset=utf-8"}:
-        raise MediaTypeUnsupported("Send the body as Content-Type: application/json, in UTF-8.")
+    if media_type not in {JSON, *also} or charset not in {"", "charset=utf-8"}:
+        raise MediaTypeUnsupported(f"Send the body as Content-Type: {' or '.join((JSON, *also))}, in UTF-8.")
+    return media_type
 
 
 def decode_body(body: bytes, wanted: Any) -> Any:  # noqa: ANN401 - any annotation, and an instance of it
@@ -121,7 +130,7 @@ def decode_body(body: bytes, wanted: Any) -> Any:  # noqa: ANN401 - any annotati
         raise BodyInvalid(found or [FieldError("", readable(error))]) from None
     except msgspec.DecodeError:
         # the standard library's reader, which has passed it, is lenient in this one thing
-        raise BodyMalformed("A string holds half of a surrogate pair, which is no character.") from None
+        raise BodyMalformed(HALF_A_PAIR) from None
 
 
 def read_json(body: bytes) -> Json:
@@ -130,14 +139,7 @@ def read_json(body: bytes) -> Json:
     Raises:
         BodyMalformed, BodyInvalid: as `decode_body`.
     """
-    if not body:
-        raise BodyMalformed("The body is empty.")
-    if body.startswith(b"\xef\xbb\xbf"):
-        raise BodyMalformed("The body starts with a byte order mark, which JSON has not.")
-    try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        raise BodyMalformed(f"The body is not UTF-8: byte {error.start} is wrong.") from None
+    text = read_text(body)
     _check_depth(body)
     has_long_numbers = _LONG_NUMBER.search(body) is not None
     try:
@@ -149,6 +151,22 @@ def read_json(body: bytes) -> Json:
         if errors:
             raise BodyInvalid(errors)
     return value
+
+
+def read_text(body: bytes) -> str:
+    """The text a body is.
+
+    Raises:
+        BodyMalformed: it is empty, not UTF-8, or begins with a byte order mark.
+    """
+    if not body:
+        raise BodyMalformed("The body is empty.")
+    if body.startswith(b"\xef\xbb\xbf"):
+        raise BodyMalformed("The body starts with a byte order mark, which JSON has not.")
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise BodyMalformed(f"The body is not UTF-8: byte {error.start} is wrong.") from None
 
 
 def _check_depth(body: bytes) -> None:

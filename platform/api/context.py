@@ -10,7 +10,7 @@ from typing import Final
 from litestar.types import Scope
 from msgspec import Struct
 
-from api.accept import Accept
+from api.accept import Accept, Overloaded
 from api.backlog import Backlog
 from api.figures import Figures
 from api.limits import Standing
@@ -62,6 +62,30 @@ class Streams:
             self._open[user_id] -= 1
 
 
+class Batches:
+    """The batches that are being taken in: each holds its whole body, and the event loop for much of its time."""
+
+    MOST: Final = 8
+
+    def __init__(self) -> None:
+        self._under_way = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Count a batch for as long as the block lasts.
+
+        Raises:
+            Overloaded: there are as many as may be.
+        """
+        if self._under_way >= self.MOST:
+            raise Overloaded("Too many batches are being taken in.", retry_after_seconds=1.0)
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Use:
     """What the API's handlers use.
@@ -78,6 +102,7 @@ class Use:
     health: Database
     figures: Figures
     streams: Streams = field(default_factory=Streams)
+    batches: Batches = field(default_factory=Batches)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
 

@@ -20,6 +20,7 @@ from litestar.routes import HTTPRoute
 from litestar.typing import FieldDefinition
 from msgspec import Meta
 
+from api.bodies import JSON
 from api.job_view import JobView
 from api.jobs.submissions import FORMS, AnySubmission
 from api.parameters import fields_of
@@ -147,13 +148,14 @@ def _operation(route: HTTPRoute, handler: HTTPRouteHandler, schemas: _Schemas) -
     if parameters:
         operation["parameters"] = parameters
     data = handler.parsed_fn_signature.parameters.get("data")
-    if data is not None:
-        content = {"application/json": {"schema": schemas.of(data.annotation)}}
+    bodies = handler.opt.get("bodies") or ({} if data is None else {JSON: data.annotation})
+    if bodies:
+        content = {media_type: {"schema": schemas.of(body)} for media_type, body in bodies.items()}
         operation["requestBody"] = {"required": True, "content": content}
     permissions = _permissions(handler)
     failures = {
         *(_FAILURES if (route.path_format or "").startswith("/v1") else ()),
-        *(_FAILURES_OF_BODIES if data is not None else ()),
+        *(_FAILURES_OF_BODIES if bodies else ()),
         *(_FAILURES_OF_THINGS if route.path_parameters else ()),
     }
     operation["responses"] = dict(_responses(handler, given, schemas, failures))

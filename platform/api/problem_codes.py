@@ -30,7 +30,10 @@ CODES: Final[dict[str, ProblemCode]] = {
         400, "The body is not JSON", "The body is not JSON in UTF-8; the detail says where it goes wrong.", _FIX
     ),
     "body_slow": ProblemCode(
-        408, "The body took too long to arrive", "The body was not complete after 15 s.", "Send it again, faster."
+        408,
+        "The body took too long to arrive",
+        "The body was not complete after 15 s; that of a batch after 60 s.",
+        "Send it again, faster.",
     ),
     "body_too_large": ProblemCode(
         413, "The body is too large", "A body has at most 1 MiB, a batch 16 MiB.", "Send less, or in several requests."
@@ -112,6 +115,9 @@ CODES: Final[dict[str, ProblemCode]] = {
         "There is no job of this id, or it is another tenant's.",
         "Check the id, and that the key belongs to the tenant that submitted the job.",
     ),
+    "bulk_action_not_found": ProblemCode(
+        404, "No such bulk action", "There is none of this id, or it is another tenant's.", "List them."
+    ),
     "job_unfinished": ProblemCode(
         409,
         "The job is not finished",
@@ -185,6 +191,12 @@ CODES: Final[dict[str, ProblemCode]] = {
         "Too many event streams are open",
         "A user may hold 200 event streams open, all users together 2,000.",
         "Close streams of jobs that are of no interest any more, or ask with GET /v1/jobs/{id}.",
+    ),
+    "batch_not_found": ProblemCode(
+        404, "No such batch", "There is no batch of this id, or it is another tenant's.", "Check the id."
+    ),
+    "batch_finished": ProblemCode(
+        409, "The batch is finished", "All of its jobs have ended; nothing is left to cancel.", "Nothing is to be done."
     ),
     "queue_not_found": ProblemCode(
         404, "No such queue", "No kind of job goes through a queue of this name.", "GET /v1/queues lists them."

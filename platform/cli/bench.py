@@ -17,7 +17,7 @@ _FOLDER: Final = Path(__file__).parents[2] / "benchmarks"
 
 @click.group(cls=ApiGroup)
 def bench() -> None:
-    """Measure how fast jobs are done, and how soon all is up. Needs a checkout."""
+    """Measure how fast jobs are done, how soon all is up, and how soon faults are over. Needs a checkout."""
 
 
 @bench.command()
@@ -44,6 +44,15 @@ def drain(use: Use, count: int, kind: str) -> None:
 def start(use: Use) -> None:
     """Time `headrace up` on an empty and on a used data directory, and weigh its processes. Takes half a minute."""
     _measure(use, "start.py", [], environment_with())
+
+
+@bench.command()
+@click.option("--samples", type=click.IntRange(1), default=20, show_default=True, help="Kills, cancels, restarts each.")
+@click.option("--scaled", is_flag=True, help="With a tenth of the lease, the heartbeat and the time to send again.")
+@pass_use
+def recovery(use: Use, samples: int, *, scaled: bool) -> None:
+    """Time what happens to jobs when workers are killed or restarted, and when jobs are cancelled; 15 min or more."""
+    _measure(use, "recovery.py", ["--samples", str(samples), *(["--scaled"] if scaled else [])], environment_with())
 
 
 def _run(use: Use, file: str, *arguments: str) -> None:

@@ -5,27 +5,28 @@ from typing import Final
 
 import click
 
-from cli.client import Query, Refused, segment
-from cli.exits import CommandFailed, Exit, TimedOut
+from cli.bulk import (
+    CONDITIONS,
+    JOB_COLUMNS,
+    act_in_bulk,
+    act_on_each,
+    check_choice,
+    conditions,
+    given_conditions,
+    pace,
+    states_and_codes,
+)
+from cli.client import Query, segment
+from cli.exits import TimedOut
 from cli.options import ApiGroup, Use, pass_use
-from cli.output import Format, note
+from cli.output import Format
 from cli.replies import JobReply
 from cli.stream import follow
 from cli.watching import fail_unless_succeeded, show_events, show_events_as_json, watch_format
+from domain.jobs.bulk import BulkVerb
 from domain.jobs.state import State
 
-_COLUMNS: Final = ("id", "kind", "state", "attempt", "created_at", "finished_at", "error.code")
-_FILTERS: Final = {
-    "kind": "Only of this kind.",
-    "queue": "Only in this queue.",
-    "tag": "Only with this tag.",
-    "batch_id": "Only of this batch.",
-    "schedule_id": "Only of this schedule.",
-    "q": "Only what these words are found in.",
-    "created_after": "Only made after this time (RFC 3339).",
-    "created_before": "Only made before this time (RFC 3339).",
-    "sort": "created_at, -created_at, priority or finished_at.",
-}
+_FILTERS: Final = {**CONDITIONS, "sort": "created_at, -created_at, priority or finished_at."}
 
 
 @click.group(cls=ApiGroup)
@@ -37,15 +38,18 @@ def _filters(command: click.Command) -> click.Command:
     for name, line in reversed(_FILTERS.items()):
         command.params.insert(0, click.Option([f"--{name.replace('_', '-')}"], help=line))
     choice = click.Choice([each.value for each in State])
+    command.params.insert(0, click.Option(["--error-code"], multiple=True, help="Only failed with these codes."))
     command.params.insert(0, click.Option(["--state"], type=choice, multiple=True, help="Only these states."))
     return command
 
 
 def _query(filters: dict[str, object]) -> Query:
-    states = filters.get("state")
     given: dict[str, str | int | list[str] | None] = {name: _text(filters.get(name)) for name in _FILTERS}
-    given["state"] = list(states) if isinstance(states, tuple) else None
-    return given
+    return {**given, "state": _texts(filters.get("state")), "error_code": _texts(filters.get("error_code"))}
+
+
+def _texts(value: object) -> list[str] | None:
+    return [str(one) for one in value] if isinstance(value, tuple) and value else None
 
 
 def _text(value: object) -> str | None:
@@ -57,7 +61,7 @@ def _text(value: object) -> str | None:
 @pass_use
 def list_jobs(use: Use, /, limit: int, **filters: object) -> None:
     """List jobs, newest first."""
-    use.output.things(use.client.items("/v1/jobs", _query(filters), at_most=limit), _COLUMNS)
+    use.output.things(use.client.items("/v1/jobs", _query(filters), at_most=limit), JOB_COLUMNS)
 
 
 _filters(list_jobs)
@@ -88,34 +92,43 @@ def watch(use: Use, job_id: str) -> None:
 
 
 @jobs.command()
-@click.argument("job_ids", nargs=-1, required=True, metavar="JOB_ID...")
+@click.argument("job_ids", nargs=-1, metavar="[JOB_ID]...")
+@states_and_codes
+@conditions
+@pace
 @pass_use
-def cancel(use: Use, job_ids: tuple[str, ...]) -> None:
-    """Cancel jobs; a running one is told to stop."""
-    _move(use, job_ids, "cancel")
+def cancel(use: Use, /, job_ids: tuple[str, ...], *, dry_run: bool, rate: int, wait: bool, **given: object) -> None:
+    """Cancel jobs, named or by conditions; running ones are told to stop."""
+    _act(use, BulkVerb.CANCEL, job_ids, given, dry_run=dry_run, rate=rate, wait=wait)
 
 
 @jobs.command()
-@click.argument("job_ids", nargs=-1, required=True, metavar="JOB_ID...")
+@click.argument("job_ids", nargs=-1, metavar="[JOB_ID]...")
+@states_and_codes
+@conditions
+@pace
 @pass_use
-def retry(use: Use, job_ids: tuple[str, ...]) -> None:
-    """Queue failed, cancelled or expired jobs again."""
-    _move(use, job_ids, "retry")
+def retry(use: Use, /, job_ids: tuple[str, ...], *, dry_run: bool, rate: int, wait: bool, **given: object) -> None:
+    """Queue failed, cancelled or expired jobs again, named or by conditions."""
+    _act(use, BulkVerb.RETRY, job_ids, given, dry_run=dry_run, rate=rate, wait=wait)
 
 
-def _move(use: Use, job_ids: tuple[str, ...], move: str) -> None:
-    moved, refusals = list[bytes](), list[Refused]()
-    for job_id in job_ids:
-        try:
-            moved.append(use.client.post(f"/v1/jobs/{segment(job_id)}/{move}").body)
-        except Refused as refusal:
-            if refusal.exit_code == Exit.NOT_ALLOWED or len(job_ids) == 1:
-                raise
-            refusals.append(refusal)
-            note(f"{job_id}: {refusal.message}")
-    use.output.things(moved, _COLUMNS)
-    if refusals:
-        raise CommandFailed(f"{len(refusals)} of {len(job_ids)} jobs refused to {move}.", Exit(refusals[0].exit_code))
+def _act(  # noqa: PLR0913 - one an option
+    use: Use,
+    action: BulkVerb,
+    job_ids: tuple[str, ...],
+    given: dict[str, object],
+    *,
+    dry_run: bool,
+    rate: int,
+    wait: bool,
+) -> None:
+    wanted = given_conditions(given)
+    check_choice(job_ids, wanted, "give conditions")
+    if job_ids:
+        act_on_each(use, job_ids, action)
+    else:
+        act_in_bulk(use, action, wanted, dry_run=dry_run, rate=rate, wait=wait)
 
 
 @jobs.command()

@@ -25,8 +25,9 @@ _DRAIN_GRACE: Final = 5.0
 @click.command()
 @click.option("--name", default="relay", show_default=True, help="What the process is called in logs.")
 def relay(name: str) -> None:
-    """Release due jobs to the broker; rescue, resend and expire on a clock. Several may run."""
-    from workers.relay import Relay  # noqa: PLC0415 - Celery is heavy, `--help` is not
+    """Release due jobs to the broker; rescue, resend, expire and act in bulk on a clock. Several may run."""
+    from workers.bulk import bulk_forever  # noqa: PLC0415 - Celery is heavy, `--help` is not
+    from workers.relay import Relay  # noqa: PLC0415 - as above
     from workers.rescue import rescue_forever  # noqa: PLC0415 - as above
 
     settings = _start(name)
@@ -47,6 +48,7 @@ def relay(name: str) -> None:
                             grace_seconds=settings.heartbeat_seconds * 1.5,
                         )
                     )
+                    duties.create_task(bulk_forever(use))
                     mark_ready(settings.data_dir)
         finally:
             sender.close()

@@ -7,7 +7,7 @@ import click
 from cli.client import segment
 from cli.options import ApiGroup, Use, pass_use
 
-_COLUMNS: Final = ("name", "depth", "oldest_age_seconds", "running", "scheduled", "paused")
+_COLUMNS: Final = ("name", "depth", "oldest_age_seconds", "running", "scheduled", "paused", "workers")
 
 
 @click.group(cls=ApiGroup)

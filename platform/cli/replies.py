@@ -66,6 +66,20 @@ class JobReply(Struct, frozen=True):
         return (self.finished_at - self.created_at).total_seconds()
 
 
+class BatchReply(Struct, frozen=True):
+    """A batch, as far as the command looks into it."""
+
+    id: str
+    total: int
+    counts: dict[str, int]
+    finished_at: datetime | None = None
+
+    @property
+    def ended(self) -> int:
+        """How many of its jobs will not move any more."""
+        return sum(self.counts.get(state.value, 0) for state in TERMINAL)
+
+
 class Page(Struct, frozen=True):
     """A page of a list; the items stay as they came."""
 

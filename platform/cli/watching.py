@@ -28,7 +28,7 @@ def show_events(events: Iterable[JobEvent], job_id: str, into: TextIO) -> None:
             open_line = True
             continue
         if event.type == "progress" and live:
-            click.echo(f"\r\x1b[2K{_bar(facts)}", file=into, nl=False)
+            click.echo(f"\r\x1b[2K{bar(_share(facts))} {_percent(facts)}", file=into, nl=False)
             open_line = True
             continue
         if open_line:
@@ -96,10 +96,10 @@ def stderr() -> TextIO:
     return sys.stderr
 
 
-def _bar(facts: Mapping[str, Any]) -> str:
-    share = _share(facts)
+def bar(share: float) -> str:
+    """`share`, 0 to 1, drawn."""
     full = round(share * _BAR_CELLS)
-    return f"{'█' * full}{'░' * (_BAR_CELLS - full)} {_percent(facts)}"
+    return f"{'█' * full}{'░' * (_BAR_CELLS - full)}"
 
 
 def _percent(facts: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from datetime import datetime
 from typing import Final, NewType
 from uuid import UUID
 
@@ -15,10 +16,12 @@ MessageId = NewType("MessageId", str)
 UserId = NewType("UserId", str)
 TenantId = NewType("TenantId", str)
 KeyId = NewType("KeyId", str)
+BulkActionId = NewType("BulkActionId", str)
 
 PREFIXES: Final = (
     "job",
     "batch",
+    "bulk",
     "sched",
     "evt",
     "order",
@@ -46,10 +49,11 @@ def is_id(prefix: str, text: str) -> bool:
     return match is not None and match[1] == prefix
 
 
-def derived_id(prefix: str, origin: str, label: str = "") -> str:
-    """An id that follows from `origin`: the same on every attempt, and sorted where its origin sorts.
+def derived_id(prefix: str, origin: str, label: str = "", *, at: datetime | None = None) -> str:
+    """An id that follows from `origin`: the same on every attempt, and sorted where its origin sorts, or else by `at`.
 
-    It keeps the origin's 48-bit timestamp and fills the rest from a SHA-256 of origin, prefix and label.
+    It keeps the origin's 48-bit timestamp, or takes that of `at`, and fills the rest from a SHA-256 of origin, prefix
+    and label.
 
     Raises:
         ValueError: `origin` is not a prefixed id.
@@ -59,4 +63,5 @@ def derived_id(prefix: str, origin: str, label: str = "") -> str:
         raise ValueError(f"not an id: {origin!r}")
     digest = hashlib.sha256(f"{origin}|{prefix}|{label}".encode()).hexdigest()
     variant = "89ab"[int(digest[3], 16) % 4]
-    return f"{prefix}_{match[2][:12]}7{digest[:3]}{variant}{digest[4:19]}"
+    moment = match[2][:12] if at is None else f"{int(at.timestamp() * 1000):012x}"
+    return f"{prefix}_{moment}7{digest[:3]}{variant}{digest[4:19]}"

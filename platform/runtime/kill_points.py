@@ -23,6 +23,7 @@ NAMES: Final = frozenset(
         "worker.before_ack",
         "heartbeat.stall",
         "rescue.after_select",
+        "bulk.before_commit",
         "beat.before_insert",
         "beat.after_insert",
         "smtp.after_250",

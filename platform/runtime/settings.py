@@ -68,6 +68,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     shed_above_ms: Annotated[
         float, Meta(gt=0, le=10_000, description="submissions are refused while answering them takes longer than this")
     ] = 100.0
+    canary_seconds: Annotated[
+        float, Meta(gt=0, le=600, description="how often a worker tests that it hears the broker; deaf after three")
+    ] = 15.0
     kill_points: Annotated[str, _doc("armed kill points, as name=kill|raise|sleep:SECONDS, comma-separated")] = ""
 
     @property

@@ -75,8 +75,16 @@ class JobFilter(Struct, frozen=True, kw_only=True):
     tag: str | None = None
     batch_id: str | None = None
     schedule_id: str | None = None
+    error_codes: tuple[str, ...] = ()
     created_after: datetime | None = None
     created_before: datetime | None = None
+
+
+class Step(Struct, frozen=True):
+    """Jobs that match among the next of a walk, and where it goes on; None: here it ends."""
+
+    ids: list[str]
+    end: str | None
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
@@ -138,6 +146,34 @@ async def list_jobs(  # noqa: PLR0913 - a list has these many sides
     if len(found) > limit:
         return JobPage(found[:limit], _mark(found[limit - 1], sort))
     return JobPage(found, _mark(looked_at[-1], sort) if len(looked_at) == _MOST_LOOKED_AT else None)
+
+
+async def walk_jobs(  # noqa: PLR0913 - which jobs, and how far
+    tx: Tx,
+    tenant_id: str,
+    wanted: JobFilter,
+    *,
+    after: str | None,
+    until: datetime,
+    had_ended: bool,
+    limit: int,
+) -> Step:
+    """At most `limit` of a tenant's jobs that match, by id, past `after`; no more than 5,000 are looked at.
+
+    Only jobs made by `until`; with `had_ended`, only those that had ended by then, too.
+    """
+    ahead = and_(jobs.c.tenant_id == tenant_id, jobs.c.id > (after or ""))
+    furthest = select(jobs.c.id).where(ahead).order_by(jobs.c.id).offset(_MOST_LOOKED_AT - 1).limit(1)
+    last: str | None = (await tx.execute(furthest)).scalar_one_or_none()
+    found = select(jobs.c.id).where(ahead, jobs.c.created_at <= until, _matches(wanted)).order_by(jobs.c.id)
+    if last is not None:
+        found = found.where(jobs.c.id <= last)
+    if had_ended:
+        found = found.where(jobs.c.finished_at <= until)
+    if wanted.q is not None:
+        found = found.where(_contains(wanted.q))
+    ids = list((await tx.execute(found.limit(limit))).scalars())
+    return Step(ids, ids[-1] if len(ids) == limit else last)
 
 
 async def list_attempts(tx: Tx, job_ids: Sequence[str]) -> list[Attempt]:
@@ -202,6 +238,8 @@ def _matches(wanted: JobFilter) -> ColumnElement[bool]:
         narrowed.append(jobs.c.state.in_(wanted.states))
     if wanted.tag is not None:
         narrowed.append(literal(wanted.tag) == any_(jobs.c.tags))
+    if wanted.error_codes:
+        narrowed.append(jobs.c.error["code"].as_string().in_(wanted.error_codes))
     if wanted.created_after is not None:
         narrowed.append(jobs.c.created_at > wanted.created_after)
     if wanted.created_before is not None:

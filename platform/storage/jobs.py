@@ -1,8 +1,11 @@
 """The life of a job in SQL: submit, claim, extend, settle, cancel, retry. Each move is one guarded statement.
 
-Long because the moves are read against each other: what one writes, another's condition asks for.
+Long because the moves are read against each other: what one writes, another's condition asks for. A move into an end
+or out of one counts in the job's batch, whose row is locked after the jobs: a transaction moves jobs of batches with
+one call, so that no two wait for each other in a circle.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -13,14 +16,16 @@ from sqlalchemy import Row, text
 from domain.jobs.job import Job, NewJob
 from domain.jobs.state import State
 from domain.jobs.verdict import Verdict
+from storage.batch_counts import count_moves
 from storage.database import Tx
 
 _ENCODER: Final = msgspec.json.Encoder()
 
 _JOB: Final = (
     "id, tenant_id, caller_id, kind, queue, state, priority, tags, metadata, attempt, max_attempts, crashes, input, "
-    "result, error, usage, progress, timeout_seconds, concurrency_key, schedule_id, batch_id, parent_id, request_id, "
-    "traceparent, created_at, run_at, started_at, finished_at, expires_at, cancel_requested_at, lease, worker, seq"
+    "result, error, usage, progress, timeout_seconds, concurrency_key, schedule_id, batch_id, batch_index, parent_id, "
+    "request_id, traceparent, created_at, run_at, started_at, finished_at, expires_at, cancel_requested_at, lease, "
+    "worker, seq"
 )
 
 _SUBMIT: Final = text(f"""
@@ -32,22 +37,24 @@ WITH given AS (
         CAST(:metadata AS text[]), CAST(:max_attempts AS int[]), CAST(:timeout_seconds AS float8[]),
         CAST(:delay_seconds AS float8[]), CAST(:run_at AS timestamptz[]), CAST(:expires_in_seconds AS float8[]),
         CAST(:concurrency_key AS text[]), CAST(:schedule_id AS text[]), CAST(:batch_id AS text[]),
-        CAST(:parent_id AS text[]), CAST(:request_id AS text[]), CAST(:traceparent AS text[])
+        CAST(:batch_index AS int[]), CAST(:parent_id AS text[]), CAST(:request_id AS text[]),
+        CAST(:traceparent AS text[])
     ) AS g (
         id, tenant_id, caller_id, kind, queue, input, priority, tags, metadata, max_attempts, timeout_seconds,
-        delay_seconds, run_at, expires_in_seconds, concurrency_key, schedule_id, batch_id, parent_id, request_id,
-        traceparent
+        delay_seconds, run_at, expires_in_seconds, concurrency_key, schedule_id, batch_id, batch_index, parent_id,
+        request_id, traceparent
     )
 ), submitted AS (
     INSERT INTO jobs (
         id, tenant_id, caller_id, kind, queue, state, priority, tags, metadata, max_attempts, input, timeout_seconds,
-        concurrency_key, schedule_id, batch_id, parent_id, request_id, traceparent, created_at, run_at, expires_at, seq
+        concurrency_key, schedule_id, batch_id, batch_index, parent_id, request_id, traceparent, created_at, run_at,
+        expires_at, seq
     )
     SELECT id, tenant_id, caller_id, kind, queue,
         CASE WHEN due_at > now() THEN 'scheduled' ELSE 'queued' END, priority,
         CASE WHEN tags = '[]' THEN '{{}}' ELSE ARRAY(SELECT json_array_elements_text(CAST(tags AS json))) END,
         CAST(metadata AS json), max_attempts, CAST(input AS json), timeout_seconds,
-        concurrency_key, schedule_id, batch_id, parent_id, request_id, traceparent, now(), due_at,
+        concurrency_key, schedule_id, batch_id, batch_index, parent_id, request_id, traceparent, now(), due_at,
         now() + make_interval(secs => expires_in_seconds),
         CASE WHEN due_at > now() THEN 0 ELSE 1 END
     FROM given
@@ -163,14 +170,18 @@ ORDER BY lease_until LIMIT :limit FOR UPDATE SKIP LOCKED
 """)  # noqa: S608 - as above
 
 _CANCEL: Final = text(f"""
-WITH stopped AS (
+WITH live AS (
+    SELECT id FROM jobs
+    WHERE id = ANY(CAST(:ids AS text[])) AND tenant_id = :tenant_id AND state IN ('scheduled', 'queued', 'running')
+    ORDER BY id FOR UPDATE
+), stopped AS (
     UPDATE jobs SET
         state = CASE WHEN state = 'running' THEN state ELSE 'cancelled' END,
         finished_at = CASE WHEN state = 'running' THEN NULL ELSE now() END,
         seq = seq + CASE WHEN state = 'running' THEN 0 ELSE 1 END,
         cancel_requested_at = coalesce(cancel_requested_at, now())
-    WHERE id = :id AND tenant_id = :tenant_id AND state IN ('scheduled', 'queued', 'running')
-    RETURNING *
+    FROM live WHERE jobs.id = live.id
+    RETURNING jobs.*
 ), withdrawn AS (
     DELETE FROM outbox USING stopped WHERE outbox.job_id = stopped.id
 ), told AS (
@@ -181,11 +192,15 @@ SELECT {_JOB} FROM stopped
 """)  # noqa: S608 - as above
 
 _RETRY: Final = text(f"""
-WITH revived AS (
+WITH ended AS (
+    SELECT id, state AS was FROM jobs
+    WHERE id = ANY(CAST(:ids AS text[])) AND tenant_id = :tenant_id AND state IN ('failed', 'cancelled', 'expired')
+    ORDER BY id FOR UPDATE
+), revived AS (
     UPDATE jobs SET state = 'queued', attempt = 0, crashes = 0, error = NULL, result = NULL, progress = NULL,
         cancel_requested_at = NULL, finished_at = NULL, expires_at = NULL, run_at = now(), seq = seq + 1
-    WHERE id = :id AND tenant_id = :tenant_id AND state IN ('failed', 'cancelled', 'expired')
-    RETURNING *
+    FROM ended WHERE jobs.id = ended.id
+    RETURNING jobs.*, ended.was
 ), posted AS (
     INSERT INTO outbox (job_id, tenant_id, kind, queue, priority, traceparent, concurrency_key, stage, due_at)
     SELECT id, tenant_id, kind, queue, priority, traceparent, concurrency_key, 'due', now() FROM revived
@@ -194,7 +209,7 @@ WITH revived AS (
     INSERT INTO events (job_id, seq, tenant_id, type, data)
     SELECT id, seq, tenant_id, 'queued', '{{"by": "hand"}}' FROM revived
 )
-SELECT {_JOB} FROM revived
+SELECT {_JOB}, was FROM revived
 """)  # noqa: S608 - as above
 
 _EXPIRE: Final = text(f"""
@@ -244,6 +259,17 @@ class Held(Struct, frozen=True):
     cancel_requested: bool
 
 
+class Moved(list[Job]):
+    """Jobs as they stand after a move, and the ids of the batches whose last live job was among them.
+
+    What such a batch asked for has been submitted: once this is committed, tell it (`Wakeups.tell_finished`).
+    """
+
+    def __init__(self, jobs: Iterable[Job], finished: Iterable[str] = ()) -> None:
+        super().__init__(jobs)
+        self.finished = tuple(finished)
+
+
 async def submit_jobs(tx: Tx, new: Sequence[NewJob]) -> list[Job]:
     """Write jobs with their outbox rows and first events, all or none; answers with the rows, in the order given."""
     if not new:
@@ -268,6 +294,7 @@ async def submit_jobs(tx: Tx, new: Sequence[NewJob]) -> list[Job]:
             "concurrency_key": [job.concurrency_key for job in new],
             "schedule_id": [job.schedule_id for job in new],
             "batch_id": [job.batch_id for job in new],
+            "batch_index": [job.batch_index for job in new],
             "parent_id": [job.parent_id for job in new],
             "request_id": [job.request_id for job in new],
             "traceparent": [job.traceparent for job in new],
@@ -293,15 +320,19 @@ async def claim_jobs(  # noqa: PLR0913 - who claims, what, how
 
 async def extend_leases(tx: Tx, leases: Sequence[tuple[str, str]], *, lease_seconds: float) -> list[Held]:
     """Renew (job id, lease) pairs; answers with those that still hold. The missing ones are lost for good."""
-    held = {"ids": [job_id for job_id, _ in leases], "leases": [lease for _, lease in leases]}
-    await tx.execute(_EXTEND, {**held, "lease_seconds": lease_seconds})
-    return [Held(job_id, wanted) for job_id, wanted in await tx.execute(_HELD, held)]
+    await tx.execute(_EXTEND, {**_pairs(leases), "lease_seconds": lease_seconds})
+    return await held_leases(tx, leases)
 
 
-async def settle_jobs(tx: Tx, settlements: Sequence[Settlement]) -> list[Job]:
+async def held_leases(tx: Tx, leases: Sequence[tuple[str, str]]) -> list[Held]:
+    """Those of the (job id, lease) pairs that still hold; nothing is written."""
+    return [Held(job_id, wanted) for job_id, wanted in await tx.execute(_HELD, _pairs(leases))]
+
+
+async def settle_jobs(tx: Tx, settlements: Sequence[Settlement]) -> Moved:
     """Write the ends of attempts whose leases hold; answers with the jobs settled. The others were fenced off."""
     if not settlements:
-        return []
+        return Moved([])
     verdicts = [one.verdict for one in settlements]
     rows = await tx.execute(
         _SETTLE,
@@ -317,7 +348,7 @@ async def settle_jobs(tx: Tx, settlements: Sequence[Settlement]) -> list[Job]:
             "counts_as_crash": [verdict.counts_as_crash for verdict in verdicts],
         },
     )
-    return [as_job(row) for row in rows]
+    return await _count_ended(tx, [as_job(row) for row in rows])
 
 
 async def take_lapsed(tx: Tx, *, limit: int, up_seconds: float = 0) -> list[Job]:
@@ -328,21 +359,33 @@ async def take_lapsed(tx: Tx, *, limit: int, up_seconds: float = 0) -> list[Job]
     return [as_job(row) for row in await tx.execute(_LAPSED, {"limit": limit, "up_seconds": up_seconds})]
 
 
+async def cancel_jobs(tx: Tx, tenant_id: str, ids: Iterable[str]) -> Moved:
+    """Cancel waiting jobs, and ask the workers of running ones to stop. Those missing in the answer were not live."""
+    rows = await tx.execute(_CANCEL, {"ids": list(ids), "tenant_id": tenant_id})
+    return await _count_ended(tx, [as_job(row) for row in rows])
+
+
 async def cancel_job(tx: Tx, tenant_id: str, job_id: str) -> Job | None:
-    """Cancel a waiting job, or ask the worker of a running one to stop. None: there is no such live job."""
-    row = (await tx.execute(_CANCEL, {"id": job_id, "tenant_id": tenant_id})).one_or_none()
-    return None if row is None else as_job(row)
+    """Cancel one job, as `cancel_jobs` does. None: there is no such live job."""
+    return next(iter(await cancel_jobs(tx, tenant_id, [job_id])), None)
+
+
+async def retry_jobs(tx: Tx, tenant_id: str, ids: Iterable[str]) -> list[Job]:
+    """Queue failed, cancelled or expired jobs again with fresh attempts; the others are missing in the answer."""
+    rows = (await tx.execute(_RETRY, {"ids": list(ids), "tenant_id": tenant_id})).all()
+    revived = Counter((row.batch_id, State(row.was)) for row in rows if row.batch_id is not None)
+    await count_moves(tx, {end: -count for end, count in revived.items()})
+    return [as_job(row) for row in rows]
 
 
 async def retry_job(tx: Tx, tenant_id: str, job_id: str) -> Job | None:
-    """Queue a failed, cancelled or expired job again with fresh attempts. None: there is no such job."""
-    row = (await tx.execute(_RETRY, {"id": job_id, "tenant_id": tenant_id})).one_or_none()
-    return None if row is None else as_job(row)
+    """Queue one job again, as `retry_jobs` does. None: there is no such job, or it is live or succeeded."""
+    return next(iter(await retry_jobs(tx, tenant_id, [job_id])), None)
 
 
-async def expire_jobs(tx: Tx, *, limit: int) -> list[Job]:
+async def expire_jobs(tx: Tx, *, limit: int) -> Moved:
     """End waiting jobs whose time to start has passed."""
-    return [as_job(row) for row in await tx.execute(_EXPIRE, {"limit": limit})]
+    return await _count_ended(tx, [as_job(row) for row in await tx.execute(_EXPIRE, {"limit": limit})])
 
 
 async def note_progress(tx: Tx, job_id: str, lease: str, progress: float) -> bool:
@@ -366,9 +409,22 @@ async def find_jobs(tx: Tx, ids: Iterable[str]) -> list[Job]:
 def as_job(row: Row[Any]) -> Job:
     """A row of the columns of `Job` as one."""
     values = dict(row._mapping)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - public, for all its underscore
+    values.pop("was", None)  # what a job was before it was queued again is no part of it
     values["state"] = State(values["state"])
     values["tags"] = tuple(values["tags"])
     return Job(**values)
+
+
+async def _count_ended(tx: Tx, moved: Sequence[Job]) -> Moved:
+    """Count those of the jobs that have ended in their batches, and submit what follows a batch that this finished."""
+    ended = Counter((job.batch_id, job.state) for job in moved if job.batch_id is not None and job.is_terminal)
+    finished = await count_moves(tx, ended)
+    await submit_jobs(tx, [batch.following for batch in finished if batch.following is not None])
+    return Moved(moved, (batch.id for batch in finished))
+
+
+def _pairs(leases: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    return {"ids": [job_id for job_id, _ in leases], "leases": [lease for _, lease in leases]}
 
 
 def _text(json: bytes | None) -> str | None:

@@ -26,6 +26,7 @@ from sqlalchemy import (
     text,
 )
 
+from domain.jobs.bulk import BulkState, BulkVerb
 from domain.jobs.state import TERMINAL, State
 from domain.orders.balance import TransferReason
 from domain.orders.order import Status
@@ -124,6 +125,8 @@ jobs = Table(
     Column("concurrency_key", Text),
     Column("schedule_id", Id),
     Column("batch_id", Id),
+    # its place among the jobs of its batch, from 0
+    Column("batch_index", Integer),
     Column("parent_id", Id),
     Column("request_id", Text),
     Column("traceparent", Text),
@@ -151,6 +154,15 @@ jobs = Table(
         postgresql_where=text("expires_at IS NOT NULL AND state IN ('scheduled', 'queued')"),
     ),
     Index("ix_jobs_schedule_id", "schedule_id", desc("id"), postgresql_where=text("schedule_id IS NOT NULL")),
+    # the jobs of a batch in the order submitted, which their ids keep
+    Index("ix_jobs_batch_id", "batch_id", "id", postgresql_where=text("batch_id IS NOT NULL")),
+    # its live jobs, which are counted when somebody asks
+    Index(
+        "ix_jobs_live_batch_id",
+        "batch_id",
+        "state",
+        postgresql_where=text("batch_id IS NOT NULL AND state IN ('scheduled', 'queued', 'running')"),
+    ),
     Index(
         "ix_jobs_concurrency_key",
         "tenant_id",
@@ -159,6 +171,33 @@ jobs = Table(
     ),
     # most updates touch no indexed column; room on the page lets Postgres make them in place
     postgresql_with={"fillfactor": "85"},
+)
+
+batches = Table(
+    "batches",
+    METADATA,
+    Column("id", Id, primary_key=True),
+    Column("tenant_id", Id, ForeignKey("tenants.id"), nullable=False),
+    Column("caller_id", Id, nullable=False),
+    Column("total", Integer, nullable=False),
+    # how many of its jobs have ended, and how; written by whoever ends one, in the same transaction
+    Column("succeeded", Integer, nullable=False, server_default="0"),
+    Column("failed", Integer, nullable=False, server_default="0"),
+    Column("cancelled", Integer, nullable=False, server_default="0"),
+    Column("expired", Integer, nullable=False, server_default="0"),
+    # the job to submit when the last one has ended, as a NewJob in JSON; and its id, once it was submitted
+    Column("on_finished", JSON),
+    Column("on_finished_job_id", Id),
+    Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    Column("finished_at", Moment),
+    Column("cancel_requested_at", Moment),
+    CheckConstraint("total > 0", name="total"),
+    CheckConstraint(
+        "(finished_at IS NOT NULL) = (succeeded + failed + cancelled + expired = total)", name="finished_when_all_ended"
+    ),
+    Index("ix_batches_tenant_id_id", "tenant_id", desc("id")),
+    # a batch's row is updated as often as its jobs end, and no index holds what changes
+    postgresql_with={"fillfactor": "50"},
 )
 
 # No foreign keys from here to jobs: every row is written by the statement that moves its job, and a check a row would
@@ -250,6 +289,36 @@ unique_keys = Table(
     Column("job_id", Id, nullable=False),
     Column("created_at", Moment, nullable=False, server_default=text("now()")),
     Index("ix_unique_keys_created_at", "created_at"),
+)
+
+# jobs to be retried or cancelled by what they match; walked through by the relays, by id, a page at a time
+bulk_actions = Table(
+    "bulk_actions",
+    METADATA,
+    Column("id", Id, primary_key=True),
+    Column("tenant_id", Id, ForeignKey("tenants.id"), nullable=False),
+    Column("caller_id", Id, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("filter", JSON, nullable=False),
+    Column("dry_run", Boolean, nullable=False),
+    Column("rate_per_second", Integer, nullable=False),
+    Column("state", Text, nullable=False, server_default="pending"),
+    Column("matched", BigInteger, nullable=False, server_default="0"),
+    Column("done", BigInteger, nullable=False, server_default="0"),
+    Column("skipped", BigInteger, nullable=False, server_default="0"),
+    # the last job looked at
+    Column("cursor", Id),
+    # whose turn comes first, and not before when
+    Column("next_at", Moment, nullable=False, server_default=text("now()")),
+    Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    Column("started_at", Moment),
+    Column("finished_at", Moment),
+    CheckConstraint(_one_of("action", [action.value for action in BulkVerb]), name="action"),
+    CheckConstraint(_one_of("state", [state.value for state in BulkState]), name="state"),
+    CheckConstraint("(finished_at IS NOT NULL) = (state IN ('aborted', 'done'))", name="finished_at_when_finished"),
+    CheckConstraint("rate_per_second BETWEEN 1 AND 1000", name="rate_per_second"),
+    Index("ix_bulk_actions_tenant_id_id", "tenant_id", desc("id")),
+    Index("ix_bulk_actions_next_at", "next_at", postgresql_where=text("state IN ('pending', 'running')")),
 )
 
 queues = Table(

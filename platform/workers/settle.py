@@ -11,7 +11,7 @@ from domain.jobs.job import Job
 from domain.jobs.state import State
 from runtime.batching import Batcher
 from runtime.resources import Stores
-from storage.jobs import Settlement, settle_jobs
+from storage.jobs import Moved, Settlement, settle_jobs
 
 log: Final = structlog.get_logger()
 
@@ -52,11 +52,12 @@ class Settler:
         return [by_id.get(one.job_id) for one in settlements]  # type: ignore[call-overload]
 
 
-def tell_settled(use: Stores, settled: Sequence[Job], *, follow_ups: bool = False) -> None:
-    """After the commit: wake who waits for these jobs, and the relay where something is due again."""
+def tell_settled(use: Stores, settled: Moved, *, follow_ups: bool = False) -> None:
+    """After the commit: wake who waits for these jobs or their batches, and the relay where something is due again."""
     for job in settled:
         log.info("job.settled", job_id=job.id, kind=job.kind, state=job.state.value, attempt=job.attempt)
     use.wakeups.tell_jobs([job.id for job in settled])
+    use.wakeups.tell_finished(settled.finished)
     # a job that is due again, a follow-up, or the next of a concurrency key
     if follow_ups or any(job.state in {State.SCHEDULED, State.QUEUED} or job.concurrency_key for job in settled):
         use.wakeups.ring_relay()

@@ -33,6 +33,7 @@ CREATES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
      {"amount": {"amount": 6, "currency": "USD"}}),
     ("/v1/conversations", {"title": "One"}, {"title": "Two"}),
     ("/v1/schedules", SCHEDULE, {**SCHEDULE, "name": "other"}),
+    ("/v1/batches", {"jobs": [SUMMARIZE]}, {"jobs": [SUMMARIZE] * 2}),
 ]  # fmt: skip
 
 

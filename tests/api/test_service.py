@@ -139,6 +139,7 @@ async def test_workers_heard_of_lately_are_told(house: House) -> None:
     async with house.database.begin() as tx:
         await report_worker(tx, report)
     (worker,) = (await house.client.get("/v1/workers")).json()["items"]
+    assert {queue["workers"] for queue in (await house.client.get("/v1/queues")).json()["items"]} == {0}
     shown: dict[str, Any] = {
         name: worker[name] for name in ("name", "pid", "state", "queues", "concurrency", "running")
     }
@@ -151,3 +152,13 @@ async def test_workers_heard_of_lately_are_told(house: House) -> None:
         "running": 3,
     }
     assert worker["seen_at"].endswith("Z")
+
+
+async def test_queues_tell_how_many_workers_take_from_them(house: House) -> None:
+    async with house.database.begin() as tx:
+        for name in ("worker-1", "worker-2"):
+            await report_worker(
+                tx, WorkerReport(name=name, pid=1, queues=("text",), concurrency=8, running=0, stopping=False)
+            )
+    queues = {queue["name"]: queue for queue in (await house.client.get("/v1/queues")).json()["items"]}
+    assert (queues["text"]["workers"], queues["emails"]["workers"]) == (2, 0)

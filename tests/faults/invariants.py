@@ -302,6 +302,35 @@ def every_email_said_to_be_sent_arrived(evidence: Evidence) -> Iterator[str]:
         yield f"{len(arrived)} Message-IDs arrived of {jobs} jobs"
 
 
+def batches_count_what_became_of_their_jobs(evidence: Evidence) -> Iterator[str]:
+    yield from map(
+        _spelled,
+        evidence.rows("""
+            SELECT batches.id, total, succeeded, failed, cancelled, expired, finished_at, on_finished_job_id, truth.*
+            FROM batches CROSS JOIN LATERAL (
+                SELECT count(*) AS jobs, count(*) FILTER (WHERE state = 'succeeded') AS truly_succeeded,
+                    count(*) FILTER (WHERE state = 'failed') AS truly_failed,
+                    count(*) FILTER (WHERE state = 'cancelled') AS truly_cancelled,
+                    count(*) FILTER (WHERE state = 'expired') AS truly_expired
+                FROM jobs WHERE batch_id = batches.id
+            ) AS truth
+            WHERE (total, succeeded, failed, cancelled, expired) IS DISTINCT FROM
+                    (jobs, truly_succeeded, truly_failed, truly_cancelled, truly_expired)
+                OR (finished_at IS NULL) = (truly_succeeded + truly_failed + truly_cancelled + truly_expired = jobs)
+                OR (on_finished IS NOT NULL AND finished_at IS NOT NULL AND on_finished_job_id IS NULL)
+        """),
+    )
+    yield from (
+        f"{row['id']} is followed by {row['followers']}, and says {row['on_finished_job_id']}"
+        for row in evidence.rows("""
+            SELECT batches.id, on_finished_job_id,
+                array(SELECT jobs.id FROM jobs WHERE metadata ->> 'batch_id' = batches.id) AS followers
+            FROM batches
+        """)
+        if row["followers"] != [one for one in [row["on_finished_job_id"]] if one is not None]
+    )
+
+
 _LEFT: Final = {
     "in the outbox": "SELECT job_id, stage, due_at, sends FROM outbox",
     "a lease": "SELECT id, state, worker, lease_until FROM jobs WHERE lease IS NOT NULL",
@@ -344,6 +373,7 @@ INVARIANTS: Final[dict[str, Callable[[Evidence], Iterator[str]]]] = {
     "I14 every e-mail said to be sent arrived": every_email_said_to_be_sent_arrived,
     "I16 nothing is left over": nothing_is_left_over,
     "I18 answers are those declared": answers_are_those_declared,
+    "I26 batches count what became of their jobs": batches_count_what_became_of_their_jobs,
 }
 
 

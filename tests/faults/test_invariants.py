@@ -23,11 +23,12 @@ from storage.database import Database
 from storage.jobs import Settlement, claim_jobs, settle_jobs
 from tests.faults.invariants import INVARIANTS, Evidence, violations
 from tests.faults.outside_log import Answer, Request, Told
+from tests.support.batches import make_batch
 from tests.support.shop import ADA, PEN, TENT, give_credit
 from tests.support.shop_worker import open_shop_worker
 
 _NUMBERED = """
-UPDATE jobs SET metadata = json_build_object('request', CAST(numbered.number AS text))
+UPDATE jobs SET metadata = CAST(metadata AS jsonb) || jsonb_build_object('request', CAST(numbered.number AS text))
 FROM (SELECT id, row_number() OVER (ORDER BY id) AS number FROM jobs WHERE parent_id IS NULL) AS numbered
 WHERE jobs.id = numbered.id
 """
@@ -37,7 +38,7 @@ _PLACED = "(SELECT id FROM jobs WHERE kind = 'orders.place' ORDER BY id LIMIT 1)
 
 @pytest.fixture
 def evidence(database_url: str, redis_url: str) -> Evidence:
-    """Two orders placed and cancelled, their e-mails sent: what a campaign leaves when nothing goes wrong."""
+    """Two orders placed and cancelled, their e-mails sent, and a batch: what a campaign leaves when all goes well."""
     asyncio.run(_live_a_little(database_url, redis_url))
     told = Told({}, {})
     with psycopg.connect(database_url) as connection:
@@ -60,7 +61,10 @@ async def _live_a_little(database_url: str, redis_url: str) -> None:
             cart = PlaceOrder(lines=(CartLine(product_id=product, quantity=2),))
             placed = await worker.run(PLACE_ORDER, cart, ADA)
             await worker.run(CANCEL_ORDER, CancelOrder(order_id=_order_of(placed)), ADA)
+        async with worker.database.begin() as tx:
+            await make_batch(tx, 2, kind=SEND_EMAIL)
         await _send_emails(worker.database)
+        await _send_emails(worker.database)  # now that of the job that followed the batch
 
 
 def _order_of(placed: Job) -> OrderId:
@@ -180,6 +184,14 @@ PLANTED = {
         f"""UPDATE jobs SET state = 'running', finished_at = NULL, lease = 'lease_0',
         lease_until = now() - interval '1 h' WHERE id = {_EMAIL}""",
         "I16",
+    ),
+    "a batch was miscounted": ("UPDATE batches SET succeeded = 1, failed = 1", "I26"),
+    "a batch lost a job": ("DELETE FROM jobs WHERE batch_index = 0", "I26"),
+    "a batch was not followed": ("UPDATE batches SET on_finished_job_id = NULL", "I26"),
+    "a batch was followed twice": (
+        """UPDATE jobs SET metadata = (SELECT metadata FROM jobs WHERE metadata ->> 'batch_id' IS NOT NULL)
+        WHERE batch_index = 0""",
+        "I26",
     ),
 }
 

@@ -18,7 +18,7 @@ from runtime.kill_points import KillPoints
 from runtime.resources import Resources
 from runtime.settings import Settings
 from runtime.wakeups import open_wakeups
-from storage.database import Database
+from storage.database import Database, open_database
 from storage.jobs import find_job
 from tests.support.jobs import ASK, TENANT, Ask, Reply, open_store
 from workers.context import Context
@@ -45,10 +45,12 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
     text: TextProvider | None = None,
     mail: MailProvider | None = None,
     worker: str = "worker-1",
+    connections: int = 8,
 ) -> AsyncIterator[Bench]:
     """A bench as a worker process sets it up, its heartbeat running; `ask` handles the tests' own kind."""
     bindings: Iterable[Binding[Any, Any]] = (*handlers, *([bind(ASK, ask)] if ask else []))
-    async with open_store(database_url, size=8) as database:
+    pulse = open_database(database_url, name="tests-heartbeat", size=1)
+    async with open_store(database_url, size=connections) as database:
         wakeups = open_wakeups(redis_url)
         use = Resources(
             database=database,
@@ -60,13 +62,16 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
         )
         leases = Leases(
             use,
+            database=pulse,
             worker=worker,
             queues=("tests",),
             concurrency=slots,
             lease_seconds=lease_seconds,
             heartbeat_seconds=heartbeat_seconds,
         )
-        duties = [asyncio.create_task(leases.beat()), asyncio.create_task(leases.hear_cancels())]
+        duties = [
+            asyncio.create_task(duty) for duty in (leases.beat(), leases.hear_cancels(), leases.look_for_cancels())
+        ]
         try:
             yield Bench(
                 use=use,
@@ -83,6 +88,7 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
             await use.text.aclose()
             await use.mail.aclose()
             await wakeups.close()
+            await pulse.close()
 
 
 async def stored(database: Database, job: Job) -> Job:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from litestar.params import QueryParameter
+from msgspec import Meta
 
 from api.job_view import Time
 from api.paging import CursorInvalid, read_cursor_text, spell_cursor
@@ -14,6 +15,7 @@ from domain.jobs.state import State
 from storage.job_lists import JobFilter, JobSort, Mark
 
 Text = Annotated[str | None, QueryParameter(max_length=200)]
+Code = Annotated[str, Meta(max_length=100)]
 Words = Annotated[
     str | None,
     QueryParameter(min_length=3, max_length=200, description="found in input, tags or metadata, whatever the case"),
@@ -33,6 +35,7 @@ async def provide_wanted(  # noqa: PLR0913, PLR0917 - one a filter
     tag: Text = None,
     batch_id: Text = None,
     schedule_id: Text = None,
+    error_codes: Annotated[list[Code] | None, QueryParameter(name="error_code", max_items=10)] = None,
     q: Words = None,
     created_after: When = None,
     created_before: When = None,
@@ -45,6 +48,7 @@ async def provide_wanted(  # noqa: PLR0913, PLR0917 - one a filter
         tag=tag,
         batch_id=batch_id,
         schedule_id=schedule_id,
+        error_codes=tuple(error_codes or ()),
         q=q,
         created_after=_zoned("created_after", created_after),
         created_before=_zoned("created_before", created_before),

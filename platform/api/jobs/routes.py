@@ -31,7 +31,7 @@ from domain.ids import is_id
 from domain.jobs.job import Job
 from domain.jobs.state import State
 from storage.job_lists import JobFilter, JobSort, list_attempts, list_jobs
-from storage.jobs import cancel_job, find_job, retry_job
+from storage.jobs import cancel_jobs, find_job, retry_job
 
 JobId = FromPath[str]
 
@@ -164,7 +164,9 @@ async def cancel(
     """Cancel a job: 200 if it is cancelled, 202 while its worker is told to stop, 409 if it is finished otherwise."""
     _check_id(job_id)
     async with use.database.begin() as tx:
-        job = await cancel_job(tx, caller.tenant_id, job_id)
+        moved = await cancel_jobs(tx, caller.tenant_id, [job_id])
+    use.wakeups.tell_finished(moved.finished)
+    job = next(iter(moved), None)
     if job is None:
         job = await _found(use, caller, job_id)
         if job.state is not State.CANCELLED:

@@ -1,5 +1,6 @@
 """How the queues stand."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -18,10 +19,14 @@ from domain.jobs.state import State
 from storage.database import Tx
 from storage.job_lists import QueueCount, count_live
 from storage.queues import pause_queue, paused_queues
+from storage.workers import list_workers
 
 
 class QueueView(Struct, frozen=True, kw_only=True):
-    """A queue: `depth` jobs wait to run, `scheduled` ones for their time; while `paused`, none of them begins."""
+    """A queue: `depth` jobs wait to run, `scheduled` ones for their time; while `paused`, none of them begins.
+
+    `workers` take jobs from it, as they said lately and are not stopping.
+    """
 
     name: str
     depth: int
@@ -29,6 +34,7 @@ class QueueView(Struct, frozen=True, kw_only=True):
     running: int
     scheduled: int
     paused: bool
+    workers: int
 
 
 class QueueNotFound(NotFound):
@@ -42,7 +48,7 @@ class QueueNotFound(NotFound):
 async def list_queues(use: NamedDependency[Use]) -> Page[QueueView]:
     """Every queue, of all tenants together."""
     async with use.database.read() as tx:
-        return Page(await _views(tx, None))
+        return Page(await _views(use, tx, None))
 
 
 @post("/queues/{name:str}/pause", status_code=200, guards=[needs("queues:manage")])
@@ -67,21 +73,30 @@ async def _set_paused(use: Use, name: str, *, paused: bool) -> QueueView:
         raise QueueNotFound(f"There is no queue {name!r}. There are: {', '.join(QUEUES)}.")
     async with use.database.begin() as tx:
         await pause_queue(tx, name, paused=paused)
-        [view] = await _views(tx, name)
+        [view] = await _views(use, tx, name)
     return view
 
 
-async def _views(tx: Tx, only: str | None) -> list[QueueView]:
+async def _views(use: Use, tx: Tx, only: str | None) -> list[QueueView]:
     counts = await count_live(tx)
+    seen = await list_workers(tx, seen_within_seconds=use.settings.lease_seconds)
+    hands = Counter(queue for worker in seen if not worker.stopping for queue in worker.queues)
     paused = await paused_queues(tx)
     now = datetime.now(UTC)
     names = sorted({*QUEUES, *(count.queue for count in counts)}) if only is None else [only]
     return [
-        _view(name, [count for count in counts if count.queue == name], now, paused=name in paused) for name in names
+        _view(
+            name,
+            [count for count in counts if count.queue == name],
+            now,
+            paused=name in paused,
+            workers=hands[name],
+        )
+        for name in names
     ]
 
 
-def _view(name: str, counts: Sequence[QueueCount], now: datetime, *, paused: bool) -> QueueView:
+def _view(name: str, counts: Sequence[QueueCount], now: datetime, *, paused: bool, workers: int) -> QueueView:
     by_state = {count.state: count for count in counts}
     queued = by_state.get(State.QUEUED)
     return QueueView(
@@ -91,4 +106,5 @@ def _view(name: str, counts: Sequence[QueueCount], now: datetime, *, paused: boo
         running=by_state[State.RUNNING].count if State.RUNNING in by_state else 0,
         scheduled=by_state[State.SCHEDULED].count if State.SCHEDULED in by_state else 0,
         paused=paused,
+        workers=workers,
     )

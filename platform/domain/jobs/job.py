@@ -18,7 +18,8 @@ Tag = Annotated[str, Meta(min_length=1, max_length=64)]
 Tags = Annotated[tuple[Tag, ...], Meta(max_length=10)]
 MetadataKey = Annotated[str, Meta(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, Meta(max_length=512)]
-Metadata = Annotated[dict[MetadataKey, MetadataValue], Meta(max_length=16)]
+MOST_METADATA: Final = 16
+Metadata = Annotated[dict[MetadataKey, MetadataValue], Meta(max_length=MOST_METADATA)]
 Attempts = Annotated[int, Meta(ge=1, le=50)]
 
 LONGEST_DELAY: Final = timedelta(days=366)
@@ -61,6 +62,7 @@ class NewJob(Struct, frozen=True, kw_only=True):
     concurrency_key: str | None
     schedule_id: str | None = None
     batch_id: str | None = None
+    batch_index: int | None = None
     parent_id: str | None = None
     request_id: str | None = None
     traceparent: str | None = None
@@ -96,6 +98,7 @@ class Job(Struct, frozen=True, kw_only=True):
     concurrency_key: str | None
     schedule_id: str | None
     batch_id: str | None
+    batch_index: int | None
     parent_id: str | None
     request_id: str | None
     traceparent: str | None
@@ -132,6 +135,8 @@ def new_job(  # noqa: PLR0913 - whatever a job may be told at its making
     job_id: JobId,
     options: JobOptions | None = None,
     schedule_id: str | None = None,
+    batch_id: str | None = None,
+    batch_index: int | None = None,
     parent_id: str | None = None,
     request_id: str | None = None,
     traceparent: str | None = None,
@@ -159,6 +164,8 @@ def new_job(  # noqa: PLR0913 - whatever a job may be told at its making
         expires_in_seconds=None if options.expires_in is None else options.expires_in.total_seconds(),
         concurrency_key=options.concurrency_key,
         schedule_id=schedule_id,
+        batch_id=batch_id,
+        batch_index=batch_index,
         parent_id=parent_id,
         request_id=request_id,
         traceparent=traceparent,

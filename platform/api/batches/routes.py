@@ -1,0 +1,184 @@
+"""Batches over HTTP: many jobs accepted as one, watched and cancelled as one."""
+
+import time
+from typing import Final
+
+from litestar import Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from litestar.response import Response, Stream
+
+from api.auth import needs
+from api.batches.reading import NDJSON, BatchBody, read_batch
+from api.batches.results import first_results, stream_results
+from api.batches.views import BatchView, batch_etag, view_batch
+from api.bodies import JSON, MOST_BATCH_BYTES, ApiRequest
+from api.context import Use
+from api.idempotency import ONCE, find_answer, keep_response, read_key, replay
+from api.job_view import matches
+from api.jobs.submissions import AnySubmission
+from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
+from api.preferences import WAITS, wanted_wait
+from api.problems import base_url
+from api.submit import RETRY_AFTER
+from domain.accounts.user import Caller
+from domain.ids import BatchId, is_id
+from domain.jobs.batch import Batch, BatchFinished, BatchNotFound
+from runtime.unique_ids import new_id
+from runtime.wakeups import News
+from storage.batches import ask_cancel, find_batch, jobs_to_cancel, list_batches, submit_batch
+from storage.jobs import Moved, cancel_jobs
+
+BatchPath = FromPath[str]
+
+_WITHIN_SECONDS: Final = 30.0  # for ten thousand jobs, which take half a second where nothing else goes on
+_CANCELLED_AT_ONCE: Final = 500
+_POLL_SECONDS: Final = 1.0
+
+
+@post(
+    "/batches",
+    guards=[needs("jobs:submit")],
+    status_code=202,
+    request_max_body_size=MOST_BATCH_BYTES,
+    opt={**ONCE, "bodies": {JSON: BatchBody, NDJSON: AnySubmission}},
+)
+async def submit_batch_(
+    request: ApiRequest, use: NamedDependency[Use], caller: NamedDependency[Caller]
+) -> Response[BatchView]:
+    """Submit up to 10,000 jobs: all of them are accepted, or none. As lines of JSON, each line is a job.
+
+    Every job that is not acceptable is named by its pointer: `/jobs/17/input/text`, or `/17/input/text` of lines.
+    """
+    with use.batches.one():
+        key = await read_key(request)
+        batch, jobs = await read_batch(request, BatchId(new_id("batch")))
+        async with use.database.begin(within_seconds=_WITHIN_SECONDS) as tx:
+            if kept := await find_answer(tx, key):
+                return replay(kept)
+            await submit_batch(tx, batch, jobs)
+            written = await find_batch(tx, caller.tenant_id, batch.id)
+            response = _answer(request, _there(written))
+            response.headers["Location"] = f"/v1/batches/{batch.id}"
+            await keep_response(tx, key, response)
+    use.wakeups.ring_relay()
+    use.figures.committed(len(jobs))
+    return response
+
+
+@get("/batches", guards=[needs("jobs:read")])
+async def list_(
+    request: ApiRequest,
+    use: NamedDependency[Use],
+    caller: NamedDependency[Caller],
+    limit: Limit = DEFAULT,
+    cursor: Cursor = None,
+) -> Response[Page[BatchView]]:
+    """The tenant's batches, newest first."""
+    before = read_cursor(cursor, "batch")
+    async with use.database.read() as tx:
+        found = await list_batches(tx, caller.tenant_id, limit=limit + 1, before=before)
+    base = base_url(request.scope)
+    return answer_page(request, found, limit, view=lambda one: view_batch(one, base), mark=lambda one: one.id)
+
+
+@get("/batches/{batch_id:str}", guards=[needs("jobs:read")], opt={**WAITS, "also": (202, 304)})
+async def show(
+    request: ApiRequest, batch_id: BatchPath, use: NamedDependency[Use], caller: NamedDependency[Caller]
+) -> Response[BatchView] | Response[None]:
+    """A batch. With `Prefer: wait=N` the answer waits up to N seconds until all of its jobs have ended."""
+    seconds = wanted_wait(request.headers.get("prefer"))
+    if seconds is None:
+        batch = await _found(use, caller, batch_id)
+    else:
+        async with use.wakeups.listening(batch_id) as news:
+            batch = await _wait(use, caller, await _found(use, caller, batch_id), news, seconds)
+    if matches(request.headers.get("if-none-match"), batch_etag(batch)):
+        return Response(None, status_code=304, headers={"ETag": batch_etag(batch)})
+    response = _answer(request, batch)
+    if seconds is None:
+        response.status_code = 200
+    else:
+        response.headers["Preference-Applied"] = f"wait={seconds}"
+    return response
+
+
+@post("/batches/{batch_id:str}/cancel", guards=[needs("jobs:manage")], status_code=200, opt={"also": (202,)})
+async def cancel(
+    request: ApiRequest, batch_id: BatchPath, use: NamedDependency[Use], caller: NamedDependency[Caller]
+) -> Response[BatchView]:
+    """Cancel what is live of a batch: 200 if all has ended now, 202 while workers are told to stop.
+
+    409 if all had ended before, and nobody had asked to cancel it.
+    """
+    _check_id(batch_id)
+    async with use.database.begin() as tx:
+        asked = await ask_cancel(tx, caller.tenant_id, batch_id)
+    if asked:
+        await _cancel_live(use, caller, batch_id)
+    batch = await _found(use, caller, batch_id)
+    if not asked and batch.cancel_requested_at is None:
+        raise BatchFinished("All of its jobs have ended.")
+    return _answer(request, batch)
+
+
+@get("/batches/{batch_id:str}/results", guards=[needs("jobs:read")], media_type=NDJSON, opt={"media_types": (NDJSON,)})
+async def results(
+    request: ApiRequest, batch_id: BatchPath, use: NamedDependency[Use], caller: NamedDependency[Caller]
+) -> Stream:
+    """The batch's jobs as they stand, one a line, in the order submitted; `index` counts from 0."""
+    batch = await _found(use, caller, batch_id)
+    page = await first_results(use, caller.tenant_id, batch.id)
+    pieces = stream_results(use, caller.tenant_id, batch.id, page, base_url(request.scope))
+    return Stream(pieces, media_type=NDJSON, headers={"Cache-Control": "no-store"})
+
+
+router: Final = Router("/v1", route_handlers=[submit_batch_, list_, show, cancel, results], tags=["Batches"])
+
+
+async def _cancel_live(use: Use, caller: Caller, batch_id: str) -> None:
+    """Cancel a batch's live jobs, some at a time: workers that end one of them never wait for long."""
+    ids = [batch_id]
+    while ids:
+        async with use.database.begin() as tx:
+            ids = await jobs_to_cancel(tx, batch_id, limit=_CANCELLED_AT_ONCE)
+            moved = await cancel_jobs(tx, caller.tenant_id, ids)
+        _tell(use, moved)
+
+
+def _tell(use: Use, moved: Moved) -> None:
+    use.wakeups.tell_jobs([job.id for job in moved if job.is_terminal])
+    use.wakeups.tell_cancelled([job.id for job in moved if not job.is_terminal])
+    use.wakeups.tell_finished(moved.finished)
+
+
+async def _wait(use: Use, caller: Caller, batch: Batch, news: News, seconds: float) -> Batch:
+    """The batch when it is finished, or as it stands after `seconds`, or when the process is about to stop."""
+    deadline = time.monotonic() + seconds
+    while not batch.is_finished and not use.draining.is_set() and (left := deadline - time.monotonic()) > 0:
+        await news.wait(min(left, _POLL_SECONDS))
+        batch = await _found(use, caller, batch.id)
+    return batch
+
+
+def _answer(request: ApiRequest, batch: Batch) -> Response[BatchView]:
+    headers = {"ETag": batch_etag(batch)} | ({} if batch.is_finished else RETRY_AFTER)
+    view = view_batch(batch, base_url(request.scope))
+    return Response(view, status_code=200 if batch.is_finished else 202, headers=headers)
+
+
+async def _found(use: Use, caller: Caller, batch_id: str) -> Batch:
+    _check_id(batch_id)
+    async with use.database.read() as tx:
+        return _there(await find_batch(tx, caller.tenant_id, batch_id))
+
+
+def _there(batch: Batch | None) -> Batch:
+    if batch is None:
+        raise BatchNotFound("There is no such batch.")
+    return batch
+
+
+def _check_id(batch_id: str) -> None:
+    if not is_id("batch", batch_id):
+        raise BatchNotFound("There is no such batch.")

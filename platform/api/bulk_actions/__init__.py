@@ -1,0 +1,1 @@
+"""Many jobs retried or cancelled at once."""

@@ -1,0 +1,103 @@
+"""Bulk actions over HTTP. A relay carries them out; here they are asked for, watched and aborted."""
+
+from typing import Final
+
+from litestar import Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+from litestar.response import Response
+
+from api.auth import needs
+from api.bodies import ApiRequest
+from api.bulk_actions.views import BulkActionBody, BulkActionView, read_filter, view_bulk_action
+from api.context import Use
+from api.idempotency import ONCE, find_answer, keep_response, read_key, replay
+from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
+from domain.accounts.user import Caller
+from domain.ids import is_id
+from domain.jobs.bulk import BulkActionNotFound
+from runtime.unique_ids import new_id
+from storage.bulk import (
+    BulkAction,
+    NewBulkAction,
+    abort_bulk_action,
+    add_bulk_action,
+    find_bulk_action,
+    list_bulk_actions,
+)
+
+ActionPath = FromPath[str]
+
+
+@post("/bulk-actions", guards=[needs("jobs:manage")], status_code=202, opt=ONCE)
+async def create(
+    request: ApiRequest, data: JSONBody[BulkActionBody], use: NamedDependency[Use], caller: NamedDependency[Caller]
+) -> Response[BulkActionView]:
+    """Retry or cancel the jobs that match, so many a second. With `dry_run` they are only counted.
+
+    It works on jobs made before it; to retry, on those that had ended before it. `filter` takes what the list of jobs
+    takes, and needs at least one condition.
+    """
+    wanted = read_filter(data)
+    key = await read_key(request)
+    async with use.database.begin() as tx:
+        if kept := await find_answer(tx, key):
+            return replay(kept)
+        new = NewBulkAction(
+            id=new_id("bulk"),
+            tenant_id=caller.tenant_id,
+            caller_id=caller.user_id,
+            action=data.action,
+            wanted=wanted,
+            dry_run=data.dry_run,
+            rate_per_second=data.rate_per_second,
+        )
+        view = view_bulk_action(await add_bulk_action(tx, new))
+        response = Response(view, status_code=202, headers={"Location": f"/v1/bulk-actions/{view.id}"})
+        await keep_response(tx, key, response)
+    return response
+
+
+@get("/bulk-actions", guards=[needs("jobs:read")])
+async def list_(
+    request: ApiRequest,
+    use: NamedDependency[Use],
+    caller: NamedDependency[Caller],
+    limit: Limit = DEFAULT,
+    cursor: Cursor = None,
+) -> Response[Page[BulkActionView]]:
+    """The tenant's bulk actions, newest first."""
+    before = read_cursor(cursor, "bulk")
+    async with use.database.read() as tx:
+        found = await list_bulk_actions(tx, caller.tenant_id, limit=limit + 1, before=before)
+    return answer_page(request, found, limit, view=view_bulk_action, mark=lambda one: one.id)
+
+
+@get("/bulk-actions/{action_id:str}", guards=[needs("jobs:read")])
+async def show(action_id: ActionPath, use: NamedDependency[Use], caller: NamedDependency[Caller]) -> BulkActionView:
+    """A bulk action, and how far it has come."""
+    _check_id(action_id)
+    async with use.database.read() as tx:
+        return _viewed(await find_bulk_action(tx, caller.tenant_id, action_id))
+
+
+@post("/bulk-actions/{action_id:str}/abort", guards=[needs("jobs:manage")], status_code=200)
+async def abort(action_id: ActionPath, use: NamedDependency[Use], caller: NamedDependency[Caller]) -> BulkActionView:
+    """Do nothing more for a bulk action; what it has done stays done. A finished one stays as it is."""
+    _check_id(action_id)
+    async with use.database.begin() as tx:
+        return _viewed(await abort_bulk_action(tx, caller.tenant_id, action_id))
+
+
+router: Final = Router("/v1", route_handlers=[create, list_, show, abort], tags=["Bulk actions"])
+
+
+def _viewed(action: BulkAction | None) -> BulkActionView:
+    if action is None:
+        raise BulkActionNotFound("There is no such bulk action.")
+    return view_bulk_action(action)
+
+
+def _check_id(action_id: str) -> None:
+    if not is_id("bulk", action_id):
+        raise BulkActionNotFound("There is no such bulk action.")
