@@ -48,6 +48,7 @@ class Batcher(Generic[ItemT, AnswerT]):
         self._shared = shared
         self._waiting: deque[tuple[ItemT, asyncio.Future[AnswerT]]] = deque()
         self._writers: set[asyncio.Task[None]] = set()
+        self._writing = 0  # of the writers; the rest are over, and leave the set when the event loop comes to it
         self._patience = patience_seconds
         self._hanging = 0
 
@@ -65,7 +66,8 @@ class Batcher(Generic[ItemT, AnswerT]):
             raise BatcherStalled
         answer: asyncio.Future[AnswerT] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
-        if len(self._writers) < self._in_flight:
+        if self._writing < self._in_flight:
+            self._writing += 1
             writer = asyncio.create_task(self._drain())
             self._writers.add(writer)
             writer.add_done_callback(self._writers.discard)
@@ -77,6 +79,12 @@ class Batcher(Generic[ItemT, AnswerT]):
             await asyncio.wait(self._writers)
 
     async def _drain(self) -> None:
+        try:
+            await self._write_what_waits()
+        finally:
+            self._writing -= 1
+
+    async def _write_what_waits(self) -> None:
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
             try:

@@ -96,17 +96,28 @@ async def test_nothing_waits_behind_writes_that_hang() -> None:
 
 
 async def test_one_write_that_hangs_leaves_the_way_to_another() -> None:
-    opened = asyncio.Event()
+    late, opened = asyncio.Event(), asyncio.Event()
 
     async def write(items: Sequence[int]) -> list[int]:
         if 1 in items:
+            asyncio.get_running_loop().call_later(0.05, late.set)  # by when there is no patience left
             await opened.wait()
         return list(items)
 
     batcher: Batcher[int, int] = Batcher(write, in_flight=2, patience_seconds=0.01)
     hanging = asyncio.create_task(batcher.put(1))
+    await late.wait()
     for number in range(2, 7):
         assert await batcher.put(number) == number
-        await asyncio.sleep(0.01)
     opened.set()
     assert await hanging == 1
+
+
+async def test_who_puts_again_as_the_last_writer_ends_is_written_too() -> None:
+    async def write(items: Sequence[int]) -> list[int]:
+        return list(items)
+
+    batcher: Batcher[int, int] = Batcher(write, in_flight=1)
+    async with asyncio.timeout(10):
+        for number in range(5):
+            assert await batcher.put(number) == number
