@@ -8,7 +8,8 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import structlog
@@ -73,8 +74,9 @@ class Backlog:
             )
         return None
 
-    def take(self, tenant_id: str, jobs: int = 1) -> None:
-        """Count so many more jobs of the tenant, if they may come.
+    @contextmanager
+    def taking(self, tenant_id: str, jobs: int = 1) -> Iterator[None]:
+        """Count so many more jobs of the tenant, which the block writes, if they may come.
 
         Raises:
             BacklogFull, QueuesFull: they may not.
@@ -83,6 +85,11 @@ class Backlog:
         if full is not None:
             raise full
         self.add(tenant_id, jobs)
+        try:
+            yield
+        except BaseException:
+            self.add(tenant_id, -jobs)
+            raise
 
     def add(self, tenant_id: str, jobs: int = 1) -> None:
         """Count jobs about to be accepted; fewer than none if they were not, after all."""

@@ -19,7 +19,7 @@ from api.headers import SECURITY, request_id
 from api.jobs.stream import MEDIA_TYPE as STREAM
 from api.limits import Limiter
 from api.problems import MEDIA_TYPE, problem_of
-from api.shedding import STATUS, Shedding, is_submission
+from api.shedding import STATUS, Shedding, is_batch, is_submission
 from api.under_way import Ticket
 
 MOST_AT_ONCE: Final = 2_000
@@ -52,7 +52,8 @@ class Envelope:
             if self.shedding.is_full():
                 await self._refuse(scope, send)
                 return
-            ticket = self.shedding.enter()
+            if not is_batch(scope["path"]):
+                ticket = self.shedding.enter()
         # a copy: the server keeps its own, which knows that a HEAD has no body
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         try:

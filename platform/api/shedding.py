@@ -34,6 +34,9 @@ SUBMISSIONS: Final = frozenset(
 )
 """What a POST to submits a job, and may be turned away unheard."""
 
+BATCHES: Final = "/v1/batches"
+"""A POST to it is turned away as they are, but takes too long in itself to tell of the load: it is not counted."""
+
 STATUS: Final = 503
 
 TICKET: Final = "headrace.ticket"
@@ -117,5 +120,10 @@ class Shedding:
 
 
 def is_submission(method: str, path: str) -> bool:
-    """Whether a request submits a job and may be turned away unheard."""
-    return method == "POST" and path.rstrip("/") in SUBMISSIONS
+    """Whether a request submits jobs and may be turned away unheard."""
+    return method == "POST" and (path.rstrip("/") in SUBMISSIONS or is_batch(path))
+
+
+def is_batch(path: str) -> bool:
+    """Whether what is submitted is a batch."""
+    return path.rstrip("/") == BATCHES

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
 import httpx
 import pytest
@@ -134,6 +134,36 @@ async def test_replies_and_firings_by_hand_are_bounded_too(bounded: Bounded, pro
         assert (fired.status_code, problem(fired)["code"]) == (429, "backlog_full")
 
 
+async def test_a_batch_counts_as_its_jobs_and_comes_whole_or_not_at_all(bounded: Bounded, problem: Problem) -> None:
+    async with bounded(most_queued_per_tenant=3) as (client, _):
+        keyed = {"Idempotency-Key": "k-1"}
+        taken = await client.post("/v1/batches", json={"jobs": [SUMMARIZE] * 2}, headers=keyed)
+        assert taken.status_code == 202, taken.text
+        refused = await client.post("/v1/batches", json={"jobs": [SUMMARIZE] * 2})
+        assert (refused.status_code, problem(refused)["code"]) == (429, "backlog_full")
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
+        again = await client.post("/v1/batches", json={"jobs": [SUMMARIZE] * 2}, headers=keyed)
+        assert again.json()["id"] == taken.json()["id"]
+        assert (await client.post("/v1/batches", json={"jobs": [SUMMARIZE]})).status_code == 202
+        assert (await client.post("/v1/jobs", json=SUMMARIZE)).status_code == 429
+
+
+async def test_a_batch_past_the_bound_of_all_is_refused(bounded: Bounded, problem: Problem) -> None:
+    async with bounded(most_queued=3) as (client, _):
+        refused = await client.post("/v1/batches", json={"jobs": [SUMMARIZE] * 4})
+        assert (refused.status_code, problem(refused)["code"]) == (503, "queues_full")
+
+
+def test_what_could_not_be_written_takes_no_room() -> None:
+    backlog = Backlog(most_of_one=2, most=10)
+    with suppress(LookupError), backlog.taking(TENANT, 2):
+        assert isinstance(backlog.full(TENANT), BacklogFull)
+        raise LookupError
+    assert backlog.full(TENANT, 2) is None
+    with pytest.raises(BacklogFull), backlog.taking(TENANT, 3):
+        pass
+
+
 async def test_what_the_platform_makes_itself_is_never_refused(database_url: str) -> None:
     async with open_store(database_url) as database:
         backlog = Backlog(most_of_one=1, most=1)
@@ -146,17 +176,14 @@ async def test_what_the_platform_makes_itself_is_never_refused(database_url: str
 async def test_the_count_takes_the_place_of_what_was_added(database_url: str) -> None:
     async with open_store(database_url) as database:
         backlog = Backlog(most_of_one=3, most=100)
-        for _ in range(3):
-            backlog.take(TENANT)
-        with pytest.raises(BacklogFull):
-            backlog.take(TENANT)
-        backlog.take(OTHER)
+        backlog.add(TENANT, 3)
+        assert isinstance(backlog.full(TENANT), BacklogFull)
+        assert backlog.full(OTHER) is None
         async with database.begin() as tx:
             await submit(tx, make_job(), make_job())
         await backlog.count(database)
-        backlog.take(TENANT)
-        with pytest.raises(BacklogFull):
-            backlog.take(TENANT)
+        assert backlog.full(TENANT) is None
+        assert isinstance(backlog.full(TENANT, 2), BacklogFull)
 
 
 async def test_the_wait_told_follows_how_fast_jobs_are_claimed(database_url: str) -> None:
@@ -181,7 +208,7 @@ async def test_the_wait_told_follows_how_fast_jobs_are_claimed(database_url: str
 async def test_without_a_count_what_was_known_stands() -> None:
     database = open_database("postgresql://nobody@/none?host=/nowhere", name="test")
     backlog = Backlog(most_of_one=1, most=10)
-    backlog.take(TENANT)
+    backlog.add(TENANT)
     with pytest.raises(DatabaseDown):
         await backlog.count(database)
     assert isinstance(backlog.full(TENANT), BacklogFull)

@@ -63,6 +63,22 @@ async def test_submissions_are_refused_however_they_come(
             assert 1 <= int(answer.headers["retry-after"]) <= 4
 
 
+async def test_batches_are_refused_as_well_but_do_not_tell_of_the_load(
+    client: httpx.AsyncClient, full: UnderWay, problem: Problem
+) -> None:
+    batch = {"jobs": [SUMMARIZE, SUMMARIZE]}
+    refused = await client.post("/v1/batches", json=batch)
+    assert (refused.status_code, problem(refused)["code"]) == (503, "overloaded")
+    assert "retry-after" in refused.headers
+    assert (await client.get("/v1/batches")).status_code == 200
+    full.limit = 1
+    taken = asyncio.create_task(client.post("/v1/batches", json=batch))
+    while not taken.done():
+        assert full.count == 0
+        await asyncio.sleep(0)
+    assert (await taken).status_code == 202
+
+
 @pytest.mark.usefixtures("full")
 async def test_both_doors_refuse_in_the_same_words(house: House, client: httpx.AsyncClient) -> None:
     def said(answer: httpx.Response) -> tuple[dict[str, str], bytes]:
