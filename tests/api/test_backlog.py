@@ -6,10 +6,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from api.app import make_app
 from api.backlog import Backlog, BacklogFull, QueuesFull
-from runtime.settings import Settings
 from storage.database import DatabaseDown, open_database
 from tests.api.conftest import SUMMARIZE, House, Problem, served
 from tests.support.jobs import TENANT, make_job, open_store, submit
@@ -34,7 +34,7 @@ def bounded(house: House) -> Bounded:
 
     @asynccontextmanager
     async def serve(**bounds: int) -> AsyncIterator[tuple[httpx.AsyncClient, httpx.AsyncClient]]:
-        app = make_app(house.database, house.wakeups, Settings(**bounds))
+        app = make_app(house.database, house.wakeups, replace(house.settings, **bounds))
         async with served(app) as url:
             mine = {"Authorization": house.client.headers["Authorization"], "Host": "headrace.test"}
             theirs = mine | {"Authorization": house.stranger.headers["Authorization"]}
