@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,9 +20,10 @@ from runtime.settings import Settings
 from runtime.wakeups import open_wakeups
 from storage.database import Database, open_database
 from storage.jobs import find_job
-from tests.support.jobs import ASK, TENANT, Ask, Reply, open_store
+from tests.support.jobs import ASK, TENANT, Ask, Reply, mark_sent, open_store
 from workers.context import Context
 from workers.execute import Bench
+from workers.execute import execute as execute_sent
 from workers.handlers import Binding, bind
 from workers.lease import Leases
 from workers.settle import Settler
@@ -89,6 +90,13 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
             await use.mail.aclose()
             await wakeups.close()
             await pulse.close()
+
+
+async def execute(ids: Sequence[str], bench: Bench) -> list[str]:
+    """Send jobs and let the worker do with their message what it does."""
+    async with bench.use.database.begin() as tx:
+        await mark_sent(tx, ids)
+    return await execute_sent(ids, bench)
 
 
 async def stored(database: Database, job: Job) -> Job:

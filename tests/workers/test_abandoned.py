@@ -9,11 +9,10 @@ from sqlalchemy import text
 
 from domain.jobs.state import State
 from storage.jobs import submit_jobs
-from tests.support.bench import open_bench, stored
+from tests.support.bench import execute, open_bench, stored
 from tests.support.jobs import ASK, Ask, Reply, make_job, submit
 from workers.abandoned import Abandoned, most_abandoned
 from workers.context import Context, LeaseLost
-from workers.execute import execute
 
 
 @pytest.fixture(autouse=True)

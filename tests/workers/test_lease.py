@@ -9,10 +9,9 @@ from domain.jobs.job import Job
 from domain.jobs.state import State
 from storage.database import Database
 from storage.jobs import cancel_job
-from tests.support.bench import open_bench, reaches
+from tests.support.bench import execute, open_bench, reaches
 from tests.support.jobs import TENANT, Ask, Reply, make_job, open_store, submit
 from workers.context import Context
-from workers.execute import execute
 
 NO_REDIS = "unix:///nowhere/s.sock"
 
