@@ -3,7 +3,7 @@
 Finds the capacity first (jobs accepted a second by clients that each wait for their answer), then offers a multiple of
 it at a steady rate whether or not earlier requests are back, then half of it until all is as before. Each request is
 timed from the moment it was due to be sent. All of it over raw sockets with bytes made ahead, for who measures shares
-the machine. The jobs are due in an hour and expire in ten minutes, so that accepting alone is measured, unless
+the machine: that client is what makes this file long. The jobs are due in an hour and expire in ten minutes, so that accepting alone is measured, unless
 `--run` lets workers at them. Prints one line of JSON. Run by `headrace bench overload`.
 """
 
@@ -92,7 +92,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take in a piece of the answer, which is nearly always all of it."""
-        said = self._said = self._said + data if self._said else data
+        said = self._said = self._said + data
         end = said.find(b"\r\n\r\n")
         if end < 0:
             return
