@@ -3,8 +3,9 @@
 Finds the capacity first (jobs accepted a second by clients that each wait for their answer), then offers a multiple of
 it at a steady rate whether or not earlier requests are back, then half of it until all is as before. Each request is
 timed from the moment it was due to be sent. All of it over raw sockets with bytes made ahead, for who measures shares
-the machine: that client is what makes this file long. The jobs are due in an hour and expire in ten minutes, so that accepting alone is measured, unless
-`--run` lets workers at them. Prints one line of JSON. Run by `headrace bench overload`.
+the machine. Long because of that client. The jobs are due in an hour and expire in ten minutes, so that
+accepting alone is measured, unless `--run` lets workers at them. Prints one line of JSON. Run by
+`headrace bench overload`.
 """
 
 # ruff: noqa: INP001 - run by its path, never imported
