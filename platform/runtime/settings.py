@@ -61,6 +61,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     grace_seconds: Annotated[float, Meta(ge=0, le=3600, description="how long a stopping worker lets jobs finish")] = (
         10.0
     )
+    most_queued_per_tenant: Annotated[
+        int, Meta(ge=1, description="how many jobs of a tenant may be accepted and not yet claimed")
+    ] = 1_000_000
+    most_queued: Annotated[int, Meta(ge=1, description="how many jobs may be so of all tenants together")] = 2_000_000
+    shed_above_ms: Annotated[
+        float, Meta(gt=0, le=10_000, description="submissions are refused while answering them takes longer than this")
+    ] = 100.0
     canary_seconds: Annotated[
         float, Meta(gt=0, le=600, description="how often a worker tests that it hears the broker; deaf after three")
     ] = 15.0
