@@ -1,7 +1,11 @@
 """What every test may ask for, and what none may do: talk beyond this machine."""
 
 import pytest
+from hypothesis import settings
 from pytest_socket import socket_allow_hosts
+
+# For a night, or after a change to the heart: `--hypothesis-profile=long`. What asks for its own number keeps it.
+settings.register_profile("long", max_examples=3000, deadline=None)
 
 pytest_plugins = ("tests.support.servers",)
 

@@ -88,7 +88,7 @@ class ModelJob:
         self.events.append("progress")
 
     def settled(self, outcome: Outcome, now: float) -> None:
-        """The attempt is over: the table of docs/states.md, a wish to cancel against what would only go on, and crashes."""
+        """The attempt is over. A wish to cancel wins over going on, and loses to an end."""
         state, self.code = self._judged(outcome)
         if isinstance(outcome, Crashed):
             self.crashes += 1
@@ -119,12 +119,13 @@ class ModelJob:
         self.code = None
         self._to(State.EXPIRED, None)
 
-    def retried(self) -> None:
+    def retried(self, now: float) -> None:
         """By hand: as if it were new, but for what its history tells, and without a time to be started by."""
         self._to(State.QUEUED, "due")
         self.attempt = self.crashes = 0
         self.code = self.progress = self.expires_at = None
         self.wants_cancel = False
+        self.due_at = now
 
     def lose(self) -> None:
         if self.held is not None:
@@ -160,11 +161,19 @@ class ModelJob:
             "code": self.code,
             "has_result": self.state is State.SUCCEEDED,
             "progress": self.progress,
-            "may_expire": self.expires_at is not None,
             "has_ended": self.state not in LIVE,
             "seq": len(self.events),
             "events": self.events,
             "ends": self.ends,
+        }
+
+    @property
+    def times(self) -> dict[str, float | None]:
+        """What Postgres should say about when."""
+        return {
+            "runs_in": self.due_at,
+            "expires_in": self.expires_at,
+            "lapses_in": self.lease_until if self.held else None,
         }
 
     def _judged(self, outcome: Outcome) -> tuple[State, str | None]:
@@ -176,7 +185,7 @@ class ModelJob:
             case GivenBack():
                 return State.QUEUED, None
             case Crashed():
-                return (State.QUEUED if self.crashes < 2 else State.FAILED), "crashed"  # noqa: PLR2004 - the third is the end
+                return (State.QUEUED if self.crashes < 2 else State.FAILED), "crashed"
             case Failed(error=error) if error.retryable and self.attempt < self.max_attempts:
                 return State.SCHEDULED, error.code
             case Failed(error=error):
@@ -187,4 +196,3 @@ class ModelJob:
             self.sends = 0
         self.state, self.stage = state, stage
         self.events.append(event or state)
-
