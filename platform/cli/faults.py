@@ -2,58 +2,112 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import click
 
 from cli.exits import CommandFailed, Exit
+from domain.catalog import KINDS
 from runtime.kill_points import NAMES
 from runtime.settings import environment_without_settings
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _CAMPAIGN: Final = "tests.faults.campaign"
 _LEDGER: Final = Path("docs/faults-ledger.md")
-# tier: kills, jobs
-_TIERS: Final = {"ci": (12, 300), "release": (1000, 10_000)}
+_SCENARIOS: Final = ("kills", "points", "matrix", "redis", "postgres", "restarts")
+# kills and jobs at random; how often each pair, emptying, crash or round of restarts
+_TIERS: Final = {
+    "ci": {"kills": 12, "jobs": 300, "matrix": 1, "redis": 2, "postgres": 3, "restarts": 2},
+    "release": {"kills": 1000, "jobs": 10_000, "matrix": 20, "redis": 50, "postgres": 50, "restarts": 50},
+}
+
+
+def _names(of: frozenset[str], what: str) -> Callable[[click.Context, click.Parameter, str], str]:
+    """A parser of comma-separated names, each one of `of`."""
+
+    def parse(_context: click.Context, _parameter: click.Parameter, spelled: str) -> str:
+        named = [name.strip() for name in spelled.split(",") if name.strip()]
+        for name in named:
+            if name not in of:
+                raise click.BadParameter(f"{name!r} is no {what}. There are: {', '.join(sorted(of))}.")
+        return ",".join(named)
+
+    return parse
 
 
 @click.command()
-@click.option("--kills", type=click.IntRange(1), help="How many processes to kill; else the tier's number.")
-@click.option("--jobs", type=click.IntRange(1), help="How many jobs to have accepted; else the tier's number.")
-@click.option("--points", default="", help="Kill at these kill points, comma-separated, or at `all`; else anywhere.")
+@click.option(
+    "--scenario",
+    type=click.Choice(_SCENARIOS),
+    help="kills: anywhere, at random. points: one kill point after the other. matrix: each kill point with each kind. "
+    "redis: emptied under a backlog. postgres: crashed. restarts: every process in turn. Default: kills.",
+)
+@click.option("--kills", type=click.IntRange(1), help="How many processes to kill, at random or at points.")
+@click.option("--jobs", type=click.IntRange(1), help="How many jobs to have accepted meanwhile.")
+@click.option("--times", type=click.IntRange(1), help="How often, for the other scenarios.")
+@click.option(
+    "--points",
+    default="",
+    callback=_names(NAMES | {"all"}, "kill point"),
+    help="Only these kill points, comma-separated; implies the scenario points, unless it is matrix.",
+)
+@click.option(
+    "--kinds", default="", callback=_names(frozenset(kind.name for kind in KINDS), "kind"), help="Only these; matrix."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="What is done to whom follows from it.")
+@click.option(
+    "--clock",
+    type=click.Choice(("tenth", "real")),
+    default="tenth",
+    show_default=True,
+    help="Leases, heartbeats and the time to send again at a tenth of their lengths, or as they are.",
+)
 @click.option(
     "--tier",
     type=click.Choice(tuple(_TIERS)),
     default="ci",
     show_default=True,
-    help="12 kills, 300 jobs; or 1,000, 10,000.",
+    help="How much is done where no number says: minutes of it, or hours.",
 )
 @click.option(
     "--ledger", type=click.Path(dir_okay=False, path_type=Path), default=_ROOT / _LEDGER, help=f"Default {_LEDGER}."
 )
 def faults(  # noqa: PLR0913 - one an option
-    *, kills: int | None, jobs: int | None, points: str, seed: int, tier: str, ledger: Path
+    *,
+    scenario: str | None,
+    kills: int | None,
+    jobs: int | None,
+    times: int | None,
+    points: str,
+    kinds: str,
+    seed: int,
+    clock: str,
+    tier: str,
+    ledger: Path,
 ) -> None:
     """Prove the promise: kill processes while jobs come in, and check that nothing is lost or doubled.
 
-    Needs a checkout, and starts a platform of its own with times scaled to a tenth. Appends one line to the ledger;
-    exits 1 on any violation, with the seed and what was violated.
+    Needs a checkout, and starts a platform of its own. Appends one line to the ledger; exits 1 on any violation, with
+    the seed, what was violated, and where the logs and the data are.
     """
     if not (_ROOT / "tests" / "faults").is_dir():
         raise CommandFailed("The campaign is part of a checkout, and this is none.", Exit.NOT_FOUND)
     of_tier = _TIERS[tier]
-    named = points.replace(" ", "")
-    for point in set(filter(None, named.split(","))) - NAMES - {"all"}:
-        raise click.BadParameter(f"{point!r} is no kill point. There are: {', '.join(sorted(NAMES))}.")
+    scenario = scenario or ("points" if points else "kills")
+    points = "" if points == "all" else points
     # each point twice, unless a number is asked for
-    of_points = 2 * len(NAMES if named == "all" else named.split(",")) if named else of_tier[0]
+    of_points = 2 * len(points.split(",") if points else NAMES)
     wanted = {
+        "scenario": scenario,
         "seed": seed,
-        "kills": kills or of_points,
-        "jobs": jobs or of_tier[1],
-        "points": named,
+        "kills": kills or (of_points if scenario == "points" else of_tier["kills"]),
+        "jobs": jobs or of_tier["jobs"],
+        "times": times or of_tier.get(scenario, 1),
+        "points": points,
+        "kinds": kinds,
+        "clock": clock,
         "ledger": ledger.absolute(),
     }
     done = subprocess.run(  # noqa: S603 - our own program

@@ -155,7 +155,7 @@ def _figures(evidence: Evidence, up: RunningUp) -> dict[str, Any]:
     crashes = evidence.rows("SELECT crashes, count(*) FROM jobs WHERE crashes > 0 GROUP BY 1 ORDER BY 1")
     return {
         "ends": Counter({f"{row['kind']} {row['state']} {row['code'] or ''}".strip(): row["count"] for row in ends}),
-        "crashes": Counter({row["crashes"]: row["count"] for row in crashes}),
+        "crash counts": Counter({row["crashes"]: row["count"] for row in crashes}),
         "answers": Counter(str(answer.status) for answer in evidence.told.answers.values()),
         "mails": len(evidence.inbox),
         "mails_doubled": len(evidence.inbox) - len(set(evidence.inbox)),

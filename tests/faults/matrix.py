@@ -134,7 +134,10 @@ class _Lane:
             case "rescue":
                 # only a job whose worker died is rescued
                 async with self._errands.sent(pair.kind) as sent:
-                    with self._arm("worker.after_claim", sent.job_id) as claimed, self._arm(pair.point, sent.job_id) as armed:
+                    with (
+                        self._arm("worker.after_claim", sent.job_id) as claimed,
+                        self._arm(pair.point, sent.job_id) as armed,
+                    ):
                         return await self._reached(claimed, sent) and await self._reached(armed, sent)
             case "heartbeat":
                 # between two heartbeats most jobs would be done: what this one waits for is held up

@@ -43,9 +43,7 @@ async def kill_at_points(scene: Scene) -> Harm:
     """Kill at the points named, or at all, each as often as the others."""
     campaign = scene.campaign
     settings = campaign.clock.settings
-    killer = PointKiller(
-        scene.up, campaign.points or ALL, kills=campaign.kills, seed=campaign.seed, settings=settings
-    )
+    killer = PointKiller(scene.up, campaign.points or ALL, kills=campaign.kills, seed=campaign.seed, settings=settings)
     await killer.run(scene.load, scene.client, scene.tell)
     missed = [Violation("every point is reached", point) for point in killer.missed]
     return Harm(kills=killer.kills, violations=missed)

@@ -30,7 +30,8 @@ SECTION: Final = Section(
     about=(
         "Under a load of every sort of errand its postmaster is told to quit at once (SIGQUIT), or is killed. Every "
         "answer is one of\nthose declared, and there is always one. Seconds are p50 / p99 / longest: from the crash "
-        "until it takes connections again,\nfrom then until a job is accepted, and until a caller was told to come again."
+        "until it takes connections again,\nfrom then until a job is accepted, and until a caller was told to come "
+        "again."
     ),
     columns=("crashes", "how", "jobs accepted", "answers", "down for", "accepts again after", "503 after"),
 )
@@ -106,9 +107,10 @@ class _Crasher:
             try:
                 async with await psycopg.AsyncConnection.connect(self._scene.up.ready["database_url"]) as database:
                     await database.execute("SELECT 1")
-                return
             except psycopg.OperationalError:
                 assert time.monotonic() < patience_ends, "Postgres did not come back"
+            else:
+                return
             await asyncio.sleep(_POLL_SECONDS)
 
     def _hear(self, request: Request, answer: Answer, seconds: float) -> None:

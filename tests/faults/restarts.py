@@ -27,7 +27,7 @@ SECTION: Final = Section(
         "started again, one after\nthe other. The API is one process, so callers find nobody while it starts. Seconds "
         "are p50 / p99 / longest of one process's\nrestart, until it is ready."
     ),
-    columns=("rounds", "restarts", "jobs accepted", "crash counts", "a restart took"),
+    columns=("rounds", "restarts", "jobs accepted", "jobs that count a crash", "a restart took"),
 )
 
 
@@ -54,7 +54,7 @@ async def restart_in_turns(scene: Scene) -> Harm:
         figures={
             "rounds": scene.campaign.times,
             "restarts": len(took),
-            "crash counts": len(crashed),
+            "jobs that count a crash": len(crashed),
             "a restart took": spread(took),
         },
     )
