@@ -27,6 +27,7 @@ _DRAIN_GRACE: Final = 5.0
 def relay(name: str) -> None:
     """Release due jobs to the broker; rescue, resend, expire and act in bulk on a clock. Several may run."""
     from workers.bulk import bulk_forever  # noqa: PLC0415 - Celery is heavy, `--help` is not
+    from workers.emptied import watch_broker  # noqa: PLC0415 - as above
     from workers.relay import Relay  # noqa: PLC0415 - as above
     from workers.rescue import rescue_forever  # noqa: PLC0415 - as above
 
@@ -48,6 +49,7 @@ def relay(name: str) -> None:
                             grace_seconds=settings.heartbeat_seconds * 1.5,
                         )
                     )
+                    duties.create_task(watch_broker(use, sender))
                     duties.create_task(bulk_forever(use))
                     mark_ready(settings.data_dir)
         finally:

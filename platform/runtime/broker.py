@@ -19,6 +19,8 @@ RUN: Final = "headrace.run"
 
 _MOST_BATCHED: Final = 500
 _VISIBILITY_SECONDS: Final = 3600
+_MARK: Final = "mark"
+_MARKED_BY: Final = "relay"
 
 
 class BrokerDown(Unavailable):
@@ -120,6 +122,22 @@ class Sender:
         """
         await asyncio.get_running_loop().run_in_executor(self._thread, self._send_canary, queue, nonce)
 
+    async def has_mark(self) -> bool:
+        """Whether the broker still has the mark it was given; not, if it was emptied since, or is new.
+
+        Raises:
+            BrokerDown: it does not answer.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._has_mark)
+
+    async def mark(self) -> None:
+        """Leave a mark that goes when the broker's messages go.
+
+        Raises:
+            BrokerDown: it may not be there.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._set_mark)
+
     def close(self) -> None:
         """Let go of the connection."""
         self._thread.submit(self._drop)
@@ -146,6 +164,21 @@ class Sender:
         except Exception as error:
             self._drop()
             raise BrokerDown(f"The broker did not take a canary ({type(error).__name__}).") from error
+
+    def _has_mark(self) -> bool:
+        try:
+            # kombu's own client, with its prefix: only what reads and writes hashes is prefixed both ways
+            return bool((self._producer or self._connect()).channel.client.hget(_MARK, _MARKED_BY))
+        except Exception as error:
+            self._drop()
+            raise BrokerDown(f"The broker does not tell of its mark ({type(error).__name__}).") from error
+
+    def _set_mark(self) -> None:
+        try:
+            (self._producer or self._connect()).channel.client.hset(_MARK, _MARKED_BY, "1")
+        except Exception as error:
+            self._drop()
+            raise BrokerDown(f"The broker did not take a mark ({type(error).__name__}).") from error
 
     def _publish(self, producer: Producer, queue: str, bell: Bell) -> None:
         first = bell.ids[0]

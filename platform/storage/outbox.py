@@ -110,6 +110,8 @@ WITH lost AS (
 UPDATE outbox SET stage = 'due', sent_at = NULL FROM lost WHERE outbox.job_id = lost.job_id RETURNING outbox.job_id
 """)
 
+_PUT_BACK_ALL: Final = text("UPDATE outbox SET stage = 'due', sent_at = NULL WHERE stage = 'sent'")
+
 _RETURN: Final = text("""
 UPDATE outbox SET stage = 'due', sent_at = NULL WHERE job_id = ANY(CAST(:ids AS text[])) AND stage = 'sent'
 """)
@@ -186,6 +188,11 @@ async def seconds_to_next(tx: Tx) -> float | None:
 async def put_back_lost(tx: Tx, *, resend_seconds: float, limit: int) -> list[str]:
     """Make due again what was sent and never claimed: its message is lost, or waits behind a worker that is gone."""
     return list((await tx.execute(_PUT_BACK, {"resend_seconds": resend_seconds, "limit": limit})).scalars())
+
+
+async def put_back_all(tx: Tx) -> int:
+    """Make due again whatever was sent, for the broker has lost it; answers how many. A window of each queue at most."""
+    return (await tx.execute(_PUT_BACK_ALL)).rowcount
 
 
 async def put_back(tx: Tx, ids: Sequence[str]) -> None:

@@ -1,0 +1,47 @@
+"""An emptied broker: what it held is sent again at once, and only then."""
+
+import pytest
+import redis
+
+from runtime.broker import BrokerDown, Sender
+from storage.outbox import count_sent
+from tests.support.bench import open_bench, sender_to
+from tests.support.jobs import submit
+from workers.emptied import resend_emptied
+from workers.relay import Relay
+
+QUEUES = ("tests",)
+
+
+async def test_what_an_emptied_broker_held_is_sent_again_at_once(
+    database_url: str, redis_url: str, sender: Sender
+) -> None:
+    async with open_bench(database_url, redis_url) as bench:
+        relay = Relay(bench.use, sender, queues=QUEUES)
+        async with bench.use.database.begin() as tx:
+            await submit(tx)
+        await resend_emptied(bench.use, sender)
+        await relay.release()
+        assert await resend_emptied(bench.use, sender) == 0  # nothing is lost
+        with redis.Redis.from_url(redis_url) as client:
+            client.flushall()
+            assert await resend_emptied(bench.use, sender) == 1
+            await relay.release()
+            assert client.llen("hr:tests") == 1
+            assert await resend_emptied(bench.use, sender) == 0  # and once is enough
+            assert all(key.startswith(b"hr:") for key in client.keys())
+
+
+async def test_a_broker_that_is_away_is_not_called_empty(database_url: str, redis_url: str, sender: Sender) -> None:
+    async with open_bench(database_url, redis_url) as bench:
+        async with bench.use.database.begin() as tx:
+            await submit(tx)
+        await Relay(bench.use, sender, queues=QUEUES).release()
+        nobody = sender_to("redis://127.0.0.1:1")
+        with pytest.raises(BrokerDown):
+            await resend_emptied(bench.use, nobody)
+        with pytest.raises(BrokerDown):
+            await nobody.mark()
+        nobody.close()
+        async with bench.use.database.read() as tx:
+            assert await count_sent(tx, "tests", most=2) == 1
