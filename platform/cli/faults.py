@@ -60,9 +60,8 @@ def _names(of: frozenset[str], what: str) -> Callable[[click.Context, click.Para
 @click.option(
     "--clock",
     type=click.Choice(("tenth", "real")),
-    default="tenth",
-    show_default=True,
-    help="Leases, heartbeats and the time to send again at a tenth of their lengths, or as they are.",
+    help="Leases, heartbeats and the time to send again at a tenth of their lengths, or as they are. Default: tenth; "
+    "real for redis, which holds workers for longer than a tenth of a lease.",
 )
 @click.option(
     "--tier",
@@ -83,7 +82,7 @@ def faults(  # noqa: PLR0913 - one an option
     points: str,
     kinds: str,
     seed: int,
-    clock: str,
+    clock: str | None,
     tier: str,
     ledger: Path,
 ) -> None:
@@ -107,7 +106,7 @@ def faults(  # noqa: PLR0913 - one an option
         "times": times or of_tier.get(scenario, 1),
         "points": points,
         "kinds": kinds,
-        "clock": clock,
+        "clock": clock or ("real" if scenario == "redis" else "tenth"),
         "ledger": ledger.absolute(),
     }
     done = subprocess.run(  # noqa: S603 - our own program

@@ -191,7 +191,7 @@ async def put_back_lost(tx: Tx, *, resend_seconds: float, limit: int) -> list[st
 
 
 async def put_back_all(tx: Tx) -> int:
-    """Make due again whatever was sent, for the broker has lost it; answers how many. A window of each queue at most."""
+    """Make due again whatever was sent, for the broker has lost it; answers how many: at most a window a queue."""
     return (await tx.execute(_PUT_BACK_ALL)).rowcount
 
 

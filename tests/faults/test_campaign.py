@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.campaign import Campaign, run_campaign
+from tests.faults.campaign import run_campaign
 from tests.faults.killer import make_plan
 from tests.faults.ledger import HEAD, Entry, append
+from tests.faults.scene import Campaign
 from tests.support.running_up import own_data_dir
 
 NAMES = ["postgres", "redis", "mail", "api", "relay", "worker-1", "worker-2", "beat"]
@@ -34,9 +35,7 @@ def test_a_plan_kills_every_process_about_as_often() -> None:
 
 def test_the_ledger_gains_a_line_and_keeps_the_others(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.md"
-    entry = Entry(
-        commit="abc", seed=1, jobs=10, kills={"api": 2}, stops=0, flushes=0, violations=3, seconds=9, date="d"
-    )
+    entry = Entry(commit="abc", seed=1, jobs=10, kills={"api": 2}, violations=3, seconds=9, date="d")
     for _ in range(2):
         append(ledger, entry)
     assert ledger.read_text() == HEAD + "| d | abc | 1 | 10 | 2 | api 2 | 0 | 0 | 3 | 9 |\n" * 2

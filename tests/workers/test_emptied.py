@@ -29,7 +29,7 @@ async def test_what_an_emptied_broker_held_is_sent_again_at_once(
             await relay.release()
             assert client.llen("hr:tests") == 1
             assert await resend_emptied(bench.use, sender) == 0  # and once is enough
-            assert all(key.startswith(b"hr:") for key in client.keys())
+            assert all(key.startswith(b"hr:") for key in client.scan_iter())
 
 
 async def test_a_broker_that_is_away_is_not_called_empty(database_url: str, redis_url: str, sender: Sender) -> None:
