@@ -6,7 +6,7 @@ one call, so that no two wait for each other in a circle.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -76,7 +76,8 @@ SELECT {_JOB} FROM submitted
 _CLAIM: Final = text(f"""
 WITH wanted AS (
     SELECT id FROM jobs
-    WHERE id = ANY(CAST(:ids AS text[])) AND state = 'queued' AND kind = ANY(CAST(:kinds AS text[]))
+    WHERE id = ANY(CAST(:ids AS text[])) AND id BETWEEN :first AND :last
+        AND state = 'queued' AND kind = ANY(CAST(:kinds AS text[]))
         AND (expires_at IS NULL OR expires_at > now())
     ORDER BY id FOR UPDATE SKIP LOCKED
 ), posted AS (
@@ -85,7 +86,8 @@ WITH wanted AS (
     UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = now(), progress = NULL, worker = :worker,
         lease = :lease, lease_until = now() + make_interval(secs => :lease_seconds), seq = seq + 1
     FROM wanted LEFT JOIN posted ON posted.job_id = wanted.id
-    WHERE jobs.id = wanted.id AND (jobs.concurrency_key IS NULL OR posted.stage = 'sent')
+    WHERE jobs.id = wanted.id AND jobs.id BETWEEN :first AND :last
+        AND (jobs.concurrency_key IS NULL OR posted.stage = 'sent')
     RETURNING jobs.*
 ), taken AS (
     DELETE FROM outbox USING claimed WHERE outbox.job_id = claimed.id
@@ -102,15 +104,17 @@ WITH mine AS (
     SELECT jobs.id FROM jobs
     JOIN unnest(CAST(:ids AS text[]), CAST(:leases AS text[])) AS held (id, lease)
         ON jobs.id = held.id AND jobs.lease = held.lease
-    FOR UPDATE OF jobs SKIP LOCKED
+    WHERE jobs.id BETWEEN :first AND :last FOR UPDATE OF jobs SKIP LOCKED
 )
-UPDATE jobs SET lease_until = now() + make_interval(secs => :lease_seconds) FROM mine WHERE jobs.id = mine.id
+UPDATE jobs SET lease_until = now() + make_interval(secs => :lease_seconds) FROM mine
+WHERE jobs.id = mine.id AND jobs.id BETWEEN :first AND :last
 """)
 
 _HELD: Final = text("""
 SELECT jobs.id, jobs.cancel_requested_at IS NOT NULL FROM jobs
 JOIN unnest(CAST(:ids AS text[]), CAST(:leases AS text[])) AS held (id, lease)
     ON jobs.id = held.id AND jobs.lease = held.lease
+WHERE jobs.id BETWEEN :first AND :last
 """)
 
 # A cancel asked for while the attempt ran wins over trying again, and loses to an end that came first.
@@ -126,6 +130,7 @@ WITH given AS (
         CASE WHEN jobs.cancel_requested_at IS NOT NULL AND given.state IN ('scheduled', 'queued')
             THEN 'cancelled' ELSE given.state END AS to_state
     FROM given JOIN jobs ON jobs.id = given.id AND jobs.lease = given.lease AND jobs.state = 'running'
+    WHERE jobs.id BETWEEN :first AND :last
     ORDER BY jobs.id FOR UPDATE OF jobs
 ), settled AS (
     UPDATE jobs SET state = held.to_state, result = CAST(held.result AS json), error = CAST(held.error AS json),
@@ -137,7 +142,7 @@ WITH given AS (
             ELSE jobs.run_at END,
         finished_at = CASE WHEN held.to_state IN ('scheduled', 'queued') THEN NULL ELSE now() END,
         seq = jobs.seq + 1
-    FROM held WHERE jobs.id = held.id
+    FROM held WHERE jobs.id = held.id AND jobs.id BETWEEN :first AND :last
     RETURNING jobs.*
 ), tried AS (
     INSERT INTO attempts (job_id, attempt, worker, lease, started_at, finished_at, outcome, code, detail)
@@ -313,14 +318,22 @@ async def claim_jobs(  # noqa: PLR0913 - who claims, what, how
     """
     rows = await tx.execute(
         _CLAIM,
-        {"ids": list(ids), "worker": worker, "lease": lease, "lease_seconds": lease_seconds, "kinds": list(kinds)},
+        {
+            "ids": list(ids),
+            **span(ids),
+            "worker": worker,
+            "lease": lease,
+            "lease_seconds": lease_seconds,
+            "kinds": list(kinds),
+        },
     )
     return [as_job(row) for row in rows]
 
 
 async def extend_leases(tx: Tx, leases: Sequence[tuple[str, str]], *, lease_seconds: float) -> list[Held]:
     """Renew (job id, lease) pairs; answers with those that still hold. The missing ones are lost for good."""
-    held = {"ids": [job_id for job_id, _ in leases], "leases": [lease for _, lease in leases]}
+    ids = [job_id for job_id, _ in leases]
+    held = {"ids": ids, "leases": [lease for _, lease in leases], **span(ids)}
     await tx.execute(_EXTEND, {**held, "lease_seconds": lease_seconds})
     return [Held(job_id, wanted) for job_id, wanted in await tx.execute(_HELD, held)]
 
@@ -334,6 +347,7 @@ async def settle_jobs(tx: Tx, settlements: Sequence[Settlement]) -> Moved:
         _SETTLE,
         {
             "id": [one.job_id for one in settlements],
+            **span([one.job_id for one in settlements]),
             "lease": [one.lease for one in settlements],
             "state": [verdict.state.value for verdict in verdicts],
             "result": [_text(verdict.result) for verdict in verdicts],
@@ -400,6 +414,11 @@ async def find_jobs(tx: Tx, ids: Iterable[str]) -> list[Job]:
     """Those of the jobs, whosever they are, that there are; in no order."""
     wanted = list(ids)
     return [as_job(row) for row in await tx.execute(_FIND_MANY, {"ids": wanted})] if wanted else []
+
+
+def span(ids: Collection[str]) -> dict[str, str]:
+    """The first and the last of some ids: told a statement, they spare it the partitions that none of them is in."""
+    return {"first": min(ids, default=""), "last": max(ids, default="")}
 
 
 def as_job(row: Row[Any]) -> Job:

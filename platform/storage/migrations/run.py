@@ -14,7 +14,8 @@ _LOCK: Final = 0x6865616472616365  # "headrace": two processes migrating at once
 
 def migrate(url: str) -> None:
     """Apply what is missing, under an advisory lock, each migration in a transaction of its own."""
-    engine = create_engine(driver_url(url))
+    # in no transaction: an index that is built beside everything else waits for those that were open before
+    engine = create_engine(driver_url(url), isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as guard:
             guard.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
