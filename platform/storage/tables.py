@@ -169,8 +169,9 @@ jobs = Table(
         "concurrency_key",
         postgresql_where=text("concurrency_key IS NOT NULL AND state = 'running'"),
     ),
-    # most updates touch no indexed column; room on the page lets Postgres make them in place
-    postgresql_with={"fillfactor": "85"},
+    # Here and below: by ranges of ids, and so of time, in the schema `partitions`. Their storage parameters are set by
+    # the function that makes them, `partitions.add`.
+    postgresql_partition_by="RANGE (id)",
 )
 
 batches = Table(
@@ -242,13 +243,14 @@ events = Table(
     Column("type", Text, nullable=False),
     Column("at", Moment, nullable=False, server_default=text("now()")),
     Column("data", JSON, nullable=False),
+    postgresql_partition_by="RANGE (job_id)",
 )
 
 attempts = Table(
     "attempts",
     METADATA,
+    Column("job_id", Id, primary_key=True),
     Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("job_id", Id, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("worker", Text, nullable=False),
     Column("lease", Text, nullable=False),
@@ -257,7 +259,17 @@ attempts = Table(
     Column("outcome", Text, nullable=False),
     Column("code", Text),
     Column("detail", Text),
-    Index("ix_attempts_job_id", "job_id"),
+    postgresql_partition_by="RANGE (job_id)",
+)
+
+# how far retention has come: one row, once anything was pruned
+retention = Table(
+    "retention",
+    METADATA,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("pruned_before", Moment, nullable=False),
+    Column("kept_seconds", Float, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
 )
 
 # the answers to requests that came with a key; a key is written in the transaction that does what was asked

@@ -1,8 +1,8 @@
 """Jobs, events and attempts in partitions by the job's id, which begins with its time; how far retention has come.
 
-Goes before the deploy: the release before reads and writes the same names. What is there becomes the first partition, without
-being rewritten: it is checked, and an index is built, while everything goes on; then the tables change places, which
-takes as long as it takes to have them for oneself.
+Goes before the deploy: the release before reads and writes the same names. What is there becomes the first partition,
+without being rewritten: it is checked, and an index is built, while everything goes on; then the tables change places,
+for which the migration waits up to 5 s to have them for itself. A relay of the new release must run within two days.
 """
 
 from collections.abc import Sequence
@@ -29,9 +29,12 @@ BEGIN
     FOREACH whole IN ARRAY ARRAY['jobs', 'events', 'attempts'] LOOP
         EXECUTE format('CREATE TABLE partitions.%I (LIKE public.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
             whole || '_' || label, whole);
-        -- most updates of jobs touch no indexed column; room on the page lets Postgres make them in place
+        -- Most updates of jobs touch no indexed column; room on the page lets Postgres make them in place. And until a
+        -- partition is worth an index, its size is not looked at: a plan made for a few rows would read all of them
+        -- when they are many.
         IF whole = 'jobs' THEN
-            EXECUTE format('ALTER TABLE partitions.%I SET (fillfactor = 85)', whole || '_' || label);
+            EXECUTE format('ALTER TABLE partitions.%I SET (fillfactor = 85, autovacuum_analyze_threshold = 5000, '
+                'autovacuum_vacuum_threshold = 1000)', whole || '_' || label);
         END IF;
         EXECUTE format('ALTER TABLE public.%I ATTACH PARTITION partitions.%I FOR VALUES FROM (%L) TO (%L)',
             whole, whole || '_' || label, low, high);
