@@ -9,7 +9,9 @@ from typing import Final
 import click
 
 from cli.exits import CommandFailed, Exit
+from cli.keys import make_key_for
 from cli.options import ApiGroup, Use, pass_use
+from domain.accounts.permissions import Role
 from runtime.settings import environment_with
 
 _FOLDER: Final = Path(__file__).parents[2] / "benchmarks"
@@ -17,7 +19,7 @@ _FOLDER: Final = Path(__file__).parents[2] / "benchmarks"
 
 @click.group(cls=ApiGroup)
 def bench() -> None:
-    """Measure how fast jobs are done, and how soon all is up. Needs a checkout."""
+    """Measure how fast jobs are done, how soon all is up, and how soon faults are over. Needs a checkout."""
 
 
 @bench.command()
@@ -40,24 +42,52 @@ def drain(use: Use, count: int, kind: str) -> None:
 
 
 @bench.command()
+@click.option("--backlog", type=click.IntRange(1), default=100_000, show_default=True, help="The other tenant's jobs.")
+@click.option("--samples", type=click.IntRange(1), default=100, show_default=True, help="How many jobs are timed.")
+@click.option("--kind", default="text.moderate", show_default=True, help="emails.send, or one given a text.")
+@pass_use
+def fairness(use: Use, backlog: int, samples: int, kind: str) -> None:
+    """Time a quiet tenant's jobs to their start, on an idle system and beside another tenant's backlog.
+
+    The quiet tenant is made in the database, as `headrace keys create` does; the backlog is submitted with your key,
+    and cancelled in the end.
+    """
+    quiet = make_key_for(
+        "bench-quiet", email="quiet@bench.example", role=Role.USER, name="bench", requests_per_minute=1_000_000
+    )
+    arguments = ("--backlog", str(backlog), "--samples", str(samples), "--kind", kind)
+    _run(use, "fairness.py", *arguments, told=quiet)
+
+
+@bench.command()
 @pass_use
 def start(use: Use) -> None:
     """Time `headrace up` on an empty and on a used data directory, and weigh its processes. Takes half a minute."""
     _measure(use, "start.py", [], environment_with())
 
 
-def _run(use: Use, file: str, *arguments: str) -> None:
+@bench.command()
+@click.option("--samples", type=click.IntRange(1), default=20, show_default=True, help="Kills, cancels, restarts each.")
+@click.option("--scaled", is_flag=True, help="With a tenth of the lease, the heartbeat and the time to send again.")
+@pass_use
+def recovery(use: Use, samples: int, *, scaled: bool) -> None:
+    """Time what happens to jobs when workers are killed or restarted, and when jobs are cancelled; 15 min or more."""
+    _measure(use, "recovery.py", ["--samples", str(samples), *(["--scaled"] if scaled else [])], environment_with())
+
+
+def _run(use: Use, file: str, *arguments: str, told: str = "") -> None:
     target = use.client.target
     use.client.get("/health/live")
-    _measure(use, file, arguments, environment_with(HEADRACE_URL=target.url, HEADRACE_API_KEY=target.key or ""))
+    _measure(use, file, arguments, environment_with(HEADRACE_URL=target.url, HEADRACE_API_KEY=target.key or ""), told)
 
 
-def _measure(use: Use, file: str, arguments: Sequence[str], environ: dict[str, str]) -> None:
+def _measure(use: Use, file: str, arguments: Sequence[str], environ: dict[str, str], told: str = "") -> None:
     if not (_FOLDER / file).exists():
         raise CommandFailed(f"{_FOLDER / file} is not there: run it from a checkout.", Exit.NOT_FOUND)
     done = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-P", str(_FOLDER / file), *arguments],
         env=environ,
+        input=told.encode(),
         stdout=subprocess.PIPE,
         check=False,
     )

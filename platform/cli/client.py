@@ -104,6 +104,10 @@ class Client:
         sent = {"Content-Type": "application/json", **(headers or {})} if body else headers
         return self._ask("POST", path, query, sent, body)
 
+    def put(self, path: str, body: bytes) -> Reply:
+        """Put JSON at `path`; raises as `get`."""
+        return self._ask("PUT", path, None, {"Content-Type": "application/json"}, body)
+
     def items(self, path: str, query: Query | None = None, *, at_most: int) -> Iterator[Raw]:
         """The things of a list, page after page, until `at_most`; raises as `get`."""
         cursor: str | None = None

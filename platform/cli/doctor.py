@@ -52,9 +52,18 @@ class Readiness(Struct, frozen=True):
     checks: dict[str, "Dependency | str"] = field(default_factory=dict)
 
 
+class Queue(Struct, frozen=True):
+    """What of a queue is looked at; an older API does not tell its workers."""
+
+    name: str
+    depth: int
+    paused: bool = False
+    workers: int | None = None
+
+
 @click.command(cls=ApiCommand)
 def doctor() -> None:
-    """Check Python, the servers' binaries, the data directory, the API, Postgres, Redis and the workers."""
+    """Check Python, the servers' binaries, the data directory, the API, Postgres, Redis, the workers and the queues."""
     settings = settings_of_command()
     found = [*check_machine(settings), *check_platform(target_of_command(settings))]
     Output(Format(given("output") or "table")).things([msgspec.json.encode(each) for each in found], _COLUMNS)
@@ -91,6 +100,7 @@ def check_platform(target: Target) -> Iterator[Finding]:
         yield from _dependencies(client)
         yield _asked("caller", lambda: _caller(client))
         yield _asked("workers", lambda: _workers(client))
+        yield _asked("queues", lambda: _queues(client))
 
 
 def _server(name: str, url: str | None, package: str, variable: str) -> Finding:
@@ -144,6 +154,16 @@ def _workers(client: Client) -> Finding:
     if not count:
         return _problem("workers", "none is online", "Start one with ./headrace worker, or all with ./headrace up.")
     return Finding(check="workers", state="ok", said=f"{count} online")
+
+
+def _queues(client: Client) -> Finding:
+    found = [msgspec.json.decode(each, type=Queue) for each in client.items("/v1/queues", at_most=1000)]
+    alone = [queue.name for queue in found if queue.depth and queue.workers == 0 and not queue.paused]
+    if alone:
+        return _problem(
+            "queues", f"jobs wait and no worker takes {', '.join(alone)}", "Start one: headrace worker -Q …"
+        )
+    return Finding(check="queues", state="ok", said=f"{len(found)}, none without a worker while jobs wait")
 
 
 def _asked(check: str, ask: Callable[[], Finding]) -> Finding:

@@ -37,12 +37,17 @@ def create(*, tenant: str, email: str, role: str, name: str, requests_per_minute
 
     For the database of HEADRACE_DATABASE_URL, after `headrace migrate`; without that, for the one of a running `up`.
     """
+    key = make_key_for(tenant, email=email, role=Role(role), name=name, requests_per_minute=requests_per_minute)
+    click.echo("Keep it: it is stored only as a hash, and cannot be shown again.", err=True)
+    click.echo(key)
+
+
+def make_key_for(tenant: str, *, email: str, role: Role, name: str, requests_per_minute: int) -> str:
+    """An API key of the tenant and the user, who are made if there are none; written straight into the database."""
     settings = read_settings()
     is_here = settings.database_url is None and settings.data_dir.exists()
     url = postgres_url(find_places(settings.data_dir)) if is_here else needed(settings, "database_url")
-    key = asyncio.run(_create(url, tenant=tenant, email=email, role=Role(role), name=name, limit=requests_per_minute))
-    click.echo("Keep it: it is stored only as a hash, and cannot be shown again.", err=True)
-    click.echo(key)
+    return asyncio.run(_create(url, tenant=tenant, email=email, role=role, name=name, limit=requests_per_minute))
 
 
 async def _create(url: str, *, tenant: str, email: str, role: Role, name: str, limit: int) -> str:  # noqa: PLR0913 - the options

@@ -26,6 +26,8 @@ _PARTS: Final = re.compile(
     re.ASCII,
 )
 
+_UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
+
 
 def parse_duration(text: str) -> timedelta:
     """The length of time `text` spells.
@@ -40,3 +42,15 @@ def parse_duration(text: str) -> timedelta:
         return timedelta(**{unit: float(number) for unit, number in match.groupdict().items() if number is not None})
     except OverflowError:
         raise ValueError(f"{text!r} is too long") from None
+
+
+def spell_duration(length: timedelta | None) -> str | None:
+    """A length of time as the API spells it, such as 1h30m; what is shorter than a millisecond is dropped."""
+    if length is None:
+        return None
+    left, parts = length // timedelta(milliseconds=1), []
+    for unit, size in _UNITS:
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"

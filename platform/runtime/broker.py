@@ -91,6 +91,11 @@ def celery_url(redis_url: str) -> str:
     return f"redis+socket://{parts.path}?virtual_host={database}"
 
 
+def canary_queue(worker: str, *, keep_seconds: float) -> Queue:
+    """The queue in which a worker puts what it is to hear itself. What is left in it goes after `keep_seconds`."""
+    return Queue(f"canary.{worker}", expires=keep_seconds)
+
+
 class Sender:
     """Hands bells to the broker, pipelined, from a thread of its own; a producer belongs to one thread."""
 
@@ -107,6 +112,14 @@ class Sender:
         """
         await asyncio.get_running_loop().run_in_executor(self._thread, self._send, queue, bells)
 
+    async def send_canary(self, queue: Queue, nonce: str) -> None:
+        """Put a canary into a worker's own queue, in place of any that lies there unheard.
+
+        Raises:
+            BrokerDown: it may not have arrived.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._send_canary, queue, nonce)
+
     def close(self) -> None:
         """Let go of the connection."""
         self._thread.submit(self._drop)
@@ -122,6 +135,17 @@ class Sender:
             # kombu lets through what its transport raises, and the transports raise what their clients raise
             self._drop()
             raise BrokerDown(f"The broker did not take {len(bells)} messages ({type(error).__name__}).") from error
+
+    def _send_canary(self, queue: Queue, nonce: str) -> None:
+        try:
+            producer = self._producer or self._connect()
+            own = queue.bind(producer.channel)
+            own.declare()
+            own.purge()
+            producer.publish({"canary": nonce}, exchange="", routing_key=queue.name, retry=False)
+        except Exception as error:
+            self._drop()
+            raise BrokerDown(f"The broker did not take a canary ({type(error).__name__}).") from error
 
     def _publish(self, producer: Producer, queue: str, bell: Bell) -> None:
         first = bell.ids[0]

@@ -62,6 +62,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         10.0
     )
     retention_days: Annotated[int, Meta(ge=1, le=3650, description="how long jobs are kept after they ended")] = 30
+    canary_seconds: Annotated[
+        float, Meta(gt=0, le=600, description="how often a worker tests that it hears the broker; deaf after three")
+    ] = 15.0
     kill_points: Annotated[str, _doc("armed kill points, as name=kill|raise|sleep:SECONDS, comma-separated")] = ""
 
     @property

@@ -1,6 +1,7 @@
 """Wake-ups through Redis pub/sub: "there is news", never the news. Losing one costs a poll's time, nothing else."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final
@@ -112,6 +113,12 @@ class Wakeups:
 
         with self._heard(_RELAY, hear):
             yield news
+
+    @property
+    def cancels_heard_since(self) -> int | None:
+        """Changes with each subscription to cancellations, for what was told in between is lost; None: deaf now."""
+        subscription = self._subscriptions.get(_CANCEL)
+        return None if subscription is None else subscription.number
 
     async def listen_cancelled(self) -> AsyncGenerator[tuple[str, ...], None]:
         """Ids of running jobs that are to be stopped, as they are told; none are told again after a reconnect."""
@@ -238,20 +245,24 @@ class _Subscription:
 
     def __init__(self, client: Redis, channel: str) -> None:
         self.hearers: set[Hear] = set()
+        self.number: int | None = None
+        """Which subscription stands, counted from 1; None: none does."""
         self._client = client
         self._channel = channel
         self.task = asyncio.get_running_loop().create_task(self._keep(), name=f"wakeups-{channel}")
 
     async def _keep(self) -> None:
         failures = 0
-        while True:
+        for number in itertools.count(1):
             try:
                 async with self._client.pubsub() as pubsub:
                     await pubsub.subscribe(self._channel)
                     failures = 0
+                    self.number = number
                     self._hear(())  # there may be news that was told while nobody heard
                     await self._read(pubsub)
             except Exception as error:  # noqa: BLE001 - whatever broke it, nobody else would bring it back
+                self.number = None
                 if failures == 0:
                     _LOG.warning("wakeups.deaf", channel=self._channel, error=type(error).__name__)
                 await asyncio.sleep(_RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)])

@@ -71,8 +71,9 @@ WITH given AS (
 SELECT {_JOB} FROM submitted
 """)  # noqa: S608 - the only thing formatted in is a constant list of columns
 
-# A job with a concurrency key needs more than to be queued: its outbox row must stand as sent, which the relay allows
-# one job of the key at a time. The row is read under its lock, for the relay may be about to commit it.
+# A job needs more than to be queued: its outbox row must stand as sent, which the relay allows within the limits of the
+# queue and of the job's concurrency key. A message that comes late, of a job that was put back, claims nothing. The row
+# is read under its lock, for the relay may be about to commit it.
 _CLAIM: Final = text(f"""
 WITH wanted AS (
     SELECT id FROM jobs
@@ -85,12 +86,15 @@ WITH wanted AS (
 ), claimed AS (
     UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = now(), progress = NULL, worker = :worker,
         lease = :lease, lease_until = now() + make_interval(secs => :lease_seconds), seq = seq + 1
-    FROM wanted LEFT JOIN posted ON posted.job_id = wanted.id
-    WHERE jobs.id = wanted.id AND jobs.id BETWEEN :first AND :last
-        AND (jobs.concurrency_key IS NULL OR posted.stage = 'sent')
+    FROM posted WHERE jobs.id = posted.job_id AND posted.stage = 'sent' AND jobs.id BETWEEN :first AND :last
     RETURNING jobs.*
 ), taken AS (
     DELETE FROM outbox USING claimed WHERE outbox.job_id = claimed.id
+), counted AS (
+    INSERT INTO starts (queue, tenant_id, kind, count)
+    SELECT claimed.queue, claimed.tenant_id, claimed.kind, count(*)
+    FROM claimed JOIN queues ON queues.name = claimed.queue AND queues.counts_starts
+    GROUP BY claimed.queue, claimed.tenant_id, claimed.kind
 ), told AS (
     INSERT INTO events (job_id, seq, tenant_id, type, data)
     SELECT id, seq, tenant_id, 'started', json_build_object('attempt', attempt, 'worker', worker) FROM claimed
@@ -165,7 +169,7 @@ WITH given AS (
             'run_at', CASE WHEN settled.state = 'scheduled' THEN settled.run_at END))
     FROM settled JOIN held ON held.id = settled.id
 )
-SELECT {_JOB} FROM settled
+SELECT {_JOB}, EXISTS (SELECT FROM queues WHERE name = settled.queue AND limits IS NOT NULL) AS was_limited FROM settled
 """)  # noqa: S608 - as above
 
 _LAPSED: Final = text(f"""
@@ -267,12 +271,14 @@ class Held(Struct, frozen=True):
 class Moved(list[Job]):
     """Jobs as they stand after a move, and the ids of the batches whose last live job was among them.
 
-    What such a batch asked for has been submitted: once this is committed, tell it (`Wakeups.tell_finished`).
+    What such a batch asked for has been submitted: once this is committed, tell it (`Wakeups.tell_finished`). Where
+    places of limits became free (`frees`), tell the relay, too.
     """
 
-    def __init__(self, jobs: Iterable[Job], finished: Iterable[str] = ()) -> None:
+    def __init__(self, jobs: Iterable[Job], finished: Iterable[str] = (), *, frees: bool = False) -> None:
         super().__init__(jobs)
         self.finished = tuple(finished)
+        self.frees = frees
 
 
 async def submit_jobs(tx: Tx, new: Sequence[NewJob]) -> list[Job]:
@@ -332,10 +338,13 @@ async def claim_jobs(  # noqa: PLR0913 - who claims, what, how
 
 async def extend_leases(tx: Tx, leases: Sequence[tuple[str, str]], *, lease_seconds: float) -> list[Held]:
     """Renew (job id, lease) pairs; answers with those that still hold. The missing ones are lost for good."""
-    ids = [job_id for job_id, _ in leases]
-    held = {"ids": ids, "leases": [lease for _, lease in leases], **span(ids)}
-    await tx.execute(_EXTEND, {**held, "lease_seconds": lease_seconds})
-    return [Held(job_id, wanted) for job_id, wanted in await tx.execute(_HELD, held)]
+    await tx.execute(_EXTEND, {**_pairs(leases), "lease_seconds": lease_seconds})
+    return await held_leases(tx, leases)
+
+
+async def held_leases(tx: Tx, leases: Sequence[tuple[str, str]]) -> list[Held]:
+    """Those of the (job id, lease) pairs that still hold; nothing is written."""
+    return [Held(job_id, wanted) for job_id, wanted in await tx.execute(_HELD, _pairs(leases))]
 
 
 async def settle_jobs(tx: Tx, settlements: Sequence[Settlement]) -> Moved:
@@ -358,7 +367,8 @@ async def settle_jobs(tx: Tx, settlements: Sequence[Settlement]) -> Moved:
             "counts_as_crash": [verdict.counts_as_crash for verdict in verdicts],
         },
     )
-    return await _count_ended(tx, [as_job(row) for row in rows])
+    settled = rows.all()
+    return await _count_ended(tx, map(as_job, settled), frees=any(row.was_limited for row in settled))
 
 
 async def take_lapsed(tx: Tx, *, limit: int, up_seconds: float = 0) -> list[Job]:
@@ -424,18 +434,25 @@ def span(ids: Collection[str]) -> dict[str, str]:
 def as_job(row: Row[Any]) -> Job:
     """A row of the columns of `Job` as one."""
     values = dict(row._mapping)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - public, for all its underscore
-    values.pop("was", None)  # what a job was before it was queued again is no part of it
+    for aside in ("was", "was_limited"):  # what a statement says besides is no part of the job
+        values.pop(aside, None)
     values["state"] = State(values["state"])
     values["tags"] = tuple(values["tags"])
     return Job(**values)
 
 
-async def _count_ended(tx: Tx, moved: Sequence[Job]) -> Moved:
+async def _count_ended(tx: Tx, jobs: Iterable[Job], *, frees: bool = False) -> Moved:
     """Count those of the jobs that have ended in their batches, and submit what follows a batch that this finished."""
+    moved = list(jobs)
     ended = Counter((job.batch_id, job.state) for job in moved if job.batch_id is not None and job.is_terminal)
     finished = await count_moves(tx, ended)
     await submit_jobs(tx, [batch.following for batch in finished if batch.following is not None])
-    return Moved(moved, (batch.id for batch in finished))
+    return Moved(moved, (batch.id for batch in finished), frees=frees)
+
+
+def _pairs(leases: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    ids = [job_id for job_id, _ in leases]
+    return {"ids": ids, "leases": [lease for _, lease in leases], **span(ids)}
 
 
 def _text(json: bytes | None) -> str | None:

@@ -1,12 +1,12 @@
 """Jobs committed but not yet claimed by a worker: what is due, what was sent, what must be sent again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
 from sqlalchemy import text
 
-from domain.jobs.fairness import Turn
+from domain.jobs.limits import Lane, Portion
 from storage.database import Tx
 
 # Jobs are locked before their outbox rows, as everywhere: a cancel that comes at the same moment waits, or wins.
@@ -27,52 +27,61 @@ SELECT id, seq, tenant_id, 'queued', '{}' FROM queued
 RETURNING job_id
 """)
 
-# Ranked by how far it is down its tenant's own line, so that first come the firsts of all tenants.
-# Of the jobs that share a concurrency key, one goes, and only when none is sent or running.
-_TAKE: Final = text("""
+# How many jobs that share the concurrency key of `due` are sent or run, wherever they queue.
+_KEY_USE: Final = """(
+    SELECT count(*) FROM outbox AS other
+    WHERE other.tenant_id = due.tenant_id AND other.concurrency_key = due.concurrency_key AND other.stage = 'sent'
+) + (
+    SELECT count(*) FROM jobs AS other
+    WHERE other.tenant_id = due.tenant_id AND other.concurrency_key = due.concurrency_key AND other.state = 'running'
+)"""
+
+# Each lane's tops, and of those the tops of each tenant. Ranked by how far it is down its tenant's own line, so that
+# first come the firsts of all tenants. Of the jobs that share a concurrency key, as many go as it has places left.
+_TAKE: Final = text(f"""
 WITH candidates AS (
-    SELECT mine.job_id,
-        row_number() OVER (PARTITION BY turn.tenant_id ORDER BY mine.priority DESC, mine.due_at) AS rank,
+    SELECT due.job_id, due.tenant_id, due.concurrency_key, lane.share,
+        row_number() OVER (PARTITION BY due.tenant_id ORDER BY due.priority DESC, due.due_at) AS rank,
         row_number() OVER (
-            PARTITION BY turn.tenant_id, coalesce(mine.concurrency_key, mine.job_id)
-            ORDER BY mine.priority DESC, mine.due_at
+            PARTITION BY due.tenant_id, coalesce(due.concurrency_key, due.job_id)
+            ORDER BY due.priority DESC, due.due_at
         ) AS place
-    FROM unnest(CAST(:tenants AS text[]), CAST(:shares AS int[])) AS turn (tenant_id, share),
+    FROM unnest(
+        CAST(:tenants AS text[]), CAST(:kinds AS text[]), CAST(:mosts AS int[]), CAST(:shares AS int[])
+    ) AS lane (tenant_id, kind, most, share),
     LATERAL (
-        SELECT job_id, priority, due_at, concurrency_key FROM outbox AS due
-        WHERE queue = :queue AND tenant_id = turn.tenant_id AND stage = 'due' AND (
-            concurrency_key IS NULL OR :with_keys AND NOT EXISTS (
-                SELECT FROM outbox AS other WHERE other.tenant_id = due.tenant_id
-                    AND other.concurrency_key = due.concurrency_key AND other.stage = 'sent'
-            ) AND NOT EXISTS (
-                SELECT FROM jobs AS other WHERE other.tenant_id = due.tenant_id
-                    AND other.concurrency_key = due.concurrency_key AND other.state = 'running'
-            )
+        SELECT job_id, tenant_id, priority, due_at, concurrency_key FROM outbox AS due
+        WHERE queue = :queue AND tenant_id = lane.tenant_id AND kind = lane.kind AND stage = 'due' AND (
+            concurrency_key IS NULL OR :with_keys AND (CAST(:per_key AS int) IS NULL OR {_KEY_USE} < :per_key)
         )
-        ORDER BY priority DESC, due_at LIMIT turn.share FOR UPDATE SKIP LOCKED
-    ) AS mine
+        ORDER BY priority DESC, due_at LIMIT lane.most FOR UPDATE SKIP LOCKED
+    ) AS due
 ), chosen AS (
-    SELECT job_id, rank FROM candidates WHERE place = 1
+    SELECT job_id, rank FROM candidates AS due WHERE rank <= share AND (
+        concurrency_key IS NULL OR CAST(:per_key AS int) IS NULL OR place + {_KEY_USE} <= :per_key
+    )
 )
 UPDATE outbox SET stage = 'sent', sent_at = now(), sends = sends + 1 FROM chosen WHERE outbox.job_id = chosen.job_id
 RETURNING outbox.job_id, outbox.tenant_id, outbox.kind, outbox.priority, outbox.due_at, outbox.traceparent, chosen.rank
-""")
+""")  # noqa: S608 - the only thing formatted in is a constant condition
 
 # Who decides about concurrency keys must see what every other relay decided: one at a time, until its commit.
 _DECIDE_KEYS: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('headrace.concurrency_keys'))")
 
-_DUE_TENANTS: Final = text("""
-WITH RECURSIVE active AS (
-    (SELECT tenant_id FROM outbox WHERE queue = :queue AND stage = 'due' ORDER BY tenant_id LIMIT 1)
+# In one order at each look, for turns are counted by it.
+_DUE_LANES: Final = text("""
+WITH RECURSIVE lanes AS (
+    (SELECT tenant_id, kind FROM outbox WHERE queue = :queue AND stage = 'due' ORDER BY tenant_id, kind LIMIT 1)
     UNION ALL
-    SELECT (
-        SELECT tenant_id FROM outbox WHERE queue = :queue AND stage = 'due' AND tenant_id > active.tenant_id
-        ORDER BY tenant_id LIMIT 1
-    )
-    FROM active WHERE active.tenant_id IS NOT NULL
+    SELECT next.tenant_id, next.kind FROM lanes, LATERAL (
+        SELECT tenant_id, kind FROM outbox
+        WHERE queue = :queue AND stage = 'due' AND (tenant_id, kind) > (lanes.tenant_id, lanes.kind)
+        ORDER BY tenant_id, kind LIMIT 1
+    ) AS next
 )
-SELECT active.tenant_id, coalesce(tenants.weight, 1) AS weight
-FROM active LEFT JOIN tenants ON tenants.id = active.tenant_id WHERE active.tenant_id IS NOT NULL
+SELECT lanes.tenant_id, lanes.kind, coalesce(tenants.weight, 1) AS weight
+FROM lanes LEFT JOIN tenants ON tenants.id = lanes.tenant_id
+ORDER BY lanes.tenant_id, lanes.kind
 """)
 
 _DUE_QUEUES: Final = text("""
@@ -125,10 +134,10 @@ async def due_queues(tx: Tx) -> list[str]:
     return list((await tx.execute(_DUE_QUEUES)).scalars())
 
 
-async def due_tenants(tx: Tx, queue: str) -> list[Turn]:
-    """The tenants with something due in `queue`. Costs one index probe a tenant, whatever the backlog."""
-    rows = await tx.execute(_DUE_TENANTS, {"queue": queue})
-    return [Turn(tenant_id=tenant_id, weight=weight) for tenant_id, weight in rows]
+async def due_lanes(tx: Tx, queue: str) -> list[Lane]:
+    """The lanes of `queue` with something due. Costs one index probe a lane, whatever the backlog."""
+    rows = await tx.execute(_DUE_LANES, {"queue": queue})
+    return [Lane(tenant_id=tenant_id, kind=kind, weight=weight) for tenant_id, kind, weight in rows]
 
 
 async def may_decide_keys(tx: Tx) -> bool:
@@ -136,15 +145,26 @@ async def may_decide_keys(tx: Tx) -> bool:
     return bool((await tx.execute(_DECIDE_KEYS)).scalar_one())
 
 
-async def take_due(tx: Tx, queue: str, shares: Mapping[str, int], *, with_keys: bool = True) -> list[Due]:
-    """Mark each tenant's most urgent due jobs of `queue` as sent, as many as its share. Send them before committing.
+async def take_due(
+    tx: Tx, queue: str, portions: Sequence[Portion], *, per_key: int | None = 1, with_keys: bool = True
+) -> list[Due]:
+    """Mark the most urgent due jobs of `queue` as sent, as many as the portions allow. Send them before committing.
 
-    They come by turns: all tenants' firsts, then their seconds; within a turn by priority, then by age. Jobs with a
-    concurrency key are taken only `with_keys`, after `may_decide_keys` in the same transaction.
+    They come by turns: all tenants' firsts, then their seconds; within a turn by priority, then by age. Of the jobs
+    that share a concurrency key, no more than `per_key` are ever sent or running; they are taken only `with_keys`,
+    after `may_decide_keys` in the same transaction.
     """
     rows = await tx.execute(
         _TAKE,
-        {"queue": queue, "tenants": list(shares), "shares": list(shares.values()), "with_keys": with_keys},
+        {
+            "queue": queue,
+            "tenants": [portion.tenant_id for portion in portions],
+            "kinds": [portion.kind for portion in portions],
+            "mosts": [portion.most for portion in portions],
+            "shares": [portion.share for portion in portions],
+            "per_key": per_key,
+            "with_keys": with_keys,
+        },
     )
     return [
         Due(job_id=row.job_id, tenant_id=row.tenant_id, kind=row.kind, traceparent=row.traceparent)

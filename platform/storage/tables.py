@@ -222,7 +222,16 @@ outbox = Table(
     CheckConstraint(_one_of("stage", ["waiting", "due", "sent"]), name="stage"),
     CheckConstraint("(sent_at IS NOT NULL) = (stage = 'sent')", name="sent_at_when_sent"),
     Index("ix_outbox_waiting", "due_at", postgresql_where=text("stage = 'waiting'")),
-    Index("ix_outbox_due", "queue", "tenant_id", desc("priority"), "due_at", postgresql_where=text("stage = 'due'")),
+    # by lanes: what is held back by a limit, however long, is passed over with one probe
+    Index(
+        "ix_outbox_due",
+        "queue",
+        "tenant_id",
+        "kind",
+        desc("priority"),
+        "due_at",
+        postgresql_where=text("stage = 'due'"),
+    ),
     Index("ix_outbox_sent", "queue", "sent_at", postgresql_where=text("stage = 'sent'")),
     Index(
         "ix_outbox_concurrency_key",
@@ -338,7 +347,25 @@ queues = Table(
     METADATA,
     Column("name", Text, primary_key=True),
     Column("paused", Boolean, nullable=False, server_default="false"),
+    # a QueueLimits of domain/jobs/limits.py; null: none were set
+    Column("limits", JSON),
+    # whether a rate is among them, so that claims note their starts
+    Column("counts_starts", Boolean, nullable=False, server_default="false"),
     Column("updated_at", Moment, nullable=False, server_default=text("now()")),
+)
+
+# when jobs of queues with a rate were claimed, a row for those claimed together; the relay counts and prunes them
+starts = Table(
+    "starts",
+    METADATA,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("queue", Text, nullable=False),
+    Column("tenant_id", Id, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("at", Moment, nullable=False, server_default=text("clock_timestamp()")),
+    Column("count", Integer, nullable=False),
+    Index("ix_starts_queue_at", "queue", "at"),
+    postgresql_with={"autovacuum_vacuum_scale_factor": "0", "autovacuum_vacuum_threshold": "5000"},
 )
 
 workers = Table(

@@ -35,6 +35,7 @@ class Context:
         self.use = use
         self.usage: bytes | None = None
         self.follow_ups = False
+        self._is_over = False
         self._settling: AsyncExitStack | None = None
         self._tx: Tx | None = None
 
@@ -75,13 +76,18 @@ class Context:
 
         It stays open when the block ends well, until the handler has returned and its result is written with it.
         If the block raises, it is rolled back there and then.
+
+        Raises:
+            LeaseLost: the attempt is over; the handler went on all the same.
         """
+        self._believe_it_lasts()
         stack = AsyncExitStack()
         async with stack:
             # no time limit of its own: the attempt has one
             tx = await stack.enter_async_context(self.use.database.begin(within_seconds=None))
             self.use.kill_points.reach("job.before_effect")
             yield tx
+            self._believe_it_lasts()
             self._tx = tx
             self._settling = stack.pop_all()
 
@@ -99,12 +105,18 @@ class Context:
         with contextlib.suppress(Unavailable):  # a broken connection has kept nothing either
             await self._end(LeaseLost())
 
+    async def end(self) -> None:
+        """The attempt is over: what its handler still writes, should it go on, is refused and rolled back."""
+        self._is_over = True
+        await self.roll_back()
+
     async def progress(self, fraction: float) -> None:
         """Tell how far the attempt is, 0 to 1.
 
         Raises:
             LeaseLost: the job is somebody else's by now.
         """
+        self._believe_it_lasts()
         async with self.use.database.begin() as tx:
             told = await note_progress(tx, self.job.id, self.job.lease or "", min(1.0, max(0.0, fraction)))
         self._believe(told=told)
@@ -115,6 +127,7 @@ class Context:
         Raises:
             LeaseLost: the job is somebody else's by now.
         """
+        self._believe_it_lasts()
         data = _ENCODER.encode({"text": text[:4000]})
         async with self.use.database.begin() as tx:
             told = await append_event(tx, self.job.id, self.job.lease or "", EventType.LOG, data)
@@ -124,6 +137,10 @@ class Context:
         """Keep what the attempt used up, to be written with its result."""
         if usage is not None:
             self.usage = _ENCODER.encode(usage)
+
+    def _believe_it_lasts(self) -> None:
+        if self._is_over:
+            raise LeaseLost(self.job.id)
 
     def _believe(self, *, told: bool) -> None:
         if not told:

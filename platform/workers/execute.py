@@ -26,6 +26,7 @@ from runtime.resources import Resources
 from runtime.unique_ids import new_id
 from storage.jobs import Settlement, claim_jobs, settle_jobs
 from storage.outbox import put_back
+from workers.abandoned import Abandoned
 from workers.context import Context, LeaseLost
 from workers.handlers import Binding
 from workers.lease import Leases, StopReason, Watch
@@ -47,6 +48,7 @@ class Bench:
     slots: Slots
     leases: Leases
     settler: Settler
+    abandoned: Abandoned = field(default_factory=Abandoned)
     is_draining: bool = False
     spread: random.Random = field(default_factory=random.SystemRandom)
 
@@ -115,7 +117,7 @@ async def run_attempt(job: Job, bench: Bench) -> str | None:
             log.exception("attempt.not_settled", error=type(error).__name__)
             return "not_settled"
         finally:
-            await context.roll_back()
+            await context.end()
             bench.slots.give(1)
 
 
@@ -128,6 +130,9 @@ async def attempt(job: Job, context: Context, bench: Bench) -> Outcome | None:
         if not handler.done():
             watch.stop(StopReason.TIMED_OUT)  # unless it was stopped for another reason
             await asyncio.wait({handler}, timeout=_STOP_SECONDS)
+        if not handler.done():
+            log.error("attempt.ignored_cancellation", reason=watch.reason, after_seconds=_STOP_SECONDS)
+            bench.abandoned.add(handler)
     return _outcome_of(job, context, handler, watch)
 
 
@@ -189,8 +194,6 @@ def _outcome_of(job: Job, context: Context, handler: "asyncio.Task[bytes]", watc
             return None
         if watch.reason is None:
             return _raised(error)
-    if not handler.done():
-        log.error("attempt.ignored_cancellation", reason=watch.reason, after_seconds=_STOP_SECONDS)
     return _outcome_of_stop(job, watch.reason)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum
 from typing import Any, Final
@@ -13,12 +13,14 @@ import structlog
 from domain.errors import Unavailable
 from domain.jobs.job import Job
 from runtime.resources import Resources
-from storage.jobs import extend_leases
+from storage.database import Database
+from storage.jobs import Held, extend_leases, held_leases
 from storage.workers import WorkerReport, report_worker
 
 log: Final = structlog.get_logger()
 
 _BESIDE_THE_LEASE: Final = 1.0  # a worker gives up a little before the database does
+_LOOK_SECONDS: Final = 1.0
 
 
 class StopReason(Enum):
@@ -52,12 +54,14 @@ class Leases:
     """Every lease of this worker process, renewed by one statement each heartbeat.
 
     The heartbeat runs on the loop the handlers run on: a handler that blocks the loop loses its leases, as it should.
+    It has a connection to Postgres of its own, `database`: handlers may use up all others and keep their leases.
     """
 
     def __init__(  # noqa: PLR0913 - a worker says this much of itself
         self,
         use: Resources,
         *,
+        database: Database,
         worker: str,
         queues: tuple[str, ...],
         concurrency: int,
@@ -67,6 +71,7 @@ class Leases:
         self.worker = worker
         self.lease_seconds = lease_seconds
         self._use = use
+        self._database = database
         self._queues = queues
         self._concurrency = concurrency
         self._heartbeat_seconds = heartbeat_seconds
@@ -81,6 +86,11 @@ class Leases:
     def is_fresh(self) -> bool:
         """Whether the last heartbeat is recent enough for new leases to be kept."""
         return asyncio.get_running_loop().time() - self._renewed_at < self.lease_seconds
+
+    @property
+    def running(self) -> tuple[Job, ...]:
+        """The jobs whose attempts run now. Safe in any thread."""
+        return tuple(watch.job for watch in tuple(self._watched.values()))
 
     @asynccontextmanager
     async def keep(self, job: Job, handler: "asyncio.Task[Any]") -> AsyncIterator[Watch]:
@@ -110,13 +120,29 @@ class Leases:
             await asyncio.sleep(self._heartbeat_seconds)
 
     async def hear_cancels(self) -> None:
-        """Stop attempts whose cancellation is told through the wake-ups, for ever; heartbeats notice the rest."""
+        """Stop attempts whose cancellation is told through the wake-ups, for ever."""
         async for ids in self._use.wakeups.listen_cancelled():
             if any(job_id in self._watched for job_id in ids):
                 try:
                     await self._renew()
                 except Unavailable as error:
                     log.warning("heartbeat.failed", worker=self.worker, error=error.detail)
+
+    async def look_for_cancels(self) -> None:
+        """Look each second which attempts are to be stopped, for ever, but only while the wake-ups cannot tell it."""
+        heard_since: int | None = None
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            before, heard_since = heard_since, self._use.wakeups.cancels_heard_since
+            if not self._watched or (heard_since is not None and heard_since == before):
+                continue
+            watched = dict(self._watched)
+            try:
+                async with self._database.read() as tx:
+                    held = await held_leases(tx, _leases(watched))
+            except Unavailable:
+                continue  # the heartbeat says so
+            self._heed(watched, held)
 
     async def drain(self, grace_seconds: float) -> None:
         """Let running attempts finish for `grace_seconds`, then cut off the rest; returns when none runs."""
@@ -136,7 +162,7 @@ class Leases:
     async def _renew(self) -> None:
         watched = dict(self._watched)
         started = asyncio.get_running_loop().time()
-        async with self._use.database.begin() as tx:
+        async with self._database.begin() as tx:
             await report_worker(
                 tx,
                 WorkerReport(
@@ -148,9 +174,12 @@ class Leases:
                     stopping=self._stopping,
                 ),
             )
-            leases = [(watch.job.id, watch.job.lease or "") for watch in watched.values()]
-            held = {one.job_id: one for one in await extend_leases(tx, leases, lease_seconds=self.lease_seconds)}
+            held = await extend_leases(tx, _leases(watched), lease_seconds=self.lease_seconds)
         self._renewed_at = started
+        self._heed(watched, held)
+
+    def _heed(self, watched: Mapping[str, Watch], answer: Sequence[Held]) -> None:
+        held = {one.job_id: one for one in answer}
         # an attempt that ended meanwhile is out of `_watched`, and its lease rightly gone
         for job_id, watch in watched.items():
             if self._watched.get(job_id) is not watch:
@@ -170,3 +199,7 @@ class Leases:
     def _stop(watched: Iterable[Watch], reason: StopReason) -> None:
         for watch in watched:
             watch.stop(reason)
+
+
+def _leases(watched: Mapping[str, Watch]) -> list[tuple[str, str]]:
+    return [(watch.job.id, watch.job.lease or "") for watch in watched.values()]

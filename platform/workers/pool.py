@@ -15,6 +15,7 @@ from celery.concurrency.thread import TaskPool as ThreadPool
 T = TypeVar("T")
 
 _JOIN_SECONDS: Final = 10.0
+_CANCEL_SECONDS: Final = 5.0
 
 
 class LoopThread:
@@ -30,7 +31,7 @@ class LoopThread:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
     def stop(self) -> None:
-        """Cancel what still runs, and end the loop."""
+        """Cancel what still runs, and end the loop; what ignores that for 5 s ends with the process."""
         self.run(self._cancel_all())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(_JOIN_SECONDS)
@@ -45,7 +46,9 @@ class LoopThread:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        if others:
+            ended, _ = await asyncio.wait(others, timeout=_CANCEL_SECONDS)
+            await asyncio.gather(*ended, return_exceptions=True)
 
 
 class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types

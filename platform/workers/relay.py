@@ -6,23 +6,25 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
 from domain.errors import Unavailable
-from domain.jobs.fairness import deal
+from domain.jobs.limits import Gate, QueueLimits
 from runtime.broker import Bell, Sender
 from runtime.resources import Stores
 from storage.database import Tx
+from storage.limits import may_decide, use_of
 from storage.outbox import (
     Due,
     count_sent,
+    due_lanes,
     due_queues,
-    due_tenants,
     may_decide_keys,
     promote_due,
     seconds_to_next,
     take_due,
 )
-from storage.queues import paused_queues
+from storage.queues import read_queues
 from workers.window import MOST, Window
 
 log: Final = structlog.get_logger()
@@ -36,6 +38,13 @@ _BROKEN_SECONDS: Final = 1.0
 _SEND_WITHIN_SECONDS: Final = 30.0  # the broker is spoken to inside the transaction, and has timeouts of its own
 
 
+class Looked(Struct, frozen=True, kw_only=True):
+    """What a look at a queue came to: how many jobs were sent, and when to look again though nobody rings."""
+
+    sent: int = 0
+    again_seconds: float = _POLL_SECONDS
+
+
 class Relay:
     """Releases what is due, fairly, and no more of it than workers can soon take. Several may run beside each other."""
 
@@ -45,7 +54,7 @@ class Relay:
         self._strange: set[str] = set()
         self._sender = sender
         self._windows: defaultdict[str, Window] = defaultdict(Window)
-        self._turn = 0
+        self._turns: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Release for ever, whenever there is news, and look twice a second for what came without news."""
@@ -74,64 +83,81 @@ class Relay:
         """
         async with self._use.database.begin() as tx:
             promoted = await promote_due(tx, limit=_PROMOTED_AT_ONCE)
-            queues = set(await due_queues(tx)) - await paused_queues(tx)
+            settings = await read_queues(tx)
+            queues = {queue for queue in await due_queues(tx) if queue not in settings or not settings[queue].paused}
             next_due = await seconds_to_next(tx)
         if promoted:
             self._use.wakeups.tell_jobs(promoted)
-        outcomes = [await self._try_queue(queue) for queue in sorted(queues & self._known)]
+        outcomes = [
+            await self._try_queue(queue, settings[queue].limits if queue in settings else None)
+            for queue in sorted(queues & self._known)
+        ]
         for queue in sorted(queues - self._known - self._strange):
             self._strange.add(queue)
             log.error("relay.unknown_queue", queue=queue, hint="its kind is of a newer release; its jobs wait")
         failures = [outcome for outcome in outcomes if isinstance(outcome, Unavailable)]
         if failures:
             raise failures[0]
-        if any(outcome for outcome in outcomes if outcome is not None):
+        looks = [outcome for outcome in outcomes if isinstance(outcome, Looked)]
+        if any(look.sent for look in looks):
             return 0.0
-        if None in outcomes:
-            return _FULL_SECONDS
-        return _POLL_SECONDS if next_due is None else min(_POLL_SECONDS, max(0.001, next_due))
+        pauses = [look.again_seconds for look in looks] + ([] if next_due is None else [next_due])
+        return min(_POLL_SECONDS, max(0.001, min(pauses, default=_POLL_SECONDS)))
 
-    async def _try_queue(self, queue: str) -> int | Unavailable | None:
+    async def _try_queue(self, queue: str, limits: QueueLimits | None) -> Looked | Unavailable:
         """What `release_queue` answers, or its failure: one queue's fault must not hold up the others."""
         try:
-            return await self.release_queue(queue)
+            return await self.release_queue(queue, limits)
         except Unavailable as error:
             return error
 
-    async def release_queue(self, queue: str) -> int | None:
-        """Send due jobs of `queue`, the tenants in turns; answers how many, or None where there is no room.
+    async def release_queue(self, queue: str, limits: QueueLimits | None = None) -> Looked:
+        """Send due jobs of `queue`, the tenants in turns, as many as its limits and its window have room for.
 
         They are marked in the transaction that commits after the broker took them: a crash in between sends them
         twice, and the claim turns the second away.
         """
         window = self._windows[queue]
         async with self._use.database.begin(within_seconds=_SEND_WITHIN_SECONDS) as tx:
+            if limits is not None and not await may_decide(tx, queue):
+                return Looked(again_seconds=_FULL_SECONDS)
             room = window.room(await count_sent(tx, queue, most=MOST))
-            due = await self._take(tx, queue, room) if room else []
+            if not room:
+                return Looked(again_seconds=_FULL_SECONDS)
+            due, again_seconds = await self._take(tx, queue, room, limits)
             if due:
                 self._use.kill_points.reach("relay.before_publish")
                 await self._sender.send(queue, pack(due, most_ids=window.size // 4 if len(due) >= room else _LEAST_IDS))
                 self._use.kill_points.reach("relay.after_publish")
-        if not room:
-            return None
         window.sent(len(due), room)
-        return len(due)
+        return Looked(sent=len(due), again_seconds=again_seconds)
 
-    async def _take(self, tx: Tx, queue: str, room: int) -> list[Due]:
-        """Deal the room to the tenants; what some leave unused is dealt again to those who want more."""
-        turns = await due_tenants(tx, queue)
+    async def _take(self, tx: Tx, queue: str, room: int, limits: QueueLimits | None) -> tuple[list[Due], float]:
+        """Deal the room to the lanes; what some leave unused is dealt again to those who want more.
+
+        Answers with what was taken, and when a rate will let more go.
+        """
+        lanes = await due_lanes(tx, queue)
+        gate = Gate(limits, None if limits is None else await use_of(tx, queue, limits))
+        per_key = 1 if limits is None else limits.per_key
         with_keys = await may_decide_keys(tx)
         taken: list[Due] = []
-        while turns and len(taken) < room:
-            self._turn += 1
-            shares = deal(turns, room - len(taken), first=self._turn)
-            got = await take_due(tx, queue, shares, with_keys=with_keys)
+        while portions := gate.portions(lanes, room - len(taken), first=self._turns[queue]):
+            got = await take_due(tx, queue, portions, per_key=per_key, with_keys=with_keys)
+            self._turns[queue] += bool(got)  # whose turn it was and who took it is done; the others are next
             taken += got
-            counts = Counter(due.tenant_id for due in got)
-            turns = [
-                turn for turn in turns if turn.tenant_id in shares and counts[turn.tenant_id] == shares[turn.tenant_id]
-            ]
-        return taken
+            by_lane = Counter((due.tenant_id, due.kind) for due in got)
+            by_tenant = Counter(due.tenant_id for due in got)
+            for (tenant_id, kind), count in by_lane.items():
+                gate.let(tenant_id, kind, count)
+            drained = {
+                (portion.tenant_id, portion.kind)
+                for portion in portions
+                if by_lane[portion.tenant_id, portion.kind] < portion.most
+                and by_tenant[portion.tenant_id] < portion.share
+            }
+            lanes = [lane for lane in lanes if (lane.tenant_id, lane.kind) not in drained]
+        return taken, min(_POLL_SECONDS, gate.opens_in(lanes) or _POLL_SECONDS)
 
 
 def pack(due: Sequence[Due], *, most_ids: int) -> list[Bell]:

@@ -12,6 +12,7 @@ from runtime.resources import Stores
 from storage.jobs import Settlement, expire_jobs, settle_jobs, take_lapsed
 from storage.once import prune_keys
 from storage.outbox import put_back_lost
+from storage.queues import Unheard, unheard_queues
 from storage.workers import forget_workers
 from workers.settle import tell_settled
 
@@ -19,6 +20,7 @@ log: Final = structlog.get_logger()
 
 _AT_ONCE: Final = 500
 _FORGET_SECONDS: Final = 3600.0
+_UNHEARD_SENDS: Final = 3  # three times the resend time after the first: 45 s by default
 
 
 async def rescue_forever(use: Stores, *, resend_seconds: float, every_seconds: float, grace_seconds: float) -> None:
@@ -26,10 +28,12 @@ async def rescue_forever(use: Stores, *, resend_seconds: float, every_seconds: f
 
     After Postgres was away, workers have `grace_seconds` to say that they live.
     """
+    unheard: frozenset[str] = frozenset()
     while True:
         try:
             await rescue_lapsed(use, up_seconds=grace_seconds)
             await resend_lost(use, resend_seconds=resend_seconds)
+            unheard = await tell_unheard(use, unheard, seen_seconds=grace_seconds * 2)
             await expire_late(use)
             async with use.database.begin() as tx:
                 await forget_workers(tx, silent_seconds=_FORGET_SECONDS)
@@ -76,6 +80,24 @@ async def resend_lost(use: Stores, *, resend_seconds: float) -> int:
         log.warning("outbox.sent_again", jobs=len(lost))
         use.wakeups.ring_relay()
     return len(lost)
+
+
+async def tell_unheard(use: Stores, known: frozenset[str], *, seen_seconds: float) -> frozenset[str]:
+    """Say of which queues nobody takes jobs, each once; `known` are those it was said of, the answer those to know."""
+    async with use.database.read() as tx:
+        found = await unheard_queues(tx, sends=_UNHEARD_SENDS, seen_seconds=seen_seconds)
+    for one in found:
+        if one.queue not in known:
+            log.error("queue.unheard", queue=one.queue, jobs=one.jobs, workers=one.workers, hint=_hint(one))
+    for queue in sorted(known - {one.queue for one in found}):
+        log.info("queue.heard", queue=queue)
+    return frozenset(one.queue for one in found)
+
+
+def _hint(unheard: Unheard) -> str:
+    if unheard.workers:
+        return "its workers have room and do not claim them: they are deaf, or of an older release"
+    return "no worker takes this queue: start one"
 
 
 async def expire_late(use: Stores) -> int:

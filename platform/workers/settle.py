@@ -58,6 +58,10 @@ def tell_settled(use: Stores, settled: Moved, *, follow_ups: bool = False) -> No
         log.info("job.settled", job_id=job.id, kind=job.kind, state=job.state.value, attempt=job.attempt)
     use.wakeups.tell_jobs([job.id for job in settled])
     use.wakeups.tell_finished(settled.finished)
-    # a job that is due again, a follow-up, or the next of a concurrency key
-    if follow_ups or any(job.state in {State.SCHEDULED, State.QUEUED} or job.concurrency_key for job in settled):
+    # a job that is due again, a follow-up, or the next of a concurrency key or of a limited queue
+    if (
+        follow_ups
+        or settled.frees
+        or any(job.state in {State.SCHEDULED, State.QUEUED} or job.concurrency_key for job in settled)
+    ):
         use.wakeups.ring_relay()

@@ -16,6 +16,8 @@ class Slots:
         self.total = total
         self._free = total
         self._waiting = 0
+        self.asked = 0
+        """How often room was asked for: what asks was brought by a message."""
         self.on_room: Callable[[], None] | None = None
         """Called, on the loop, when there is room again."""
         self._turn = asyncio.Lock()
@@ -36,6 +38,7 @@ class Slots:
 
         Where a handful is wanted, and slots become free fast, it waits 20 ms for that: one claim costs as much as ten.
         """
+        self.asked += 1
         self._waiting += 1
         try:
             async with self._turn:

@@ -23,6 +23,7 @@ from runtime.wakeups import Wakeups, open_wakeups
 from storage.accounts import NewKey, add_key, add_tenant, add_user
 from storage.database import Database, open_database
 from storage.jobs import Settlement, claim_jobs, settle_jobs
+from tests.support.jobs import mark_sent
 
 SUMMARIZE = {"kind": "text.summarize", "input": {"text": "A long story."}}
 
@@ -75,6 +76,7 @@ class House:
         """Let a worker take the job; answers with its lease."""
         lease = new_id("lease")
         async with self.database.begin() as tx:
+            await mark_sent(tx, [job_id])
             claimed = await claim_jobs(
                 tx, [job_id], kinds=list(BY_NAME), worker="worker-1", lease=lease, lease_seconds=30
             )

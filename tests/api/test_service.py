@@ -7,12 +7,15 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from sqlalchemy import text
 
 from api.app import make_app
 from api.bodies import decode_body
 from api.jobs.submissions import AnySubmission
 from domain.accounts.api_key import make_key
 from domain.catalog import KINDS
+from domain.jobs.state import State
+from domain.jobs.verdict import Verdict
 from runtime.settings import Settings
 from runtime.wakeups import open_wakeups
 from storage.database import open_database
@@ -116,9 +119,9 @@ async def test_queues_tell_what_waits_and_runs(house: House) -> None:
     first, _, _ = [await house.submit() for _ in range(2)] + [await house.submit(delay="1h")]
     await house.claim(first["id"])
     queues = {queue["name"]: queue for queue in (await house.client.get("/v1/queues")).json()["items"]}
-    text = queues["text"]
-    assert (text["depth"], text["running"], text["scheduled"], text["paused"]) == (1, 1, 1, False)
-    assert text["oldest_age_seconds"] >= 0
+    shown = queues["text"]
+    assert (shown["depth"], shown["running"], shown["scheduled"], shown["paused"]) == (1, 1, 1, False)
+    assert shown["oldest_age_seconds"] >= 0
     assert queues["emails"]["oldest_age_seconds"] is None
 
 
@@ -134,11 +137,64 @@ async def test_a_queue_is_paused_and_resumed_by_who_may(house: House) -> None:
     assert (await house.client.post("/v1/queues/text/pause", headers=viewer)).status_code == 403
 
 
+async def test_limits_of_a_queue_are_set_shown_and_lifted(house: House) -> None:
+    limits = {
+        "max_running": 10,
+        "rate": {"count": 100, "per": "1m"},
+        "per_tenant": {"rate": {"count": 5, "per": "1h30m"}},
+        "per_kind": {"text.generate": {"max_running": 2}},
+        "per_key": {"max_running": 3},
+    }
+    answer = await house.client.put("/v1/queues/text/limits", json=limits)
+    assert (answer.status_code, answer.json()["limits"]) == (200, limits)
+    shown = {queue["name"]: queue["limits"] for queue in (await house.client.get("/v1/queues")).json()["items"]}
+    assert shown["text"] == limits
+    assert shown["emails"] is None
+    unkeyed = await house.client.put("/v1/queues/text/limits", json={"per_key": None})
+    assert unkeyed.json()["limits"] == {"per_key": None}
+    assert (await house.client.put("/v1/queues/text/limits", json={})).json()["limits"] is None
+
+
+async def test_every_wrong_field_of_limits_is_named(house: House, problem: Problem) -> None:
+    wrong: dict[str, object] = {
+        "rate": {"count": 1, "per": "fast"},
+        "per_tenant": {"rate": {"count": 1, "per": "2d"}},
+        "per_kind": {"emails.send": {}, "text.generate": {"rate": {"count": 1, "per": "1ms"}}},
+    }
+    answer = await house.client.put("/v1/queues/text/limits", json=wrong)
+    assert answer.status_code == 422
+    assert {error["pointer"] for error in problem(answer)["errors"]} == {
+        "/rate/per",
+        "/per_tenant/rate/per",
+        "/per_kind/emails.send",
+        "/per_kind/text.generate/rate/per",
+    }
+    shapes = {"max_running": 0, "rate": {"count": 0, "per": "1m"}, "per_queue": {}}
+    answer = await house.client.put("/v1/queues/text/limits", json=shapes)
+    pointers = {error["pointer"] for error in problem(answer)["errors"]}
+    assert pointers == {"/max_running", "/rate/count", "/per_queue"}
+    viewer = {"Authorization": f"Bearer {await house.key(permissions=['stats:read'])}"}
+    assert (await house.client.put("/v1/queues/text/limits", json={}, headers=viewer)).status_code == 403
+    assert (await house.client.put("/v1/queues/nowhere/limits", json={})).status_code == 404
+
+
+async def test_a_queue_tells_how_many_attempts_ended_in_the_last_minute(house: House) -> None:
+    for _ in range(3):
+        await house.run((await house.submit())["id"], Verdict(state=State.SUCCEEDED, result=b"{}"))
+    async with house.database.begin() as tx:
+        await tx.execute(
+            text("UPDATE attempts SET finished_at = now() - interval '61 s' WHERE id = (SELECT min(id) FROM attempts)")
+        )
+    rates = {queue["name"]: queue["rate"] for queue in (await house.client.get("/v1/queues")).json()["items"]}
+    assert (rates["text"], rates["emails"]) == (2.0, 0.0)
+
+
 async def test_workers_heard_of_lately_are_told(house: House) -> None:
     report = WorkerReport(name="worker-1", pid=42, queues=("text",), concurrency=8, running=3, stopping=True)
     async with house.database.begin() as tx:
         await report_worker(tx, report)
     (worker,) = (await house.client.get("/v1/workers")).json()["items"]
+    assert {queue["workers"] for queue in (await house.client.get("/v1/queues")).json()["items"]} == {0}
     shown: dict[str, Any] = {
         name: worker[name] for name in ("name", "pid", "state", "queues", "concurrency", "running")
     }
@@ -151,3 +207,13 @@ async def test_workers_heard_of_lately_are_told(house: House) -> None:
         "running": 3,
     }
     assert worker["seen_at"].endswith("Z")
+
+
+async def test_queues_tell_how_many_workers_take_from_them(house: House) -> None:
+    async with house.database.begin() as tx:
+        for name in ("worker-1", "worker-2"):
+            await report_worker(
+                tx, WorkerReport(name=name, pid=1, queues=("text",), concurrency=8, running=0, stopping=False)
+            )
+    queues = {queue["name"]: queue for queue in (await house.client.get("/v1/queues")).json()["items"]}
+    assert (queues["text"]["workers"], queues["emails"]["workers"]) == (2, 0)

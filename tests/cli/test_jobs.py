@@ -132,6 +132,24 @@ def test_a_queue_is_paused(api: ApiStandIn, run: Run) -> None:
     assert result.stdout == "name,paused\ntext,true\n"
 
 
+def test_a_queue_is_limited_by_what_is_given_and_by_nothing_else(api: ApiStandIn, run: Run) -> None:
+    api.answers("PUT", "/v1/queues/text/limits", {"name": "text", "paused": False})
+    given = ["--max-running", "8", "--rate", "100/1m", "--kind-rate", "text.generate=5/1s", "--key-max-running", "2"]
+    assert run("queues", "limit", "text", *given).exit_code == 0
+    assert run("queues", "limit", "text", "--none").exit_code == 0
+    assert [msgspec.json.decode(asked.body) for asked in api.asked] == [
+        {
+            "max_running": 8,
+            "rate": {"count": 100, "per": "1m"},
+            "per_kind": {"text.generate": {"rate": {"count": 5, "per": "1s"}}},
+            "per_key": {"max_running": 2},
+        },
+        {},
+    ]
+    for wrong in ([], ["--none", "--max-running", "1"], ["--rate", "fast"], ["--kind-rate", "5/1s"]):
+        assert run("queues", "limit", "text", *wrong).exit_code == 2
+
+
 def test_the_story_of_a_job_queued_again_goes_on_after_its_first_end(api: ApiStandIn, run: Run) -> None:
     api.streams(
         f"/v1/jobs/{JOB}/events",

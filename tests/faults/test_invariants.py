@@ -24,6 +24,7 @@ from storage.jobs import Settlement, claim_jobs, settle_jobs
 from tests.faults.invariants import INVARIANTS, Evidence, violations
 from tests.faults.outside_log import Answer, Request, Told
 from tests.support.batches import make_batch
+from tests.support.jobs import mark_sent
 from tests.support.shop import ADA, PEN, TENT, give_credit
 from tests.support.shop_worker import open_shop_worker
 
@@ -75,6 +76,7 @@ def _order_of(placed: Job) -> OrderId:
 async def _send_emails(database: Database) -> None:
     async with database.begin() as tx:
         ids = list((await tx.execute(text("SELECT id FROM jobs WHERE kind = 'emails.send'"))).scalars())
+        await mark_sent(tx, ids)
         for job in await claim_jobs(
             tx, ids, worker="worker-1", lease=new_id("lease"), lease_seconds=30, kinds=[SEND_EMAIL.name]
         ):

@@ -2,13 +2,24 @@
 
 from datetime import timedelta
 
+from msgspec.structs import replace
 from sqlalchemy import text
 
+from domain.jobs.limits import Lane, Portion
 from domain.jobs.state import State
 from storage.database import Database
 from storage.jobs import find_job
-from storage.outbox import count_sent, due_queues, promote_due, put_back, put_back_lost, seconds_to_next, take_due
-from tests.support.jobs import TENANT, claim, make_job, submit
+from storage.outbox import (
+    count_sent,
+    due_lanes,
+    due_queues,
+    promote_due,
+    put_back,
+    put_back_lost,
+    seconds_to_next,
+    take_due,
+)
+from tests.support.jobs import TENANT, claim, make_job, portions, submit
 
 
 async def test_what_is_due_is_taken_by_priority_and_then_by_age(database: Database) -> None:
@@ -18,7 +29,7 @@ async def test_what_is_due_is_taken_by_priority_and_then_by_age(database: Databa
         [first] = await submit(tx, make_job())
     async with database.begin() as tx:
         [second, high] = await submit(tx, make_job(), make_job(priority=50))
-        taken = [due.job_id for due in await take_due(tx, "tests", {TENANT: 10})]
+        taken = [due.job_id for due in await take_due(tx, "tests", portions(TENANT, most=10))]
     assert taken == [high.id, first.id, second.id, low.id]
 
 
@@ -26,8 +37,8 @@ async def test_two_relays_take_different_jobs(database: Database) -> None:
     async with database.begin() as tx:
         await submit(tx, *(make_job() for _ in range(10)))
     async with database.begin() as one, database.begin() as other:
-        first = {due.job_id for due in await take_due(one, "tests", {TENANT: 4})}
-        second = {due.job_id for due in await take_due(other, "tests", {TENANT: 10})}
+        first = {due.job_id for due in await take_due(one, "tests", portions(TENANT, most=4))}
+        second = {due.job_id for due in await take_due(other, "tests", portions(TENANT, most=10))}
     assert (len(first), len(second)) == (4, 6)
     assert not first & second
 
@@ -36,10 +47,10 @@ async def test_a_relay_that_dies_before_its_commit_has_taken_nothing(database: D
     async with database.begin() as tx:
         [job] = await submit(tx)
     async with database.begin() as tx:
-        await take_due(tx, "tests", {TENANT: 10})
+        await take_due(tx, "tests", portions(TENANT, most=10))
         await tx.rollback()
     async with database.begin() as tx:
-        assert [due.job_id for due in await take_due(tx, "tests", {TENANT: 10})] == [job.id]
+        assert [due.job_id for due in await take_due(tx, "tests", portions(TENANT, most=10))] == [job.id]
 
 
 async def test_a_scheduled_job_is_queued_when_its_time_has_come(database: Database) -> None:
@@ -68,12 +79,12 @@ async def test_the_queues_with_something_due_are_named_once(database: Database) 
 async def test_what_was_sent_and_not_claimed_is_sent_again_and_each_time_later(database: Database) -> None:
     async with database.begin() as tx:
         [lost, fresh] = await submit(tx, make_job(), make_job())
-        await take_due(tx, "tests", {TENANT: 10})
+        await take_due(tx, "tests", portions(TENANT, most=10))
         await tx.execute(
             text("UPDATE outbox SET sent_at = now() - interval '20 s' WHERE job_id = :id"), {"id": lost.id}
         )
         assert await put_back_lost(tx, resend_seconds=15, limit=10) == [lost.id]
-        assert [due.job_id for due in await take_due(tx, "tests", {TENANT: 10})] == [lost.id]
+        assert [due.job_id for due in await take_due(tx, "tests", portions(TENANT, most=10))] == [lost.id]
         await tx.execute(
             text("UPDATE outbox SET sent_at = now() - interval '20 s' WHERE job_id = :id"), {"id": lost.id}
         )
@@ -84,7 +95,7 @@ async def test_what_was_sent_and_not_claimed_is_sent_again_and_each_time_later(d
 async def test_a_claimed_job_is_never_sent_again(database: Database) -> None:
     async with database.begin() as tx:
         [job] = await submit(tx)
-        await take_due(tx, "tests", {TENANT: 10})
+        await take_due(tx, "tests", portions(TENANT, most=10))
         assert await count_sent(tx, "tests", most=10) == 1
         await claim(tx, job)
         assert await count_sent(tx, "tests", most=10) == 0
@@ -94,6 +105,25 @@ async def test_a_claimed_job_is_never_sent_again(database: Database) -> None:
 async def test_a_worker_without_room_gives_ids_back_to_the_relay(database: Database) -> None:
     async with database.begin() as tx:
         [job] = await submit(tx)
-        await take_due(tx, "tests", {TENANT: 10})
+        await take_due(tx, "tests", portions(TENANT, most=10))
         await put_back(tx, [job.id])
-        assert [due.job_id for due in await take_due(tx, "tests", {TENANT: 10})] == [job.id]
+        assert [due.job_id for due in await take_due(tx, "tests", portions(TENANT, most=10))] == [job.id]
+
+
+async def test_lanes_with_something_due_are_told_once_with_their_tenants_weight(database: Database) -> None:
+    async with database.begin() as tx:
+        assert await due_lanes(tx, "tests") == []
+        await submit(tx, *(make_job() for _ in range(5)), make_job(delay=timedelta(hours=1)))
+        await submit(tx, *(replace(make_job(), kind="a.other") for _ in range(2)))
+        await tx.execute(text("UPDATE tenants SET weight = 3"))
+        lanes = await due_lanes(tx, "tests")
+    assert lanes == [Lane(tenant_id=TENANT, kind=kind, weight=3) for kind in ("a.other", "tests.ask")]
+
+
+async def test_the_lanes_of_a_tenant_share_its_portion_by_priority_and_then_by_age(database: Database) -> None:
+    async with database.begin() as tx:
+        await submit(tx, make_job(priority=-1), *(replace(make_job(priority=9), kind="a.closed") for _ in range(9)))
+        first, last = await submit(tx, replace(make_job(priority=5), kind="a.other"), make_job(priority=1))
+        open_lanes = [Portion(tenant_id=TENANT, kind=kind, most=2, share=2) for kind in ("a.other", "tests.ask")]
+        taken = [due.job_id for due in await take_due(tx, "tests", open_lanes)]
+    assert taken == [first.id, last.id]

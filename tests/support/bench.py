@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,11 +18,12 @@ from runtime.kill_points import KillPoints
 from runtime.resources import Resources
 from runtime.settings import Settings
 from runtime.wakeups import open_wakeups
-from storage.database import Database
+from storage.database import Database, open_database
 from storage.jobs import find_job
-from tests.support.jobs import ASK, TENANT, Ask, Reply, open_store
+from tests.support.jobs import ASK, TENANT, Ask, Reply, mark_sent, open_store
 from workers.context import Context
 from workers.execute import Bench
+from workers.execute import execute as execute_sent
 from workers.handlers import Binding, bind
 from workers.lease import Leases
 from workers.settle import Settler
@@ -45,10 +46,12 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
     text: TextProvider | None = None,
     mail: MailProvider | None = None,
     worker: str = "worker-1",
+    connections: int = 8,
 ) -> AsyncIterator[Bench]:
     """A bench as a worker process sets it up, its heartbeat running; `ask` handles the tests' own kind."""
     bindings: Iterable[Binding[Any, Any]] = (*handlers, *([bind(ASK, ask)] if ask else []))
-    async with open_store(database_url, size=8) as database:
+    pulse = open_database(database_url, name="tests-heartbeat", size=1)
+    async with open_store(database_url, size=connections) as database:
         wakeups = open_wakeups(redis_url)
         use = Resources(
             database=database,
@@ -60,13 +63,16 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
         )
         leases = Leases(
             use,
+            database=pulse,
             worker=worker,
             queues=("tests",),
             concurrency=slots,
             lease_seconds=lease_seconds,
             heartbeat_seconds=heartbeat_seconds,
         )
-        duties = [asyncio.create_task(leases.beat()), asyncio.create_task(leases.hear_cancels())]
+        duties = [
+            asyncio.create_task(duty) for duty in (leases.beat(), leases.hear_cancels(), leases.look_for_cancels())
+        ]
         try:
             yield Bench(
                 use=use,
@@ -83,6 +89,14 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
             await use.text.aclose()
             await use.mail.aclose()
             await wakeups.close()
+            await pulse.close()
+
+
+async def execute(ids: Sequence[str], bench: Bench) -> list[str]:
+    """Send jobs and let the worker do with their message what it does."""
+    async with bench.use.database.begin() as tx:
+        await mark_sent(tx, ids)
+    return await execute_sent(ids, bench)
 
 
 async def stored(database: Database, job: Job) -> Job:

@@ -1,15 +1,18 @@
 """Makers of jobs and of the stores they live in."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final
+
+from sqlalchemy import text
 
 from domain.accounts.user import Caller
 from domain.emails.send_email import SEND_EMAIL
 from domain.ids import JobId
 from domain.jobs.job import Job, JobOptions, NewJob, new_job
 from domain.jobs.kind import Input, Kind, Result
+from domain.jobs.limits import Portion
 from runtime.unique_ids import new_id
 from storage.accounts import add_tenant
 from storage.database import Database, Tx, open_database
@@ -18,6 +21,11 @@ from storage.jobs import claim_jobs, submit_jobs
 TENANT: Final = "tenant_" + "1" * 32
 USER: Final = "user_" + "1" * 32
 CALLER: Final = Caller(tenant_id=TENANT, user_id=USER, permissions=frozenset({"jobs:submit", "jobs:read"}))
+
+_SENT: Final = text("""
+UPDATE outbox SET stage = 'sent', sent_at = now(), sends = sends + 1
+WHERE job_id = ANY(CAST(:ids AS text[])) AND stage = 'due'
+""")
 
 
 class Ask(Input, frozen=True):
@@ -66,8 +74,17 @@ async def submit(tx: Tx, *new: NewJob) -> list[Job]:
     return await submit_jobs(tx, new or [make_job()])
 
 
-async def claim(tx: Tx, *jobs: Job, worker: str = "worker-1", lease_seconds: float = 30) -> list[Job]:
-    """Claim jobs as a worker would, under a fresh lease."""
+async def mark_sent(tx: Tx, ids: Iterable[str]) -> None:
+    """Mark due jobs as sent, as a relay would that has room for all of them."""
+    await tx.execute(_SENT, {"ids": list(ids)})
+
+
+async def claim(
+    tx: Tx, *jobs: Job, worker: str = "worker-1", lease_seconds: float = 30, are_sent: bool = False
+) -> list[Job]:
+    """Claim jobs as a worker would, under a fresh lease; they are marked as sent before, unless `are_sent`."""
+    if not are_sent:
+        await mark_sent(tx, (job.id for job in jobs))
     return await claim_jobs(
         tx,
         [job.id for job in jobs],
@@ -76,3 +93,8 @@ async def claim(tx: Tx, *jobs: Job, worker: str = "worker-1", lease_seconds: flo
         lease_seconds=lease_seconds,
         kinds=[ASK.name, SEND_EMAIL.name],
     )
+
+
+def portions(*tenants: str, most: int, kind: str = ASK.name) -> list[Portion]:
+    """Portions of `most` jobs for each of the tenants."""
+    return [Portion(tenant_id=tenant, kind=kind, most=most, share=most) for tenant in tenants]

@@ -15,9 +15,9 @@ from domain.orders.place_order import PLACE_ORDER
 from domain.orders.ship_order import SHIP_ORDER
 from runtime.unique_ids import new_id
 from storage.jobs import find_job, submit_jobs
-from tests.support.bench import open_bench
+from tests.support.bench import execute, open_bench
 from tests.support.shop import TENANT, open_shop
-from workers.execute import Bench, execute
+from workers.execute import Bench
 from workers.handlers import bind
 from workers.orders.cancel_order import cancel_order
 from workers.orders.place_order import place_order

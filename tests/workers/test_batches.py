@@ -11,10 +11,10 @@ from domain.jobs.state import State
 from domain.jobs.verdict import MOST_CRASHES, Reject
 from storage.jobs import cancel_jobs, find_job
 from tests.support.batches import jobs_of, make_batch, stored
-from tests.support.bench import AskHandler, open_bench
+from tests.support.bench import AskHandler, execute, open_bench
 from tests.support.jobs import TENANT, Ask, Reply, claim
 from workers.context import Context
-from workers.execute import Bench, execute
+from workers.execute import Bench
 from workers.rescue import expire_late, rescue_lapsed
 
 

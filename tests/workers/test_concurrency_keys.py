@@ -12,7 +12,7 @@ from storage.accounts import add_tenant
 from storage.jobs import Settlement, settle_jobs, submit_jobs
 from storage.outbox import may_decide_keys, put_back, take_due
 from tests.support.bench import open_bench, stored
-from tests.support.jobs import TENANT, Ask, Reply, claim, make_job, submit
+from tests.support.jobs import TENANT, Ask, Reply, claim, make_job, portions, submit
 from workers.context import Context
 from workers.execute import execute
 from workers.relay import Relay
@@ -52,12 +52,12 @@ async def test_one_job_of_a_key_is_sent_and_the_next_when_it_has_ended(
 async def test_a_late_message_of_a_job_that_was_put_back_cannot_claim_it(database_url: str, redis_url: str) -> None:
     async with open_bench(database_url, redis_url) as bench, bench.use.database.begin() as tx:
         first, second = await submit(tx, make_job(concurrency_key="k", priority=1), make_job(concurrency_key="k"))
-        assert [due.job_id for due in await take_due(tx, "tests", {TENANT: 10})] == [first.id]
+        assert [due.job_id for due in await take_due(tx, "tests", portions(TENANT, most=10))] == [first.id]
         await put_back(tx, [first.id])
-        assert await claim(tx, first) == []
-        assert [due.job_id for due in await take_due(tx, "tests", {TENANT: 10})] == [first.id]
-        assert len(await claim(tx, first, second)) == 1
-        assert await take_due(tx, "tests", {TENANT: 10}) == []
+        assert await claim(tx, first, are_sent=True) == []
+        assert [due.job_id for due in await take_due(tx, "tests", portions(TENANT, most=10))] == [first.id]
+        assert len(await claim(tx, first, second, are_sent=True)) == 1
+        assert await take_due(tx, "tests", portions(TENANT, most=10)) == []
 
 
 async def test_only_one_relay_at_a_time_decides_about_keys(database_url: str, redis_url: str) -> None:
@@ -68,7 +68,7 @@ async def test_only_one_relay_at_a_time_decides_about_keys(database_url: str, re
         async with bench.use.database.begin() as one, bench.use.database.begin() as other:
             assert await may_decide_keys(one)
             assert not await may_decide_keys(other)
-            taken = await take_due(other, "tests", {TENANT: 10}, with_keys=False)
+            taken = await take_due(other, "tests", portions(TENANT, most=10), with_keys=False)
             assert [due.job_id for due in taken] == [free.id]
 
 
@@ -78,7 +78,7 @@ async def test_the_same_key_of_another_tenant_is_another_key(database_url: str, 
         await add_tenant(tx, other, "other")
         jobs = [make_job(concurrency_key="k"), replace(make_job(concurrency_key="k"), tenant_id=other)]
         await submit_jobs(tx, jobs)
-        taken = await take_due(tx, "tests", {TENANT: 5, other: 5})
+        taken = await take_due(tx, "tests", portions(TENANT, other, most=5))
         assert sorted(due.job_id for due in taken) == sorted(job.id for job in jobs)
 
 
@@ -86,9 +86,9 @@ async def test_the_same_key_of_another_tenant_is_another_key(database_url: str, 
 async def test_a_job_that_is_given_back_frees_its_key(database_url: str, redis_url: str, *, ended: bool) -> None:
     async with open_bench(database_url, redis_url) as bench, bench.use.database.begin() as tx:
         first, second = await submit(tx, make_job(concurrency_key="k", priority=1), make_job(concurrency_key="k"))
-        await take_due(tx, "tests", {TENANT: 10})
+        await take_due(tx, "tests", portions(TENANT, most=10))
         [running] = await claim(tx, first)
-        assert await take_due(tx, "tests", {TENANT: 10}) == []
+        assert await take_due(tx, "tests", portions(TENANT, most=10)) == []
         verdict = (
             Verdict(state=State.SUCCEEDED, result=b"{}")
             if ended
@@ -96,4 +96,4 @@ async def test_a_job_that_is_given_back_frees_its_key(database_url: str, redis_u
         )
         await settle_jobs(tx, [Settlement(job_id=running.id, lease=running.lease or "", verdict=verdict)])
         expected = second.id if ended else first.id
-        assert [due.job_id for due in await take_due(tx, "tests", {TENANT: 10})] == [expected]
+        assert [due.job_id for due in await take_due(tx, "tests", portions(TENANT, most=10))] == [expected]

@@ -16,10 +16,10 @@ from storage.database import DatabaseDown, open_database
 from storage.events import events_after
 from storage.job_lists import list_attempts
 from storage.jobs import cancel_job, submit_jobs
-from tests.support.bench import AskHandler, open_bench, reaches, stored
+from tests.support.bench import AskHandler, execute, open_bench, reaches, stored
 from tests.support.jobs import ASK, TENANT, Ask, Reply, claim, make_job, submit
 from workers.context import Context
-from workers.execute import Bench, execute
+from workers.execute import Bench
 
 
 async def queue(bench: Bench, *new: NewJob) -> list[Job]:
@@ -450,10 +450,16 @@ async def test_a_job_claimed_at_the_last_moment_of_a_stop_is_given_back_too(data
 async def test_a_worker_that_heard_nothing_of_postgres_for_a_lease_gives_its_jobs_back(
     database_url: str, redis_url: str
 ) -> None:
-    async with open_bench(database_url, redis_url, ask=never_end) as bench:
+    begun = asyncio.Event()
+
+    async def begin_and_never_end(given: Ask, ctx: Context) -> Reply:
+        begun.set()
+        return await never_end(given, ctx)
+
+    async with open_bench(database_url, redis_url, ask=begin_and_never_end) as bench:
         [job] = await queue(bench)
         work = asyncio.create_task(execute([job.id], bench))
-        await reaches(bench.use.database, job, State.RUNNING)
+        await begun.wait()
         bench.leases.give_up()
         await work
         back = await stored(bench.use.database, job)

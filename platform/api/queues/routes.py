@@ -1,34 +1,25 @@
 """How the queues stand."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from litestar import Router, get, post
+from litestar import Router, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath
-from msgspec import Struct
+from litestar.params import FromPath, JSONBody
 
 from api.auth import needs
 from api.context import Use
 from api.paging import Page
+from api.queues.views import LimitsBody, QueueView, read_limits, view_limits
 from domain.catalog import QUEUES
 from domain.errors import NotFound
 from domain.jobs.state import State
 from storage.database import Tx
 from storage.job_lists import QueueCount, count_live
-from storage.queues import pause_queue, paused_queues
-
-
-class QueueView(Struct, frozen=True, kw_only=True):
-    """A queue: `depth` jobs wait to run, `scheduled` ones for their time; while `paused`, none of them begins."""
-
-    name: str
-    depth: int
-    oldest_age_seconds: float | None
-    running: int
-    scheduled: int
-    paused: bool
+from storage.queues import QueueSetting, limit_queue, pause_queue, read_queues, recent_rates
+from storage.workers import list_workers
 
 
 class QueueNotFound(NotFound):
@@ -42,7 +33,7 @@ class QueueNotFound(NotFound):
 async def list_queues(use: NamedDependency[Use]) -> Page[QueueView]:
     """Every queue, of all tenants together."""
     async with use.database.read() as tx:
-        return Page(await _views(tx, None))
+        return Page(await _views(use, tx, None))
 
 
 @post("/queues/{name:str}/pause", status_code=200, guards=[needs("queues:manage")])
@@ -59,29 +50,67 @@ async def resume(name: FromPath[str], use: NamedDependency[Use]) -> QueueView:
     return view
 
 
-router: Final = Router("/v1", route_handlers=[list_queues, pause, resume], tags=["Queues"])
+@put("/queues/{name:str}/limits", guards=[needs("queues:manage")])
+async def limit(name: FromPath[str], data: JSONBody[LimitsBody], use: NamedDependency[Use]) -> QueueView:
+    """Set the queue's limits in place of those there were; what is left out is no limit, `{}` lifts them all.
 
-
-async def _set_paused(use: Use, name: str, *, paused: bool) -> QueueView:
-    if name not in QUEUES:
-        raise QueueNotFound(f"There is no queue {name!r}. There are: {', '.join(QUEUES)}.")
+    They hold across all workers, for what is sent from now on: what runs already runs on.
+    """
+    _check_name(name)
+    limits = read_limits(data, name)
     async with use.database.begin() as tx:
-        await pause_queue(tx, name, paused=paused)
-        [view] = await _views(tx, name)
+        await limit_queue(tx, name, limits)
+        [view] = await _views(use, tx, name)
+    use.wakeups.ring_relay()
     return view
 
 
-async def _views(tx: Tx, only: str | None) -> list[QueueView]:
+router: Final = Router("/v1", route_handlers=[list_queues, pause, resume, limit], tags=["Queues"])
+
+
+async def _set_paused(use: Use, name: str, *, paused: bool) -> QueueView:
+    _check_name(name)
+    async with use.database.begin() as tx:
+        await pause_queue(tx, name, paused=paused)
+        [view] = await _views(use, tx, name)
+    return view
+
+
+def _check_name(name: str) -> None:
+    if name not in QUEUES:
+        raise QueueNotFound(f"There is no queue {name!r}. There are: {', '.join(QUEUES)}.")
+
+
+async def _views(use: Use, tx: Tx, only: str | None) -> list[QueueView]:
     counts = await count_live(tx)
-    paused = await paused_queues(tx)
+    seen = await list_workers(tx, seen_within_seconds=use.settings.lease_seconds)
+    hands = Counter(queue for worker in seen if not worker.stopping for queue in worker.queues)
+    settings = await read_queues(tx)
+    rates = await recent_rates(tx)
     now = datetime.now(UTC)
     names = sorted({*QUEUES, *(count.queue for count in counts)}) if only is None else [only]
     return [
-        _view(name, [count for count in counts if count.queue == name], now, paused=name in paused) for name in names
+        _view(
+            name,
+            [count for count in counts if count.queue == name],
+            now,
+            setting=settings.get(name, QueueSetting()),
+            rate=rates.get(name, 0.0),
+            workers=hands[name],
+        )
+        for name in names
     ]
 
 
-def _view(name: str, counts: Sequence[QueueCount], now: datetime, *, paused: bool) -> QueueView:
+def _view(  # noqa: PLR0913 - a queue has these many sides
+    name: str,
+    counts: Sequence[QueueCount],
+    now: datetime,
+    *,
+    setting: QueueSetting,
+    rate: float,
+    workers: int,
+) -> QueueView:
     by_state = {count.state: count for count in counts}
     queued = by_state.get(State.QUEUED)
     return QueueView(
@@ -90,5 +119,8 @@ def _view(name: str, counts: Sequence[QueueCount], now: datetime, *, paused: boo
         oldest_age_seconds=max(0.0, round((now - queued.oldest).total_seconds(), 3)) if queued else None,
         running=by_state[State.RUNNING].count if State.RUNNING in by_state else 0,
         scheduled=by_state[State.SCHEDULED].count if State.SCHEDULED in by_state else 0,
-        paused=paused,
+        paused=setting.paused,
+        rate=rate,
+        limits=view_limits(setting.limits),
+        workers=workers,
     )

@@ -11,10 +11,10 @@ from msgspec.structs import replace
 from api.bodies import BodyInvalid
 from api.fields import FieldError
 from api.options import job_options
-from api.schedules.views import Repeated, ScheduleBody, ScheduleChanges, spell_duration
+from api.schedules.views import Repeated, ScheduleBody, ScheduleChanges
 from domain.accounts.user import Caller
 from domain.catalog import kind_named
-from domain.durations import parse_duration
+from domain.durations import parse_duration, spell_duration
 from domain.ids import ScheduleId
 from domain.schedules.schedule import (
     LONGEST_EVERY,

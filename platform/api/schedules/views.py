@@ -1,7 +1,7 @@
 """Schedules as clients write them and as the API shows them."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import reduce
 from itertools import islice
 from operator import or_
@@ -14,7 +14,7 @@ from api.forms import form_of
 from api.job_view import Time
 from api.options import ConcurrencyKey, Options
 from domain.catalog import KINDS
-from domain.durations import Duration
+from domain.durations import Duration, spell_duration
 from domain.jobs.job import Attempts, Metadata, Priority, Tags
 from domain.jobs.kind import Input
 from domain.schedules.schedule import (
@@ -34,8 +34,6 @@ from providers.cron import next_wall
 NEXT_RUNS: Final = 5
 
 _TOLD: Final = "A job to be submitted again and again, of the kind"
-
-_UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
 
 
 class Repeated(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag=""):
@@ -200,18 +198,6 @@ def view_schedule(schedule: Schedule, base: str) -> ScheduleView:
 def view_run(run: ScheduleRun) -> RunView:
     """A firing as shown."""
     return msgspec.convert(run, RunView, from_attributes=True)
-
-
-def spell_duration(length: timedelta | None) -> str | None:
-    """A length of time as the API spells it, such as 1h30m; what is shorter than a millisecond is dropped."""
-    if length is None:
-        return None
-    left, parts = length // timedelta(milliseconds=1), []
-    for unit, size in _UNITS:
-        count, left = divmod(left, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts) or "0s"
 
 
 def _next_runs(schedule: Schedule) -> Sequence[datetime]:

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from api.schedules.views import spell_duration
-from domain.durations import parse_duration
+from domain.durations import parse_duration, spell_duration
 from tests.support.called_api import STRANGER, USER, VIEWER, CalledApi, open_api
 
 JOB: dict[str, Any] = {

@@ -13,11 +13,11 @@ from runtime.kill_points import KillPoints
 from runtime.unique_ids import new_id
 from storage.chat import add_conversation, add_message, delete_conversation, find_conversation, list_messages
 from storage.jobs import retry_job, submit_jobs
-from tests.support.bench import open_bench, stored
+from tests.support.bench import execute, open_bench, stored
 from tests.support.jobs import TENANT, USER, make_job
 from tests.support.scripted_text import ScriptedText
 from workers.chat.reply import reply
-from workers.execute import Bench, execute
+from workers.execute import Bench
 from workers.handlers import bind
 
 
@@ -96,6 +96,7 @@ async def test_an_attempt_that_dies_before_its_commit_leaves_no_message_and_the_
     assert len(await messages_of(bench, job)) == 1
     async with bench.use.database.begin() as tx:
         await tx.exec_driver_sql("UPDATE jobs SET state = 'queued', run_at = now()")
+        await tx.exec_driver_sql("UPDATE outbox SET stage = 'due'")
     await execute([job.id], bench)
     await execute([job.id], bench)
     assert [message.role for message in await messages_of(bench, job)] == ["user", "assistant"]

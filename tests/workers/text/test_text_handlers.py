@@ -10,10 +10,9 @@ from domain.text.generate import GENERATE
 from domain.text.moderate import MODERATE
 from domain.text.summarize import SUMMARIZE
 from storage.jobs import submit_jobs
-from tests.support.bench import open_bench, stored
+from tests.support.bench import execute, open_bench, stored
 from tests.support.jobs import make_job
 from tests.support.scripted_text import USAGE, ScriptedText
-from workers.execute import execute
 from workers.handlers import bind
 from workers.text.classify import classify
 from workers.text.generate import generate

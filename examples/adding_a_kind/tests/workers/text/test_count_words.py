@@ -1,7 +1,6 @@
 from domain.text.count_words import COUNT_WORDS
-from tests.support.bench import open_bench, stored
+from tests.support.bench import execute, open_bench, stored
 from tests.support.jobs import make_job, submit
-from workers.execute import execute
 from workers.handlers import BY_KIND
 
 
