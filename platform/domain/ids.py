@@ -49,20 +49,6 @@ def is_id(prefix: str, text: str) -> bool:
     return match is not None and match[1] == prefix
 
 
-def first_id(prefix: str, at: datetime) -> str:
-    """Where the ids made at `at` begin: in front of every one of them, past every one made before."""
-    return f"{prefix}_{int(at.timestamp() * 1000):012x}"
-
-
-def made_at(text: str) -> datetime | None:
-    """The time in an id; None: it is none, or of a time past all calendars."""
-    match = _SHAPE.match(text)
-    try:
-        return None if match is None else datetime.fromtimestamp(int(match[2][:12], 16) / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
 def derived_id(prefix: str, origin: str, label: str = "", *, at: datetime | None = None) -> str:
     """An id that follows from `origin`: the same on every attempt, and sorted where its origin sorts, or else by `at`.
 

@@ -24,7 +24,7 @@ NAMES: Final = frozenset(
         "heartbeat.stall",
         "rescue.after_select",
         "bulk.before_commit",
-        "prune.after_detach",
+        "prune.before_commit",
         "beat.before_insert",
         "beat.after_insert",
         "smtp.after_250",

@@ -6,7 +6,7 @@ one call, so that no two wait for each other in a circle.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -77,8 +77,7 @@ SELECT {_JOB} FROM submitted
 _CLAIM: Final = text(f"""
 WITH wanted AS (
     SELECT id FROM jobs
-    WHERE id = ANY(CAST(:ids AS text[])) AND id BETWEEN :first AND :last
-        AND state = 'queued' AND kind = ANY(CAST(:kinds AS text[]))
+    WHERE id = ANY(CAST(:ids AS text[])) AND state = 'queued' AND kind = ANY(CAST(:kinds AS text[]))
         AND (expires_at IS NULL OR expires_at > now())
     ORDER BY id FOR UPDATE SKIP LOCKED
 ), posted AS (
@@ -86,7 +85,7 @@ WITH wanted AS (
 ), claimed AS (
     UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = now(), progress = NULL, worker = :worker,
         lease = :lease, lease_until = now() + make_interval(secs => :lease_seconds), seq = seq + 1
-    FROM posted WHERE jobs.id = posted.job_id AND posted.stage = 'sent' AND jobs.id BETWEEN :first AND :last
+    FROM posted WHERE jobs.id = posted.job_id AND posted.stage = 'sent'
     RETURNING jobs.*
 ), taken AS (
     DELETE FROM outbox USING claimed WHERE outbox.job_id = claimed.id
@@ -108,17 +107,15 @@ WITH mine AS (
     SELECT jobs.id FROM jobs
     JOIN unnest(CAST(:ids AS text[]), CAST(:leases AS text[])) AS held (id, lease)
         ON jobs.id = held.id AND jobs.lease = held.lease
-    WHERE jobs.id BETWEEN :first AND :last FOR UPDATE OF jobs SKIP LOCKED
+    FOR UPDATE OF jobs SKIP LOCKED
 )
-UPDATE jobs SET lease_until = now() + make_interval(secs => :lease_seconds) FROM mine
-WHERE jobs.id = mine.id AND jobs.id BETWEEN :first AND :last
+UPDATE jobs SET lease_until = now() + make_interval(secs => :lease_seconds) FROM mine WHERE jobs.id = mine.id
 """)
 
 _HELD: Final = text("""
 SELECT jobs.id, jobs.cancel_requested_at IS NOT NULL FROM jobs
 JOIN unnest(CAST(:ids AS text[]), CAST(:leases AS text[])) AS held (id, lease)
     ON jobs.id = held.id AND jobs.lease = held.lease
-WHERE jobs.id BETWEEN :first AND :last
 """)
 
 # A cancel asked for while the attempt ran wins over trying again, and loses to an end that came first.
@@ -134,7 +131,6 @@ WITH given AS (
         CASE WHEN jobs.cancel_requested_at IS NOT NULL AND given.state IN ('scheduled', 'queued')
             THEN 'cancelled' ELSE given.state END AS to_state
     FROM given JOIN jobs ON jobs.id = given.id AND jobs.lease = given.lease AND jobs.state = 'running'
-    WHERE jobs.id BETWEEN :first AND :last
     ORDER BY jobs.id FOR UPDATE OF jobs
 ), settled AS (
     UPDATE jobs SET state = held.to_state, result = CAST(held.result AS json), error = CAST(held.error AS json),
@@ -146,7 +142,7 @@ WITH given AS (
             ELSE jobs.run_at END,
         finished_at = CASE WHEN held.to_state IN ('scheduled', 'queued') THEN NULL ELSE now() END,
         seq = jobs.seq + 1
-    FROM held WHERE jobs.id = held.id AND jobs.id BETWEEN :first AND :last
+    FROM held WHERE jobs.id = held.id
     RETURNING jobs.*
 ), tried AS (
     INSERT INTO attempts (job_id, attempt, worker, lease, started_at, finished_at, outcome, code, detail)
@@ -324,14 +320,7 @@ async def claim_jobs(  # noqa: PLR0913 - who claims, what, how
     """
     rows = await tx.execute(
         _CLAIM,
-        {
-            "ids": list(ids),
-            **span(ids),
-            "worker": worker,
-            "lease": lease,
-            "lease_seconds": lease_seconds,
-            "kinds": list(kinds),
-        },
+        {"ids": list(ids), "worker": worker, "lease": lease, "lease_seconds": lease_seconds, "kinds": list(kinds)},
     )
     return [as_job(row) for row in rows]
 
@@ -356,7 +345,6 @@ async def settle_jobs(tx: Tx, settlements: Sequence[Settlement]) -> Moved:
         _SETTLE,
         {
             "id": [one.job_id for one in settlements],
-            **span([one.job_id for one in settlements]),
             "lease": [one.lease for one in settlements],
             "state": [verdict.state.value for verdict in verdicts],
             "result": [_text(verdict.result) for verdict in verdicts],
@@ -426,11 +414,6 @@ async def find_jobs(tx: Tx, ids: Iterable[str]) -> list[Job]:
     return [as_job(row) for row in await tx.execute(_FIND_MANY, {"ids": wanted})] if wanted else []
 
 
-def span(ids: Collection[str]) -> dict[str, str]:
-    """The first and the last of some ids: told a statement, they spare it the partitions that none of them is in."""
-    return {"first": min(ids, default=""), "last": max(ids, default="")}
-
-
 def as_job(row: Row[Any]) -> Job:
     """A row of the columns of `Job` as one."""
     values = dict(row._mapping)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - public, for all its underscore
@@ -450,9 +433,8 @@ async def _count_ended(tx: Tx, jobs: Iterable[Job], *, frees: bool = False) -> M
     return Moved(moved, (batch.id for batch in finished), frees=frees)
 
 
-def _pairs(leases: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    ids = [job_id for job_id, _ in leases]
-    return {"ids": ids, "leases": [lease for _, lease in leases], **span(ids)}
+def _pairs(leases: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    return {"ids": [job_id for job_id, _ in leases], "leases": [lease for _, lease in leases]}
 
 
 def _text(json: bytes | None) -> str | None:
