@@ -40,7 +40,8 @@ SELECT count(*) AS count, max(finished_at) AS last FROM gone
 _PRUNE_BATCHES: Final = text(f"""
 WITH old AS (
     SELECT id FROM batches
-    WHERE finished_at < {_KEPT} AND (SELECT count(*) FROM (SELECT FROM jobs WHERE batch_id = batches.id LIMIT 1) AS one) = 0
+    WHERE finished_at < {_KEPT}
+        AND (SELECT true FROM jobs WHERE jobs.batch_id = batches.id LIMIT 1) IS NULL
     ORDER BY finished_at LIMIT :limit FOR UPDATE SKIP LOCKED
 ), gone AS (
     DELETE FROM batches WHERE id = ANY (ARRAY(SELECT id FROM old)) RETURNING id, tenant_id

@@ -61,7 +61,7 @@ async def prune(use: Stores, *, retention_days: int) -> Round:
 
 
 async def _prune_jobs(use: Stores, retention_days: int) -> int:
-    pruned, since = 0, None
+    since: datetime | None = None
 
     async def take(tx: Tx, *, days: int, limit: int) -> int:
         nonlocal since

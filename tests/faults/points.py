@@ -27,7 +27,7 @@ _TRIES: Final = 3
 _PORT: Final = 8500
 _POLL_SECONDS: Final = 0.05
 # whose point it is, by the first word of its name; every other is a worker's
-_OF: Final = {"api": "api", "relay": "relay", "rescue": "relay", "beat": "beat"}
+_OF: Final = {"api": "api", "relay": "relay", "rescue": "relay", "bulk": "relay", "prune": "relay", "beat": "beat"}
 
 
 class PointKiller:
