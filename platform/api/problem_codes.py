@@ -116,7 +116,6 @@ CODES: Final[dict[str, ProblemCode]] = {
         "There is no job of this id, or it is another tenant's.",
         "Check the id, and that the key belongs to the tenant that submitted the job.",
     ),
-    "gone": ProblemCode(410, "Gone", "It was there, and is kept no more.", _KEPT),
     "job_gone": ProblemCode(
         410, "The job is kept no more", "The job ended longer ago than jobs are kept; it went with its result.", _KEPT
     ),

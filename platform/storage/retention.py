@@ -34,7 +34,7 @@ WITH old AS (
 ), noted AS (
     INSERT INTO pruned (id, tenant_id) SELECT id, tenant_id FROM gone
 )
-SELECT count(*) AS count, max(finished_at) AS last FROM gone
+SELECT count(*) AS jobs, max(finished_at) AS last FROM gone
 """)  # noqa: S608 - the only thing formatted in is a constant expression
 
 _PRUNE_BATCHES: Final = text(f"""
@@ -75,7 +75,7 @@ _PRUNED_AT: Final = text("SELECT pruned_at FROM pruned WHERE id = :id AND tenant
 class Pruned(Struct, frozen=True):
     """How many jobs a step took, and when the last of them had ended: the next step goes on there."""
 
-    count: int
+    jobs: int
     last: datetime | None
 
 
@@ -85,7 +85,7 @@ async def prune_jobs(tx: Tx, *, days: int, limit: int, since: datetime | None = 
     None that ended before `since`: those that a step before passed over, for their batches, are not looked at again.
     """
     row = (await tx.execute(_PRUNE_JOBS, {"days": days, "limit": limit, "since": since})).one()
-    return Pruned(row.count, row.last)
+    return Pruned(row.jobs, row.last)
 
 
 async def prune_batches(tx: Tx, *, days: int, limit: int) -> int:

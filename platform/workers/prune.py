@@ -67,7 +67,7 @@ async def _prune_jobs(use: Stores, retention_days: int) -> int:
         nonlocal since
         step = await prune_jobs(tx, days=days, limit=limit, since=since)
         since = step.last
-        return step.count
+        return step.jobs
 
     return await _repeat(use, take, retention_days)
 
