@@ -1,5 +1,4 @@
-"""How long the relay takes to release jobs and a worker to claim them, beside backlogs of all sizes and while old
-jobs are pruned.
+"""How long jobs take to be released and claimed, beside small and large backlogs and while old jobs are pruned.
 
 On a Postgres of its own, durable, with nothing else in it; filled by one statement, then vacuumed and analyzed, as
 autovacuum would. Prints one line of JSON with a verdict. Run by `headrace bench backlog`.
@@ -50,19 +49,22 @@ MOST_RATIO: Final = 2.0
 
 # Ids begin with the time, as all do; each job is one moment older than the one before.
 _FILL: Final = b"""
-WITH filled AS (
+WITH made AS (
+    SELECT n, now() - %(age)s * interval '1 day' - n * interval '1 ms' AS at FROM generate_series(1, %(count)s) AS n
+), filled AS (
     INSERT INTO jobs (id, tenant_id, caller_id, kind, queue, state, priority, tags, metadata, max_attempts, input,
         timeout_seconds, created_at, run_at, finished_at, seq)
-    SELECT 'job_' || lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || substr(md5(n::text), 1, 19),
-        %(tenant)s, %(caller)s, %(kind)s, %(queue)s, %(state)s, 0, '{}', '{}', 5, '{"text": "The wheel turns."}', 30, at,
-        CASE WHEN %(state)s = 'scheduled' THEN now() + interval '1 year' + n * interval '1 ms' ELSE at END,
-        CASE WHEN %(state)s = 'succeeded' THEN at END, CASE WHEN %(state)s = 'scheduled' THEN 0 ELSE 1 END
-    FROM (SELECT n, now() - %(age)s * interval '1 day' - n * interval '1 ms' AS at FROM generate_series(1, %(count)s) AS n)
-        AS made
-    RETURNING id, state, run_at
+    SELECT
+        'job_' || lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || substr(md5(n::text), 1, 19),
+        %(tenant)s, %(caller)s, %(kind)s, %(queue)s, %(state)s, 0, '{}', '{}', 5, '{"text": "The wheel turns."}', 30,
+        at, CASE WHEN %(state)s = 'scheduled' THEN now() + interval '1 year' + n * interval '1 ms' ELSE at END,
+        CASE WHEN %(state)s = 'succeeded' THEN at END,
+        CASE %(state)s WHEN 'succeeded' THEN 3 WHEN 'queued' THEN 1 ELSE 0 END
+    FROM made
+    RETURNING id, state, run_at, seq
 ), told AS (
     INSERT INTO events (job_id, seq, tenant_id, type, data)
-    SELECT id, seq, %(tenant)s, 'progress', '{}' FROM filled, generate_series(1, 3) AS seq
+    SELECT id, number, %(tenant)s, 'progress', '{}' FROM filled, LATERAL generate_series(1, filled.seq) AS number
 ), tried AS (
     INSERT INTO attempts (job_id, attempt, worker, lease, started_at, finished_at, outcome)
     SELECT id, 1, 'worker-1', 'lease', run_at, run_at, state FROM filled WHERE state = 'succeeded'
