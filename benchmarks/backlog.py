@@ -10,9 +10,8 @@ import argparse
 import asyncio
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import psycopg
@@ -85,14 +84,14 @@ class Times(Struct, frozen=True):
     claim_p99: float
 
 
-class Pruning(Struct, frozen=True):
+class Pruned(Struct, frozen=True):
     """Jobs that pruning took away meanwhile, and how many a second."""
 
     jobs: int
     jobs_per_second: float
 
 
-async def measure(url: str, *, large: int, rounds: int) -> dict[str, Times | Pruning | str]:
+async def measure(url: str, *, large: int, rounds: int) -> dict[str, Times | Pruned | str]:
     """Time releases and claims beside a small backlog, a large one, a large one for later, and during pruning."""
     database = open_database(url, name="bench", size=4)
     wakeups = open_wakeups("unix:///nowhere/redis.sock")  # it rings nobody
@@ -105,7 +104,7 @@ async def measure(url: str, *, large: int, rounds: int) -> dict[str, Times | Pru
         later = await time_claims(database, rounds=rounds)
         fill(url, large, "succeeded", age=RETENTION_DAYS + 1)
         use = Stores(database=database, wakeups=wakeups, kill_points=KillPoints())
-        pruning, during = await beside(use, lambda: time_claims(database, rounds=rounds))
+        pruned, during = await time_beside_pruning(use, rounds=rounds)
         fill(url, large, "queued")
         queued = await time_claims(database, rounds=rounds)
     finally:
@@ -117,18 +116,23 @@ async def measure(url: str, *, large: int, rounds: int) -> dict[str, Times | Pru
         f"{QUEUED} queued": small,
         f"and {large} scheduled": later,
         f"and {large} being pruned": during,
-        "pruned": pruning,
+        "pruned": pruned,
         f"and {large} queued": queued,
         "verdict": f"{'holds' if ratio <= MOST_RATIO else 'does not hold'}: the worst claim p99 is {ratio} times that "
         f"beside {QUEUED} queued jobs; at most {MOST_RATIO} was asked",
     }
 
 
-async def time_claims(database: Database, *, rounds: int) -> Times:
-    """Release, claim and settle ten jobs after another; as many come in, so that the backlog stays what it is."""
+async def time_claims(database: Database, *, rounds: int, beside: asyncio.Task[Any] | None = None) -> Times:
+    """Release, claim and settle ten jobs after another; as many come in, so that the backlog stays what it is.
+
+    It ends early when what goes on beside it does.
+    """
     releases: list[float] = []
     claims: list[float] = []
     for number in range(WARM_UP + rounds):
+        if beside is not None and beside.done():
+            break
         async with database.begin() as tx:
             given = KIND.example
             await submit_jobs(
@@ -154,8 +158,14 @@ async def time_claims(database: Database, *, rounds: int) -> Times:
         if number >= WARM_UP:
             releases.append((released - began) * 1000)
             claims.append((claimed - released) * 1000)
+    if not claims:
+        raise SystemExit("headrace: all was pruned before the first claim was timed; take more jobs.")
     return Times(
-        rounds, _quantile(releases, 0.5), _quantile(releases, 0.99), _quantile(claims, 0.5), _quantile(claims, 0.99)
+        len(claims),
+        _quantile(releases, 0.5),
+        _quantile(releases, 0.99),
+        _quantile(claims, 0.5),
+        _quantile(claims, 0.99),
     )
 
 
@@ -172,15 +182,13 @@ async def release(database: Database) -> list[str]:
         return [due.job_id for due in await take_due(tx, KIND.queue, portions)]
 
 
-async def beside(use: Stores, work: Callable[[], Awaitable[Times]]) -> tuple[Pruning, Times]:
-    """Prune while the work goes on, and to the end."""
+async def time_beside_pruning(use: Stores, *, rounds: int) -> tuple[Pruned, Times]:
+    """Prune to the end, and time claims meanwhile."""
     began = time.perf_counter()
     pruning = asyncio.create_task(prune(use, retention_days=RETENTION_DAYS))
-    during = await work()
-    if pruning.done():
-        raise SystemExit("headrace: all was pruned before the last claim was timed; take more jobs or fewer rounds.")
+    during = await time_claims(use.database, rounds=rounds, beside=pruning)
     pruned = (await pruning).jobs
-    return Pruning(pruned, round(pruned / (time.perf_counter() - began), 1)), during
+    return Pruned(pruned, round(pruned / (time.perf_counter() - began), 1)), during
 
 
 def fill(url: str, count: int, state: str, *, age: float = 0) -> None:
