@@ -26,7 +26,9 @@ from domain.jobs.state import State
 from domain.jobs.verdict import Verdict
 from runtime.embedded.servers import start_postgres
 from runtime.kill_points import KillPoints
+from runtime.logs import configure_logs
 from runtime.resources import Stores
+from runtime.settings import Settings
 from runtime.unique_ids import new_id
 from runtime.wakeups import open_wakeups
 from storage.accounts import add_tenant
@@ -220,6 +222,7 @@ def main() -> None:
     arguments.add_argument("--jobs", type=int, default=1_000_000)
     arguments.add_argument("--rounds", type=int, default=1000)
     given = arguments.parse_args()
+    configure_logs(Settings(log_level="warning"), process="bench")
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder:
         place = Path(folder)
         place.chmod(0o711)  # the server's account must reach what is in it, when root measures
