@@ -14,6 +14,9 @@ from storage.database import Tx
 
 _KEPT: Final = "now() - make_interval(days => :days)"
 
+# Ids that follow from others may be made again: that must not keep anything from being pruned.
+_AGAIN: Final = "ON CONFLICT (id) DO UPDATE SET pruned_at = excluded.pruned_at"
+
 # A job of a batch stays as long as its batch does, however long before the last it had ended. Rows are found by arrays,
 # for then Postgres takes the index, whatever it believes of how many there are.
 _PRUNE_JOBS: Final = text(f"""
@@ -32,7 +35,7 @@ WITH old AS (
 ), untried AS (
     DELETE FROM attempts WHERE job_id = ANY (ARRAY(SELECT id FROM old))
 ), noted AS (
-    INSERT INTO pruned (id, tenant_id) SELECT id, tenant_id FROM gone
+    INSERT INTO pruned (id, tenant_id) SELECT id, tenant_id FROM gone {_AGAIN}
 )
 SELECT count(*) AS jobs, max(finished_at) AS last FROM gone
 """)  # noqa: S608 - the only thing formatted in is a constant expression
@@ -46,7 +49,7 @@ WITH old AS (
 ), gone AS (
     DELETE FROM batches WHERE id = ANY (ARRAY(SELECT id FROM old)) RETURNING id, tenant_id
 ), noted AS (
-    INSERT INTO pruned (id, tenant_id) SELECT id, tenant_id FROM gone
+    INSERT INTO pruned (id, tenant_id) SELECT id, tenant_id FROM gone {_AGAIN}
 )
 SELECT count(*) FROM gone
 """)  # noqa: S608 - as above
@@ -58,7 +61,7 @@ WITH old AS (
 ), gone AS (
     DELETE FROM bulk_actions WHERE id = ANY (ARRAY(SELECT id FROM old)) RETURNING id, tenant_id
 ), noted AS (
-    INSERT INTO pruned (id, tenant_id) SELECT id, tenant_id FROM gone
+    INSERT INTO pruned (id, tenant_id) SELECT id, tenant_id FROM gone {_AGAIN}
 )
 SELECT count(*) FROM gone
 """)  # noqa: S608 - as above

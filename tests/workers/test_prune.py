@@ -166,6 +166,20 @@ async def test_what_was_pruned_is_remembered_as_long_again_as_its_tenants(databa
         assert not await when_pruned(database, job.id)
 
 
+async def test_a_job_whose_id_was_pruned_before_is_pruned_like_any_other(database_url: str, redis_url: str) -> None:
+    async with open_bench(database_url, redis_url) as bench:
+        [job] = await ended(bench.use.database, days_ago=DAYS + 1)
+        async with bench.use.database.begin() as tx:
+            await tx.execute(
+                text("INSERT INTO pruned (id, tenant_id, pruned_at) VALUES (:id, :tenant, now() - interval '1 day')"),
+                {"id": job.id, "tenant": TENANT},
+            )
+        assert await prune(bench.use, retention_days=DAYS) == Round(jobs=1)
+        async with bench.use.database.read() as tx:
+            today = (await tx.execute(text("SELECT pruned_at > now() - interval '1 hour' FROM pruned"))).scalar_one()
+        assert today
+
+
 async def test_more_than_one_step_takes_is_taken_in_several(database_url: str, redis_url: str) -> None:
     async with open_bench(database_url, redis_url) as bench:
         jobs = await ended(bench.use.database, AT_ONCE + 20, days_ago=DAYS + 1)
