@@ -1,8 +1,14 @@
-"""Pruning takes what ended long enough ago, whole or not at all, and nothing that is live."""
+"""Pruning takes what ended long enough ago, whole or not at all, and nothing that is live.
+
+Long because what goes and what stays are read together: what one test lets go, another must not.
+"""
 
 import asyncio
-from collections.abc import Sequence
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -25,6 +31,7 @@ from storage.retention import prune_jobs, pruned_at
 from tests.support.batches import jobs_of, make_batch
 from tests.support.bench import open_bench
 from tests.support.jobs import TENANT, USER, claim, make_job, submit
+from tests.support.running_up import command, environ_of_command
 from workers.prune import Round, prune
 
 DAYS = 30
@@ -202,6 +209,45 @@ async def test_a_step_that_dies_before_its_commit_has_done_nothing_and_the_next_
     async with open_bench(database_url, redis_url) as bench:
         assert await prune(bench.use, retention_days=DAYS) == Round(jobs=1)
         assert await when_pruned(bench.use.database, job.id)
+
+
+async def test_a_relay_killed_in_a_step_has_done_nothing_and_the_next_relay_goes_on(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    async with open_bench(database_url, redis_url) as bench:
+        database = bench.use.database
+        [old] = await ended(database, days_ago=3.1)
+        [young] = await ended(database, days_ago=2.9)
+        async with relay(database_url, redis_url, tmp_path, HEADRACE_KILL_POINTS="prune.before_commit=kill") as killed:
+            async with asyncio.timeout(30):
+                assert await killed.wait() == -signal.SIGKILL
+        assert await there(database, [old]) == 1
+        async with relay(database_url, redis_url, tmp_path), asyncio.timeout(30):
+            while await there(database, [old]):
+                await asyncio.sleep(0.02)  # the relay is another process, and tells nobody
+        assert await when_pruned(database, old.id)
+        assert await there(database, [young]) == 1
+
+
+@asynccontextmanager
+async def relay(
+    database_url: str, redis_url: str, data_dir: Path, **settings: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A relay process that keeps what ended for three days."""
+    environ = environ_of_command(
+        HEADRACE_DATABASE_URL=database_url,
+        HEADRACE_REDIS_URL=redis_url,
+        HEADRACE_DATA_DIR=str(data_dir),
+        HEADRACE_RETENTION_DAYS="3",
+        **settings,
+    )
+    process = await asyncio.create_subprocess_exec(*command("relay"), env=environ, stderr=asyncio.subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 async def test_two_that_prune_at_once_share_the_work(database_url: str, redis_url: str) -> None:
