@@ -71,7 +71,7 @@ async def there(database: Database, jobs: Sequence[Job]) -> int:
         return len(await find_jobs(tx, [job.id for job in jobs]))
 
 
-async def when_pruned(database: Database, any_id: str, tenant_id: str = TENANT) -> bool:
+async def is_remembered(database: Database, any_id: str, tenant_id: str = TENANT) -> bool:
     async with database.read() as tx:
         return await pruned_at(tx, tenant_id, any_id) is not None
 
@@ -164,13 +164,13 @@ async def test_what_was_pruned_is_remembered_as_long_again_as_its_tenants(databa
             await add_tenant(tx, "tenant_other", "other")
         [job] = await ended(database, days_ago=DAYS + 1)
         await prune(bench.use, retention_days=DAYS)
-        assert await when_pruned(database, job.id)
-        assert not await when_pruned(database, job.id, "tenant_other")
-        assert not await when_pruned(database, new_id("job"))
+        assert await is_remembered(database, job.id)
+        assert not await is_remembered(database, job.id, "tenant_other")
+        assert not await is_remembered(database, new_id("job"))
         async with database.begin() as tx:
             await tx.execute(text("UPDATE pruned SET pruned_at = pruned_at - interval '30 days 1 hour'"))
         await prune(bench.use, retention_days=DAYS)
-        assert not await when_pruned(database, job.id)
+        assert not await is_remembered(database, job.id)
 
 
 async def test_a_job_whose_id_was_pruned_before_is_pruned_like_any_other(database_url: str, redis_url: str) -> None:
@@ -208,7 +208,7 @@ async def test_a_step_that_dies_before_its_commit_has_done_nothing_and_the_next_
             assert await pruned_at(tx, TENANT, job.id) is None
     async with open_bench(database_url, redis_url) as bench:
         assert await prune(bench.use, retention_days=DAYS) == Round(jobs=1)
-        assert await when_pruned(bench.use.database, job.id)
+        assert await is_remembered(bench.use.database, job.id)
 
 
 async def test_a_relay_killed_in_a_step_has_done_nothing_and_the_next_relay_goes_on(
@@ -225,7 +225,7 @@ async def test_a_relay_killed_in_a_step_has_done_nothing_and_the_next_relay_goes
         async with relay(database_url, redis_url, tmp_path), asyncio.timeout(30):
             while await there(database, [old]):
                 await asyncio.sleep(0.02)  # the relay is another process, and tells nobody
-        assert await when_pruned(database, old.id)
+        assert await is_remembered(database, old.id)
         assert await there(database, [young]) == 1
 
 
@@ -296,7 +296,7 @@ async def test_a_batch_and_its_jobs_go_together_and_not_before_the_batchs_time(
         assert await prune(bench.use, retention_days=DAYS) == Round(jobs=2, batches=1)
         async with database.read() as tx:
             assert await find_batch(tx, TENANT, batch.id) is None
-        assert await when_pruned(database, batch.id)
+        assert await is_remembered(database, batch.id)
 
 
 async def test_bulk_actions_go_when_they_are_done_and_old(database_url: str, redis_url: str) -> None:
@@ -322,4 +322,4 @@ async def test_bulk_actions_go_when_they_are_done_and_old(database_url: str, red
         assert await prune(bench.use, retention_days=DAYS) == Round(bulk_actions=1)
         async with database.read() as tx:
             assert [await find_bulk_action(tx, TENANT, one) is None for one in ids] == [True, False, False]
-        assert await when_pruned(database, ids[0])
+        assert await is_remembered(database, ids[0])
