@@ -1,14 +1,27 @@
-"""Accepting jobs: those of concurrent requests are committed together (group commit), each before its answer."""
+"""Accepting jobs: those of concurrent requests are committed together (group commit), each before its answer.
 
+Nobody waits long for a Postgres that hangs: who is in a commit hears after 2 s, who waits behind it after 1 s, and who
+comes then at once.
+"""
+
+import sys
 from collections.abc import Callable, Sequence
+from typing import Final
 
+from msgspec import Struct
+
+from api.backlog import Backlog, Full
 from domain.errors import Unavailable
 from domain.jobs.job import NewJob
-from runtime.batching import Batcher, BatcherFull
+from runtime.batching import Batcher, BatcherFull, BatcherStalled
 from runtime.kill_points import KillPoints
 from runtime.wakeups import Wakeups
-from storage.database import Database, DatabaseDown
+from storage.database import Database, DatabaseDown, Tx
 from storage.once import Refusal, Submitted, submit_once
+from storage.standing import find_standing
+
+_WITHIN_SECONDS: Final = 2.0
+_PATIENCE_SECONDS: Final = 1.0
 
 
 class Overloaded(Unavailable):
@@ -18,24 +31,36 @@ class Overloaded(Unavailable):
     title = "Too much at once"
 
 
+Answer = Submitted | Refusal | DatabaseDown | Full
+
+
+class _Asked(Struct, frozen=True):
+    """A submission; `full` if it may be answered with what stands already, and with nothing else."""
+
+    new: NewJob
+    full: Full | None
+
+
 class Accept:
     """The door jobs come in by. One for each process; close it before the database."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it uses and what bounds it
         self,
         database: Database,
         wakeups: Wakeups,
         kill_points: KillPoints,
         *,
+        backlog: Backlog | None = None,
         waiting_limit: int = 5_000,
         on_batch: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """`on_batch` is told how many jobs each commit wrote."""
+        """`backlog` bounds what waits to be run. `on_batch` is told how many jobs each commit wrote."""
         self._database = database
         self._wakeups = wakeups
         self._kill_points = kill_points
-        self._batcher: Batcher[NewJob, Submitted | Refusal | DatabaseDown] = Batcher(
-            self._write, waiting_limit=waiting_limit
+        self._backlog = backlog or Backlog(most_of_one=sys.maxsize, most=sys.maxsize)
+        self._batcher: Batcher[_Asked, Answer] = Batcher(
+            self._write, waiting_limit=waiting_limit, patience_seconds=_PATIENCE_SECONDS
         )
         self._on_batch = on_batch
 
@@ -44,13 +69,25 @@ class Accept:
 
         Raises:
             IdempotencyKeyReused, IdempotencyAnswerGone: it cannot be answered as its key was before.
+            BacklogFull, QueuesFull: too many jobs wait to be run, and none stands for this one.
             Overloaded: too many jobs wait to be written.
             DatabaseDown: nothing could be written.
         """
+        full = self._backlog.full(new.tenant_id)
+        if full is not None and new.idempotency is None and new.unique is None:
+            raise full
+        # counted ahead, so that those under way do not overrun the bound together
+        self._backlog.add(new.tenant_id)
         try:
-            answer = await self._batcher.put(new)
+            answer = await self._batcher.put(_Asked(new, full))
         except BatcherFull:
+            self._backlog.add(new.tenant_id, -1)
             raise Overloaded("Too many jobs are waiting to be written.", retry_after_seconds=1.0) from None
+        except BatcherStalled:
+            self._backlog.add(new.tenant_id, -1)
+            raise Overloaded("Postgres is slow to write what came before.", retry_after_seconds=1.0) from None
+        if not isinstance(answer, Submitted) or not answer.is_new:
+            self._backlog.add(new.tenant_id, -1)
         if isinstance(answer, DatabaseDown):
             # one a caller: an exception raised in many places at once would gather all their tracebacks
             raise DatabaseDown(answer.detail, retry_after_seconds=answer.retry_after_seconds)
@@ -62,18 +99,30 @@ class Accept:
         """Wait until what was accepted is written."""
         await self._batcher.close()
 
-    async def _write(self, new: Sequence[NewJob]) -> Sequence[Submitted | Refusal | DatabaseDown]:
+    async def _write(self, asked: Sequence[_Asked]) -> Sequence[Answer]:
         try:
-            async with self._database.begin() as tx:
-                answers = await submit_once(tx, new)
+            async with self._database.begin(within_seconds=_WITHIN_SECONDS) as tx:
+                answers = await _answer(tx, asked)
                 self._kill_points.reach("api.before_commit")
         except DatabaseDown as down:
             # an answer, not a failure: a batch that fails is tried again job by job, and a database that is down
             # would make each of them wait
-            return [down] * len(new)
+            return [down] * len(asked)
         self._kill_points.reach("api.after_commit")
         written = sum(isinstance(answer, Submitted) and answer.is_new for answer in answers)
         if written:
             self._wakeups.ring_relay()
             self._on_batch(written)
         return answers
+
+
+async def _answer(tx: Tx, asked: Sequence[_Asked]) -> list[Answer]:
+    """Write what may be written, and refuse the rest unless something stands for it."""
+    barred = {one.new.id: one.full for one in asked if one.full is not None}
+    if not barred:
+        return [*await submit_once(tx, [one.new for one in asked])]
+    standing = await find_standing(tx, [one.new for one in asked if one.full is not None])
+    answers: dict[str, Answer] = {job_id: full for job_id, full in barred.items() if job_id not in standing}
+    heard = [one.new for one in asked if one.new.id not in answers]
+    answers.update(zip((new.id for new in heard), await submit_once(tx, heard), strict=True))
+    return [answers[one.new.id] for one in asked]

@@ -27,6 +27,7 @@ import api.text.routes
 import api.workers.routes
 from api.accept import Accept
 from api.auth import KeyRing, authenticated, provide_caller, provide_use
+from api.backlog import Backlog
 from api.bodies import MOST_BYTES, ApiRequest
 from api.context import Use
 from api.envelope import Envelope
@@ -34,6 +35,7 @@ from api.figures import Figures
 from api.limits import Limiter
 from api.options import provide_options
 from api.problems import answer_problem
+from api.shedding import Shedding
 from runtime.kill_points import KillPoints
 from runtime.settings import Settings
 from runtime.wakeups import Wakeups
@@ -64,28 +66,42 @@ OPEN_ROUTERS: Final = (api.health.router, api.pages.router, api.console.routes.r
 
 
 def make_app(
-    database: Database, wakeups: Wakeups, settings: Settings, *, draining: asyncio.Event | None = None
+    database: Database,
+    wakeups: Wakeups,
+    settings: Settings,
+    *,
+    health: Database | None = None,
+    draining: asyncio.Event | None = None,
 ) -> Application:
     """The API over an open database and open wake-ups, which remain the caller's to close after its shutdown.
 
-    `draining`, once set, ends what waits for jobs: streams, and answers held back by `Prefer: wait`.
+    `health`, if given, reaches the same Postgres over connections that requests do not share. `draining`, once set,
+    ends what waits for jobs: streams, and answers held back by `Prefer: wait`.
     """
     figures = Figures()
-    accept = Accept(database, wakeups, KillPoints(settings.kill_points), on_batch=figures.committed)
+    backlog = Backlog(most_of_one=settings.most_queued_per_tenant, most=settings.most_queued)
+    accept = Accept(database, wakeups, KillPoints(settings.kill_points), backlog=backlog, on_batch=figures.committed)
     use = Use(
         database=database,
         wakeups=wakeups,
         settings=settings,
         accept=accept,
+        backlog=backlog,
+        health=health or database,
         figures=figures,
         draining=draining or asyncio.Event(),
     )
     strangers = Limiter("anonymous")
+    shedding = Shedding(figures, strangers, target_seconds=settings.shed_above_ms / 1000)
     guard = authenticated(KeyRing(database), Limiter("default"), strangers)
 
     @asynccontextmanager
     async def until_accepted(_: Litestar) -> AsyncIterator[None]:
+        watching = [asyncio.create_task(shedding.watch()), asyncio.create_task(backlog.watch(database))]
         yield
+        for watch in watching:
+            watch.cancel()
+        await asyncio.wait(watching)
         use.draining.set()
         await accept.close()
 
@@ -104,4 +120,4 @@ def make_app(
         openapi_config=None,
         logging_config=None,
     )
-    return Envelope(app, figures, strangers)
+    return Envelope(app, figures, strangers, shedding)

@@ -16,6 +16,7 @@ from storage.accounts import find_key
 from storage.database import Database
 
 _KEPT_SECONDS: Final = 5.0
+_WITHIN_SECONDS: Final = 2.0
 _MOST_KEPT: Final = 10_000
 ANONYMOUS_PER_MINUTE: Final = 600
 """Requests without a valid key that one address may make."""
@@ -44,7 +45,7 @@ class KeyRing:
         key = parse_key(spelled)
         if key is None:
             raise Unauthenticated("The API key is misspelt.")
-        async with self._database.read() as tx:
+        async with self._database.read(within_seconds=_WITHIN_SECONDS) as tx:
             stored = await find_key(tx, key.public_id)
         if stored is None or not key.matches(stored.secret_sha256):
             raise Unauthenticated("The API key is unknown, expired or revoked.")

@@ -11,8 +11,10 @@ from litestar.types import Scope
 from msgspec import Struct
 
 from api.accept import Accept, Overloaded
+from api.backlog import Backlog
 from api.figures import Figures
 from api.limits import Standing
+from api.under_way import Ticket
 from domain.accounts.user import Caller
 from domain.errors import Limited
 from runtime.settings import Settings
@@ -86,12 +88,18 @@ class Batches:
 
 @dataclass(frozen=True, kw_only=True)
 class Use:
-    """What the API's handlers use. `draining` is set when the process is about to stop: who waits, stops waiting."""
+    """What the API's handlers use.
+
+    `health` is a connection of its own to the same Postgres, for checks that must not wait for others. `draining` is
+    set when the process is about to stop: who waits, stops waiting.
+    """
 
     database: Database
     wakeups: Wakeups
     settings: Settings
     accept: Accept
+    backlog: Backlog
+    health: Database
     figures: Figures
     streams: Streams = field(default_factory=Streams)
     batches: Batches = field(default_factory=Batches)
@@ -106,6 +114,7 @@ class Notes(Struct, kw_only=True):
     caller: Caller | None = None
     standing: Standing | None = None
     route: str | None = None
+    ticket: Ticket | None = None
 
 
 def note(scope: Scope, notes: Notes) -> None:

@@ -15,25 +15,18 @@ from api.accept import Overloaded
 from api.auth import ANONYMOUS_PER_MINUTE
 from api.context import Notes, note
 from api.figures import Figures
+from api.headers import SECURITY, request_id
 from api.jobs.stream import MEDIA_TYPE as STREAM
 from api.limits import Limiter
 from api.problems import MEDIA_TYPE, problem_of
-from runtime.unique_ids import new_id
+from api.shedding import STATUS, Shedding, is_batch, is_submission
+from api.under_way import Ticket
 
 MOST_AT_ONCE: Final = 2_000
-_SANE_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT: Final = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _ENCODER: Final = Encoder()
 _LOG: Final = structlog.stdlib.get_logger(__name__)
 
-_SECURITY: Final = {
-    b"x-content-type-options": b"nosniff",
-    b"referrer-policy": b"no-referrer",
-    b"cross-origin-resource-policy": b"same-origin",
-    b"cross-origin-opener-policy": b"same-origin",
-    b"x-frame-options": b"DENY",
-    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
-}
 _LONGEST_URL: Final = 16_384
 _LONGEST_LOGGED: Final = 200
 _UNLOGGED: Final = ("/health/", "/metrics")
@@ -42,7 +35,8 @@ _UNLOGGED: Final = ("/health/", "/metrics")
 class Envelope:
     """Wraps the whole application, so that no answer leaves without: neither those of unknown paths nor of faults."""
 
-    def __init__(self, app: ASGIApp, figures: Figures, strangers: Limiter) -> None:
+    def __init__(self, app: ASGIApp, figures: Figures, strangers: Limiter, shedding: Shedding) -> None:
+        self.shedding = shedding
         self._app = app
         self._figures = figures
         self._strangers = strangers
@@ -50,15 +44,32 @@ class Envelope:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; anything else goes straight to the application."""
-        if scope["type"] == ScopeType.HTTP:
-            # a copy: the server keeps its own, which knows that a HEAD has no body
-            method = "GET" if scope["method"] == "HEAD" else scope["method"]
-            await self._answer(cast("HTTPScope", {**scope, "method": method}), receive, send)
-        else:
+        if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
+            return
+        ticket = self.shedding.ticket_of(scope)
+        if ticket is None and is_submission(scope["method"], scope["path"]):
+            if self.shedding.is_full():
+                await self._refuse(scope, send)
+                return
+            if not is_batch(scope["path"]):
+                ticket = self.shedding.enter()
+        # a copy: the server keeps its own, which knows that a HEAD has no body
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        try:
+            await self._answer(cast("HTTPScope", {**scope, "method": method}), receive, send, ticket)
+        finally:
+            if ticket is not None:
+                ticket.close()
 
-    async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+    async def _refuse(self, scope: HTTPScope, send: Send) -> None:
+        headers, body = self.shedding.refuse(scope, scope["path"].encode())
+        await send({"type": "http.response.start", "status": STATUS, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def _answer(self, scope: HTTPScope, receive: Receive, send: Send, ticket: Ticket | None) -> None:
         notes = _begin(scope)
+        notes.ticket = ticket
         began = time.perf_counter()
         status = 0
 
@@ -91,7 +102,7 @@ class Envelope:
     def _headers(self, scope: HTTPScope, notes: Notes, given: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         names = {name.lower() for name, _ in given}
         headers = [*given, (b"x-request-id", notes.request_id.encode())]
-        headers += [(name, value) for name, value in _SECURITY.items() if name not in names]
+        headers += [(name, value) for name, value in SECURITY if name not in names]
         if scope["path"].startswith("/v1"):
             standing = notes.standing or self._strangers.look(_address(scope), ANONYMOUS_PER_MINUTE)
             headers += standing.headers()
@@ -113,10 +124,9 @@ class Envelope:
 
 def _begin(scope: HTTPScope) -> Notes:
     given = dict(scope["headers"])
-    request_id = given.get(b"x-request-id", b"")
     traceparent = given.get(b"traceparent", b"")
     notes = Notes(
-        request_id=request_id.decode() if _SANE_ID.fullmatch(request_id) else new_id("req"),
+        request_id=request_id(given.get(b"x-request-id", b"")),
         traceparent=traceparent.decode() if _TRACEPARENT.fullmatch(traceparent) else None,
     )
     note(scope, notes)

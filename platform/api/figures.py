@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from storage.job_lists import QueueCount
 
@@ -30,6 +30,15 @@ class Figures:
         self._live = Gauge(
             "headrace_jobs_live", "Jobs that are not finished", ("queue", "state"), registry=self._registry
         )
+        self._shed = Counter(
+            "headrace_http_shed", "Submissions refused unheard, for there were too many", registry=self._registry
+        )
+        self._under_way = Gauge(
+            "headrace_http_submissions_under_way", "Submissions not yet answered", registry=self._registry
+        )
+        self._limit = Gauge(
+            "headrace_http_submissions_limit", "How many of them may be at present", registry=self._registry
+        )
         # finding a child by its labels costs more than the observation
         self._known: dict[tuple[str, str, int], Histogram] = {}
 
@@ -44,6 +53,12 @@ class Figures:
     def committed(self, jobs: int) -> None:
         """Count one group commit."""
         self._batches.observe(jobs)
+
+    def shed(self, refused: int, *, under_way: int, limit: float) -> None:
+        """Count what was refused lately, and take over how many are under way and may be."""
+        self._shed.inc(refused)
+        self._under_way.set(under_way)
+        self._limit.set(int(limit))
 
     def live(self, counts: Iterable[QueueCount]) -> None:
         """Take over the numbers of live jobs."""

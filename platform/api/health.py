@@ -76,9 +76,9 @@ async def ready(request: Request[Any, Any, Any], use: NamedDependency[Use]) -> R
 async def metrics(use: NamedDependency[Use]) -> Response[bytes]:
     """The figures of this process and the numbers of live jobs, in Prometheus's text format."""
     try:
-        async with asyncio.timeout(_POSTGRES_SECONDS), use.database.read() as tx:
+        async with use.database.read(within_seconds=_POSTGRES_SECONDS) as tx:
             use.figures.live(await count_live(tx))
-    except (Unavailable, TimeoutError):
+    except Unavailable:
         _LOG.warning("metrics.partial")
     return Response(use.figures.render())
 
@@ -90,10 +90,9 @@ async def _postgres(use: Use) -> Dependency:
     began = time.perf_counter()
     is_up = False
     try:
-        async with asyncio.timeout(_POSTGRES_SECONDS):
-            await use.database.ping()
-            is_up = True
-    except (Unavailable, TimeoutError):
+        await use.health.ping(within_seconds=_POSTGRES_SECONDS)
+        is_up = True
+    except Unavailable:
         pass
     return Dependency("up" if is_up else "down", _since(began), needed=True)
 

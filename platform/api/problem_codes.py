@@ -244,6 +244,15 @@ CODES: Final[dict[str, ProblemCode]] = {
         "The key's requests for this minute are used up; RateLimit and RateLimit-Policy tell how many there are.",
         _LATER,
     ),
+    "backlog_full": ProblemCode(
+        429,
+        "Too many jobs wait",
+        "As many of the tenant's jobs wait to be run as may: accepted, and not yet claimed by a worker.",
+        "Try again after the seconds that Retry-After names. GET /v1/queues shows what waits.",
+    ),
+    "queues_full": ProblemCode(
+        503, "The queues are full", "As many jobs of all tenants wait to be run as may.", _LATER
+    ),
     "overloaded": ProblemCode(503, "Too much at once", "More arrives than can be taken now.", _LATER),
     "unavailable": ProblemCode(503, "Temporarily unavailable", "Something the platform needs does not answer.", _LATER),
     "not_ready": ProblemCode(503, "Not ready", "The API cannot accept jobs now; `checks` tells why.", _LATER),

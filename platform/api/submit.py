@@ -68,6 +68,8 @@ async def submit(  # noqa: PLR0913 - whatever a job may be told at the door
         if job.id != new.id and seconds:
             news = await stack.enter_async_context(use.wakeups.listening(job.id))
         if news is not None and seconds:
+            if notes.ticket is not None:
+                notes.ticket.close()  # from here on it waits for a worker, and costs nobody's time
             job = await wait_for_end(use, job, news, seconds)
     response = await answer_job(request, use, job, waited=seconds)
     if submitted.deduplicated:

@@ -13,16 +13,19 @@ import structlog
 import uvicorn
 
 from api.app import Application, make_app
+from api.door import door_to
 from cli.exits import CommandFailed
 from runtime.logs import configure_logs
 from runtime.readiness import mark_ready
-from runtime.resources import open_stores
+from runtime.resources import needed, open_stores
 from runtime.settings import Settings, read_settings
+from storage.database import open_database
 
 _KEEP_ALIVE_SECONDS: Final = 65  # longer than the usual proxy keeps an idle connection: the proxy is the one to close
 _SHUTDOWN_SECONDS: Final = 20
 _BACKLOG: Final = 2048
 _CONNECTIONS: Final = 8
+_WAIT_SECONDS: Final = 1.0  # for a free one of them; who waits longer is told to come back
 _COLLECT_AFTER: Final = (20_000, 50, 50)
 
 _LOG: Final = structlog.stdlib.get_logger(__name__)
@@ -42,9 +45,13 @@ def api(host: str, port: int, name: str) -> None:
 
 async def _serve(settings: Settings, listener: socket.socket, name: str) -> None:
     draining = asyncio.Event()
-    async with open_stores(settings, name=name, connections=_CONNECTIONS) as use:
-        app = make_app(use.database, use.wakeups, settings, draining=draining)
-        await _Server(_config(app), settings, draining).serve(sockets=[listener])
+    async with open_stores(settings, name=name, connections=_CONNECTIONS, wait_seconds=_WAIT_SECONDS) as use:
+        health = open_database(needed(settings, "database_url"), name=f"{name}-health", size=1)
+        try:
+            app = make_app(use.database, use.wakeups, settings, health=health, draining=draining)
+            await _Server(_config(app), settings, draining).serve(sockets=[listener])
+        finally:
+            await health.close()
 
 
 class _Server(uvicorn.Server):
@@ -90,7 +97,7 @@ def _config(app: Application | None) -> uvicorn.Config:
     return uvicorn.Config(
         app or "",
         loop="auto",
-        http="httptools",
+        http="httptools" if app is None else door_to(app),
         ws="none",
         lifespan="on",
         log_config=None,

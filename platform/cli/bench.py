@@ -60,6 +60,22 @@ def fairness(use: Use, backlog: int, samples: int, kind: str) -> None:
 
 
 @bench.command()
+@click.option("--seconds", type=click.FloatRange(1), default=15, show_default=True, help="How long the overload lasts.")
+@click.option(
+    "--times", type=click.FloatRange(1), default=2, show_default=True, help="How much more than can be taken."
+)
+@click.option("--run", is_flag=True, help="Let workers at the jobs; else accepting alone is measured.")
+@pass_use
+def overload(use: Use, seconds: float, times: float, *, run: bool) -> None:
+    """Offer more submissions than can be taken: what is still accepted, how soon, and how the rest is refused.
+
+    The key needs more requests a minute than are made: `headrace keys create … --requests-per-minute 10000000`.
+    """
+    arguments = ("--seconds", str(seconds), "--times", str(times), *(["--run"] if run else []))
+    _run(use, "overload.py", *arguments)
+
+
+@bench.command()
 @pass_use
 def start(use: Use) -> None:
     """Time `headrace up` on an empty and on a used data directory, and weigh its processes. Takes half a minute."""

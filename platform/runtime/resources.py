@@ -41,13 +41,17 @@ class Resources(Stores):
 
 
 @asynccontextmanager
-async def open_stores(settings: Settings, *, name: str, connections: int) -> AsyncIterator[Stores]:
+async def open_stores(
+    settings: Settings, *, name: str, connections: int, wait_seconds: float = 5.0
+) -> AsyncIterator[Stores]:
     """Open the stores on the running loop, with at most `connections` to Postgres, and close them in reverse order.
+
+    Who finds all of them in use waits for up to `wait_seconds`.
 
     Raises:
         SettingMissing: a URL is not set; `headrace up` sets them all.
     """
-    database = open_database(needed(settings, "database_url"), name=name, size=connections)
+    database = open_database(needed(settings, "database_url"), name=name, size=connections, wait_seconds=wait_seconds)
     wakeups = open_wakeups(needed(settings, "redis_url"))
     try:
         yield Stores(database=database, wakeups=wakeups, kill_points=KillPoints(settings.kill_points))

@@ -62,6 +62,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         10.0
     )
     retention_days: Annotated[int, Meta(ge=1, le=3650, description="how long jobs are kept after they ended")] = 30
+    most_queued_per_tenant: Annotated[
+        int, Meta(ge=1, description="how many jobs of a tenant may be accepted and not yet claimed")
+    ] = 1_000_000
+    most_queued: Annotated[int, Meta(ge=1, description="how many jobs may be so of all tenants together")] = 2_000_000
+    shed_above_ms: Annotated[
+        float, Meta(gt=0, le=10_000, description="submissions are refused while answering them takes longer than this")
+    ] = 100.0
     canary_seconds: Annotated[
         float, Meta(gt=0, le=600, description="how often a worker tests that it hears the broker; deaf after three")
     ] = 15.0

@@ -1,8 +1,8 @@
 """The one place that knows the driver: an engine over Postgres, whose transactions the rest of storage is given."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -21,6 +21,8 @@ _STATEMENT_TIMEOUT_MS: Final = 10_000
 _LOCK_TIMEOUT_MS: Final = 5_000
 _IDLE_IN_TRANSACTION_MS: Final = 60_000
 _WITHIN_SECONDS: Final = 10.0  # a Postgres that hangs answers nothing, its own timeouts included
+# told to stop, the driver first tries to tell Postgres, for up to 10 s; told again, it drops the connection
+_TOLD_AGAIN_SECONDS: Final = 0.25
 
 
 class DatabaseDown(Unavailable):
@@ -44,10 +46,8 @@ class Database:
         Raises:
             DatabaseDown: no connection could be had, it broke, or Postgres did not answer in time.
         """
-        limit = asyncio.timeout(within_seconds)
-        with _answering(limit):
-            async with limit, self._engine.begin() as tx:
-                yield tx
+        async with _patient(within_seconds), self._engine.begin() as tx:
+            yield tx
 
     @asynccontextmanager
     async def read(self, *, within_seconds: float | None = _WITHIN_SECONDS) -> AsyncIterator[Tx]:
@@ -56,18 +56,16 @@ class Database:
         Raises:
             DatabaseDown: as `begin`.
         """
-        limit = asyncio.timeout(within_seconds)
-        with _answering(limit):
-            async with limit, self._autocommit.connect() as connection:
-                yield connection
+        async with _patient(within_seconds), self._autocommit.connect() as connection:
+            yield connection
 
-    async def ping(self) -> None:
+    async def ping(self, *, within_seconds: float | None = _WITHIN_SECONDS) -> None:
         """Hear from Postgres.
 
         Raises:
             DatabaseDown: it does not answer.
         """
-        async with self.read() as connection:
+        async with self.read(within_seconds=within_seconds) as connection:
             await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
@@ -112,11 +110,14 @@ def driver_url(url: str) -> str:
     )
 
 
-@contextmanager
-def _answering(limit: asyncio.Timeout) -> Iterator[None]:
+@asynccontextmanager
+async def _patient(seconds: float | None) -> AsyncIterator[None]:
     """Turn the end of our patience into `DatabaseDown`; a timeout of the block's own stays what it is."""
+    limit = asyncio.timeout(seconds)
+    last = asyncio.timeout(None if seconds is None else seconds + _TOLD_AGAIN_SECONDS)
     try:
-        yield
+        async with last, limit:
+            yield
     except PoolTimeout as error:
         raise _down(error) from error
     except TimeoutError as error:

@@ -2,16 +2,21 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 import uvicorn
 
 from api.app import Application, make_app
+from api.door import door_to
+from api.envelope import Envelope
+from api.shedding import Shedding
 from domain.accounts.api_key import make_key
 from domain.accounts.permissions import PERMISSIONS
 from domain.catalog import BY_NAME
@@ -41,6 +46,12 @@ class House:
     settings: Settings
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     keys: int = 0
+
+    @property
+    def shedding(self) -> Shedding:
+        """Who decides at the API's door."""
+        assert isinstance(self.app, Envelope)
+        return self.app.shedding
 
     async def key(self, *, permissions: Sequence[str] = (), per_minute: int = 100_000, tenant_id: str = "") -> str:
         """A fresh API key of the client's tenant, or of another."""
@@ -128,7 +139,7 @@ async def house(database_url: str, redis_url: str) -> AsyncIterator[House]:
 @asynccontextmanager
 async def served(app: Application) -> AsyncIterator[str]:
     """The app behind a real server on loopback; its address."""
-    config = uvicorn.Config(app, port=0, http="httptools", ws="none", lifespan="on", log_config=None, access_log=False)
+    config = uvicorn.Config(app, port=0, http=door_to(app), ws="none", lifespan="on", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     server.capture_signals = nullcontext  # type: ignore[assignment, method-assign] # signals are the test runner's
     with closing(config.bind_socket()) as listener:
@@ -168,3 +179,15 @@ def problem() -> Problem:
         return found
 
     return read
+
+
+def exchange(address: str, sent: bytes) -> bytes:
+    """What the server says to `sent`, after which nothing more comes."""
+    where = urlsplit(address)
+    with socket.create_connection((where.hostname or "", where.port or 0), timeout=10) as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        said = b""
+        while part := connection.recv(65_536):
+            said += part
+    return said

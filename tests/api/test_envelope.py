@@ -2,8 +2,6 @@
 
 import asyncio
 import re
-import socket
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -11,7 +9,7 @@ from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from api import envelope
-from tests.api.conftest import SUMMARIZE, House, Problem
+from tests.api.conftest import SUMMARIZE, House, Problem, exchange
 
 PATHS = ["/", "/v1/jobs", "/v1/nowhere", "/health/live", "/docs", "/problems/x", "/%00"]
 
@@ -177,15 +175,3 @@ async def test_whatever_is_sent_is_no_fault_of_ours(house: House, address: str, 
         assert re.match(rb"HTTP/1.1 [234]\d\d ", said) or said == b"", (request, said[:300])
     async with httpx.AsyncClient() as client:
         assert (await client.get(f"{address}/health/live")).status_code == 200
-
-
-def exchange(address: str, sent: bytes) -> bytes:
-    """What the server says to `sent`, after which nothing more comes."""
-    where = urlsplit(address)
-    with socket.create_connection((where.hostname or "", where.port or 0), timeout=10) as connection:
-        connection.sendall(sent)
-        connection.shutdown(socket.SHUT_WR)
-        said = b""
-        while part := connection.recv(65_536):
-            said += part
-    return said

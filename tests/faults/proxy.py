@@ -36,6 +36,7 @@ class Proxy:
         self._server_at = (host, port)
         self._open: set[asyncio.StreamWriter] = set()
         self._calm = asyncio.Event()
+        self._serving: set[asyncio.Task[None]] = set()
 
     def change(self, weather: Weather) -> None:
         """From now on the network is like this."""
@@ -48,12 +49,25 @@ class Proxy:
         for writer in tuple(self._open):
             _reset(writer)
 
-    async def serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+    async def close(self) -> None:
+        """Reset every connection, and wait until nothing of them is left."""
+        self.reset_all()
+        self.change(Weather())
+        while self._serving:
+            await asyncio.wait(self._serving)
+
+    def accept(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        """Serve one more connection."""
+        serving = asyncio.create_task(self._serve(client, to_client))
+        self._serving.add(serving)
+        serving.add_done_callback(self._serving.discard)
+
+    async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         if self.weather.refuses:
             _reset(to_client)
             return
         try:
-            server, to_server = await asyncio.open_connection(*self._server_at)
+            server, to_server = await self._reach()
         except OSError:
             _reset(to_client)
             return
@@ -71,6 +85,13 @@ class Proxy:
             for writer in (to_client, to_server):
                 self._open.discard(writer)
                 writer.close()
+            await asyncio.gather(to_client.wait_closed(), to_server.wait_closed(), return_exceptions=True)
+
+    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        host, port = self._server_at
+        if host.startswith("/"):  # as libpq names the folder of a Unix socket
+            return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
+        return await asyncio.open_connection(host, port)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_reply: bool) -> None:
         passed = 0
@@ -92,16 +113,18 @@ class Proxy:
 
 @asynccontextmanager
 async def open_proxy(host: str, port: int, weather: Weather | None = None) -> AsyncGenerator[Proxy]:
-    """A proxy before the server at `host` and `port`, for the length of the block."""
+    """A proxy before the server at `host` and `port`, for the length of the block.
+
+    A `host` that is a folder is that of a Postgres's Unix socket; what connects to the proxy does so over TCP.
+    """
     proxy = Proxy(host, port, weather or Weather())
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(proxy.accept, "127.0.0.1", 0)
     proxy.port = server.sockets[0].getsockname()[1]
     try:
         yield proxy
     finally:
         server.close()
-        proxy.reset_all()
-        proxy.change(Weather())
+        await proxy.close()
         await server.wait_closed()
 
 

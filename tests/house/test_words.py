@@ -39,6 +39,7 @@ _ALLOWED = (
     ("platform/runtime/child_logs.py", "data", "asyncio's protocol names it"),
     ("platform/providers/mail/inbox.py", "handle_DATA", "SMTP's verb"),
     ("benchmarks/recovery.py", "handle_DATA", "as above"),
+    ("benchmarks/overload.py", "data", "asyncio's protocol names it"),
     ("platform/providers/text/*", "data", "what a model was fitted on"),
     ("platform/runtime/embedded/postgres.py", "of_the_data", "Postgres's data directory"),
     ("platform/storage/*", "data", "the bytes the driver hands over, and a column of events"),

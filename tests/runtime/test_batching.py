@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from runtime.batching import Batcher, BatcherFull
+from runtime.batching import Batcher, BatcherFull, BatcherStalled
 
 
 class Writes:
@@ -75,3 +75,49 @@ async def test_past_the_limit_nothing_more_is_taken() -> None:
         await more[-1]
     writes.open.set()
     await asyncio.gather(*puts, *more[:-1])
+
+
+async def test_nothing_waits_behind_writes_that_hang() -> None:
+    writes = Writes()
+    batcher: Batcher[int, int] = Batcher(writes.write, in_flight=2, patience_seconds=0.01)
+    hanging = [asyncio.create_task(batcher.put(1))]
+    await asyncio.sleep(0)
+    hanging.append(asyncio.create_task(batcher.put(2)))
+    await asyncio.sleep(0)
+    waiting = [asyncio.create_task(batcher.put(number)) for number in (3, 4)]
+    async with asyncio.timeout(10):
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(answer, BatcherStalled) for answer in answers)
+    with pytest.raises(BatcherStalled):
+        await batcher.put(5)
+    writes.open.set()
+    assert await asyncio.gather(*hanging) == [10, 20]
+    assert await batcher.put(6) == 60
+
+
+async def test_one_write_that_hangs_leaves_the_way_to_another() -> None:
+    late, opened = asyncio.Event(), asyncio.Event()
+
+    async def write(items: Sequence[int]) -> list[int]:
+        if 1 in items:
+            asyncio.get_running_loop().call_later(0.05, late.set)  # by when there is no patience left
+            await opened.wait()
+        return list(items)
+
+    batcher: Batcher[int, int] = Batcher(write, in_flight=2, patience_seconds=0.01)
+    hanging = asyncio.create_task(batcher.put(1))
+    await late.wait()
+    for number in range(2, 7):
+        assert await batcher.put(number) == number
+    opened.set()
+    assert await hanging == 1
+
+
+async def test_who_puts_again_as_the_last_writer_ends_is_written_too() -> None:
+    async def write(items: Sequence[int]) -> list[int]:
+        return list(items)
+
+    batcher: Batcher[int, int] = Batcher(write, in_flight=1)
+    async with asyncio.timeout(10):
+        for number in range(5):
+            assert await batcher.put(number) == number

@@ -50,7 +50,8 @@ async def submit_batch_(
 ) -> Response[BatchView]:
     """Submit up to 10,000 jobs: all of them are accepted, or none. As lines of JSON, each line is a job.
 
-    Every job that is not acceptable is named by its pointer: `/jobs/17/input/text`, or `/17/input/text` of lines.
+    Every job that is not acceptable is named by its pointer: `/jobs/17/input/text`, or `/17/input/text` of lines. A
+    batch waits to be run as so many jobs: 429 or 503 if there is no room for all of them.
     """
     with use.batches.one():
         key = await read_key(request)
@@ -58,12 +59,13 @@ async def submit_batch_(
         async with use.database.begin(within_seconds=_WITHIN_SECONDS) as tx:
             if kept := await find_answer(tx, key):
                 return replay(kept)
-            await submit_batch(tx, batch, jobs)
-            written = await find_batch(tx, caller.tenant_id, batch.id)
-            assert written is not None  # noqa: S101 - this transaction wrote it
-            response = _answer(request, written)
-            response.headers["Location"] = f"/v1/batches/{batch.id}"
-            await keep_response(tx, key, response)
+            with use.backlog.taking(caller.tenant_id, len(jobs)):
+                await submit_batch(tx, batch, jobs)
+                written = await find_batch(tx, caller.tenant_id, batch.id)
+                assert written is not None  # noqa: S101 - this transaction wrote it
+                response = _answer(request, written)
+                response.headers["Location"] = f"/v1/batches/{batch.id}"
+                await keep_response(tx, key, response)
     use.wakeups.ring_relay()
     use.figures.committed(len(jobs))
     return response

@@ -138,8 +138,9 @@ async def say(
         async with use.database.begin() as tx:
             kept = await find_answer(tx, key)
             if kept is None:
-                job = await _write(tx, request, conversation_id, data.text, job_id)
-                await keep_job(tx, key, job)
+                with use.backlog.taking(request.user.tenant_id):
+                    job = await _write(tx, request, conversation_id, data.text, job_id)
+                    await keep_job(tx, key, job)
             else:
                 job = await first_job(tx, key, kept)
         use.wakeups.ring_relay()

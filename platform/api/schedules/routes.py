@@ -144,8 +144,9 @@ async def trigger(
         async with use.database.begin() as tx:
             kept = await find_answer(tx, key)
             if kept is None:
-                job = await _trigger(tx, await _found(tx, caller, schedule_id, lock=True), job_id)
-                await keep_job(tx, key, job)
+                with use.backlog.taking(caller.tenant_id):
+                    job = await _trigger(tx, await _found(tx, caller, schedule_id, lock=True), job_id)
+                    await keep_job(tx, key, job)
             else:
                 job = await first_job(tx, key, kept)
         use.wakeups.ring_relay()

@@ -1,0 +1,129 @@
+"""Turning submissions away while there are too many: early, at the least cost, and never what helps out of it.
+
+Reads, cancels, health and figures go on. A refusal is made of bytes prepared ahead; it is counted, and logged by one
+line a second for all.
+"""
+
+import asyncio
+import random
+import time
+from typing import Final
+
+import structlog
+from litestar.types import HTTPScope
+from msgspec.json import Encoder
+
+from api.accept import Overloaded
+from api.auth import ANONYMOUS_PER_MINUTE
+from api.figures import Figures
+from api.headers import SECURITY, request_id
+from api.limits import Limiter
+from api.problems import MEDIA_TYPE, Problem, base_url
+from api.under_way import Ticket, UnderWay
+
+SUBMISSIONS: Final = frozenset(
+    {
+        "/v1/jobs",
+        "/v1/orders",
+        "/v1/emails",
+        "/v1/text/summarize",
+        "/v1/text/moderate",
+        "/v1/text/classify",
+        "/v1/text/generate",
+    }
+)
+"""What a POST to submits a job, and may be turned away unheard."""
+
+BATCHES: Final = "/v1/batches"
+"""A POST to it is turned away as they are, but takes too long in itself to tell of the load: it is not counted."""
+
+STATUS: Final = 503
+
+TICKET: Final = "headrace.ticket"
+"""Where in a scope's state a ticket is kept that was given before the application saw the request."""
+
+_SOONEST_SECONDS: Final = 1
+_LATEST_SECONDS: Final = 4
+_LOOKS_PER_SECOND: Final = 20
+_BODY: Final = Encoder().encode(
+    Problem(
+        type="%b/problems/" + Overloaded.code,
+        title=Overloaded.title,
+        status=STATUS,
+        detail="More submissions are under way than can be answered soon.",
+        instance="%b",
+        code=Overloaded.code,
+        request_id="%b",
+        retryable=Overloaded.retryable,
+    )
+)
+_ALWAYS: Final = ((b"content-type", MEDIA_TYPE.encode()), *SECURITY)
+_LOG: Final = structlog.stdlib.get_logger(__name__)
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Shedding:
+    """Who decides at the door of one process."""
+
+    def __init__(self, figures: Figures, strangers: Limiter, *, target_seconds: float) -> None:
+        self.under_way = UnderWay(target_seconds=target_seconds)
+        self._figures = figures
+        self._strangers = strangers
+        self._spread = random.Random()  # noqa: S311 - so that the refused do not come back as one
+        self._refused = 0
+
+    def is_full(self) -> bool:
+        """Whether a submission that arrives now is to be refused."""
+        return self.under_way.is_full()
+
+    def enter(self) -> Ticket:
+        """Let a submission in."""
+        return Ticket(self.under_way, time.monotonic)
+
+    def ticket_of(self, scope: HTTPScope) -> Ticket | None:
+        """The ticket that was given to this request before, at the server's door."""
+        ticket: Ticket | None = scope.get("state", {}).get(TICKET)
+        return ticket
+
+    def refuse(self, scope: HTTPScope, path: bytes) -> tuple[Headers, bytes]:
+        """What a refused submission is told: headers and body, as `Overloaded` would be anywhere else."""
+        self._refused += 1
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        told_id = request_id(given).encode()
+        body = _BODY % (base_url(scope).encode(), path, told_id)
+        standing = self._strangers.look(scope["client"][0] if scope["client"] else "", ANONYMOUS_PER_MINUTE)
+        return [
+            (b"retry-after", b"%d" % self._spread.randint(_SOONEST_SECONDS, _LATEST_SECONDS)),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", told_id),
+            *_ALWAYS,
+            *standing.headers(),
+        ], body
+
+    async def watch(self) -> None:
+        """Measure how late the event loop is, and tell once a second how many were refused. Ends by cancellation."""
+        pause = 1 / _LOOKS_PER_SECOND
+        while True:
+            for _ in range(_LOOKS_PER_SECOND):
+                slept = time.monotonic()
+                await asyncio.sleep(pause)
+                self.under_way.lagged(time.monotonic() - slept - pause)
+            self.tell()
+
+    def tell(self) -> None:
+        """Count and log what was refused since this was last asked."""
+        refused, self._refused = self._refused, 0
+        self._figures.shed(refused, under_way=self.under_way.count, limit=self.under_way.limit)
+        if refused:
+            _LOG.warning("http.shed", refused=refused, under_way=self.under_way.count, limit=int(self.under_way.limit))
+
+
+def is_submission(method: str, path: str) -> bool:
+    """Whether a request submits jobs and may be turned away unheard."""
+    return method == "POST" and (path.rstrip("/") in SUBMISSIONS or is_batch(path))
+
+
+def is_batch(path: str) -> bool:
+    """Whether what is submitted is a batch."""
+    return path.rstrip("/") == BATCHES
