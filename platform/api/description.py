@@ -157,6 +157,7 @@ def _operation(route: HTTPRoute, handler: HTTPRouteHandler, schemas: _Schemas) -
         *(_FAILURES if (route.path_format or "").startswith("/v1") else ()),
         *(_FAILURES_OF_BODIES if bodies else ()),
         *(_FAILURES_OF_THINGS if route.path_parameters else ()),
+        *((410,) if route.path_parameters and handler.opt.get("pruned") else ()),
     }
     operation["responses"] = dict(_responses(handler, given, schemas, failures))
     if (route.path_format or "").startswith("/v1"):

@@ -19,6 +19,7 @@ class ProblemCode(Struct, frozen=True):
 
 _FIX: Final = "Change the request; the same one will be refused again."
 _LATER: Final = "Try again after the seconds that Retry-After names; the same request may then succeed."
+_KEPT: Final = "Fetch results before that: the detail names the day, and who runs the platform sets how many there are."
 _JOB: Final = "GET /v1/jobs/{id}/attempts tells each attempt. POST /v1/jobs/{id}/retry queues the job again."
 
 CODES: Final[dict[str, ProblemCode]] = {
@@ -115,6 +116,12 @@ CODES: Final[dict[str, ProblemCode]] = {
         "There is no job of this id, or it is another tenant's.",
         "Check the id, and that the key belongs to the tenant that submitted the job.",
     ),
+    "job_gone": ProblemCode(
+        410, "The job is kept no more", "The job ended longer ago than jobs are kept; it went with its result.", _KEPT
+    ),
+    "bulk_action_gone": ProblemCode(
+        410, "The bulk action is kept no more", "It was finished longer ago than bulk actions are kept.", _KEPT
+    ),
     "bulk_action_not_found": ProblemCode(
         404, "No such bulk action", "There is none of this id, or it is another tenant's.", "List them."
     ),
@@ -194,6 +201,12 @@ CODES: Final[dict[str, ProblemCode]] = {
     ),
     "batch_not_found": ProblemCode(
         404, "No such batch", "There is no batch of this id, or it is another tenant's.", "Check the id."
+    ),
+    "batch_gone": ProblemCode(
+        410,
+        "The batch is kept no more",
+        "The batch was finished longer ago than batches are kept; it went with its jobs.",
+        _KEPT,
     ),
     "batch_finished": ProblemCode(
         409, "The batch is finished", "All of its jobs have ended; nothing is left to cancel.", "Nothing is to be done."

@@ -19,6 +19,7 @@ from api.problem_codes import CODES
 from domain.errors import (
     Conflict,
     Forbidden,
+    Gone,
     HeadraceError,
     Invalid,
     Limited,
@@ -40,6 +41,7 @@ _STATUSES: Final[tuple[tuple[type[HeadraceError], int], ...]] = (
     (BodyInvalid, 422),
     (Invalid, 422),
     (NotFound, 404),
+    (Gone, 410),
     (Conflict, 409),
     (Unauthenticated, 401),
     (Forbidden, 403),

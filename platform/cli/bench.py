@@ -91,6 +91,18 @@ def recovery(use: Use, samples: int, *, scaled: bool) -> None:
     _measure(use, "recovery.py", ["--samples", str(samples), *(["--scaled"] if scaled else [])], environment_with())
 
 
+@bench.command()
+@click.option("--jobs", "count", type=click.IntRange(1000), default=1_000_000, show_default=True, help="The backlog.")
+@click.option("--rounds", type=click.IntRange(10), default=1000, show_default=True, help="How many claims are timed.")
+@pass_use
+def backlog(use: Use, count: int, rounds: int) -> None:
+    """Time releases and claims beside a thousand jobs, a million, a million for later, and while a million is pruned.
+
+    On a Postgres of its own, which needs some 4 GB of disk for a while. Takes minutes.
+    """
+    _measure(use, "backlog.py", ["--jobs", str(count), "--rounds", str(rounds)], environment_with())
+
+
 def _run(use: Use, file: str, *arguments: str, told: str = "") -> None:
     target = use.client.target
     use.client.get("/health/live")

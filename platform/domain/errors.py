@@ -26,6 +26,13 @@ class NotFound(HeadraceError):
     title = "Not found"
 
 
+class Gone(HeadraceError):
+    """It was there, and is kept no more."""
+
+    code = "gone"
+    title = "Gone"
+
+
 class Conflict(HeadraceError):
     """The thing is in a state that does not allow this."""
 

@@ -28,6 +28,7 @@ NAMES: Final = frozenset(
         "heartbeat.stall",
         "rescue.after_select",
         "bulk.before_commit",
+        "prune.before_commit",
         "beat.before_insert",
         "beat.after_insert",
         "smtp.after_250",

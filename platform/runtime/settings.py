@@ -61,6 +61,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     grace_seconds: Annotated[float, Meta(ge=0, le=3600, description="how long a stopping worker lets jobs finish")] = (
         10.0
     )
+    retention_days: Annotated[int, Meta(ge=1, le=3650, description="how long jobs are kept after they ended")] = 30
     most_queued_per_tenant: Annotated[
         int, Meta(ge=1, description="how many jobs of a tenant may be accepted and not yet claimed")
     ] = 1_000_000

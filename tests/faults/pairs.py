@@ -25,6 +25,7 @@ _ONLY: Final = {
     "job.after_outside_call": (_KINDS - _WITH_EFFECTS, "the others call nobody, or settle with their effects after it"),
     "result.before_write": (_KINDS - _WITH_EFFECTS, "the others' results are written with their effects"),
     "heartbeat.stall": (_KINDS - _TEXTS, "a text is worked through between two heartbeats"),
+    "prune.before_commit": (frozenset(), "it is about no one job: the scenario points has it"),
     "smtp.after_250": (_EMAIL, "no other kind speaks to a mail server"),
     "ai.after_response": (_TEXTS | _REPLY, "no other kind asks an engine"),
     "order.after_reserve": (frozenset({"orders.place"}), "no other kind sells"),

@@ -13,10 +13,12 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import httpx
+import psycopg
 
 from runtime.kill_points import NAMES
 from runtime.ports import PortBook
 from runtime.readiness import clear_mark, is_marked
+from runtime.unique_ids import new_id
 from tests.faults.invariants import Violation
 from tests.faults.load import Load
 from tests.faults.scene import Harm, Scene, held
@@ -36,7 +38,11 @@ _TRIES: Final = 3
 _PORT: Final = 8500
 _POLL_SECONDS: Final = 0.05
 # whose point it is, by the first word of its name; every other is a worker's
-_OF: Final = {"api": "api", "relay": "relay", "rescue": "relay", "beat": "beat"}
+_OF: Final = {"api": "api", "relay": "relay", "rescue": "relay", "bulk": "relay", "prune": "relay", "beat": "beat"}
+_OLD_ACTION: Final = b"""
+INSERT INTO bulk_actions (id, tenant_id, caller_id, action, filter, dry_run, rate_per_second, state, finished_at)
+SELECT %s, min(id), 'user_' || repeat('0', 32), 'retry', '{}', true, 1, 'done', now() - interval '20 years' FROM tenants
+"""
 
 
 async def kill_at_points(scene: Scene) -> Harm:
@@ -80,6 +86,8 @@ class PointKiller:
         await client.post(f"/v1/schedules/{schedule}/pause")
 
     async def _kill_at(self, point: str, load: Load) -> bool:
+        if point.startswith("prune."):
+            await self._make_old_action()
         role = _OF.get(point.partition(".")[0], "worker")
         own = {"worker": "worker-1"}.get(role, role)
         with contextlib.closing(PortBook()) as book:
@@ -143,6 +151,11 @@ class PointKiller:
             HEADRACE_DATA_DIR=str(self._up.data_dir),
             **self._settings,
         )
+
+    async def _make_old_action(self) -> None:
+        """A bulk action that was done years ago, for relays to die over when they prune it; nobody was promised it."""
+        async with await psycopg.AsyncConnection.connect(self._up.ready["database_url"]) as connection:
+            await connection.execute(_OLD_ACTION, [new_id("bulk")])
 
     def _kill(self, name: str) -> None:
         if pid := self._up.pid_now(name):

@@ -41,8 +41,8 @@ SECTION: Final = Section(
     about=(
         f"Workers are held until {QUEUED:,} jobs are queued and the broker is as full as the relay makes it; then "
         "Redis is frozen for a second,\nkilled and its files deleted, or flushed, and the workers go on. While it is "
-        "away and until all is sent again errands\ncome in. Seconds are p50 / p99 / longest: from Redis's return until the "
-        "last of the jobs it had lost was sent again or claimed;\nand of a submission meanwhile."
+        "away and until all is sent again errands\ncome in. Seconds are p50 / p99 / longest: from Redis's return until "
+        "the last of the jobs it had lost was sent again or claimed;\nand of a submission meanwhile."
     ),
     columns=("emptied", "how", "jobs accepted", "messages lost", "sent again after", "submissions meanwhile", "took"),
 )

@@ -15,6 +15,7 @@ _STORIES_BEGIN_IN = (
     "platform/workers/lease.py",  # the heartbeat
     "platform/workers/relay.py",
     "platform/workers/rescue.py",
+    "platform/workers/emptied.py",
     "platform/workers/bulk.py",
     "platform/workers/prune.py",
     "platform/schedules/tick.py",

@@ -1,8 +1,19 @@
 """The migrations and the tables say the same."""
 
+import psycopg
 from alembic import command
 
 from storage.migrations.run import alembic_config, migrate
+
+_OLD_ROWS = """
+INSERT INTO tenants (id, name) VALUES ('tenant_1', 'one');
+INSERT INTO jobs (id, tenant_id, caller_id, kind, queue, state, priority, tags, metadata, max_attempts, input,
+    timeout_seconds, created_at, run_at, finished_at, seq)
+SELECT 'job_' || n, 'tenant_1', 'user_1', 'text.moderate', 'text', CASE n % 2 WHEN 0 THEN 'queued' ELSE 'failed' END, 0,
+    '{}', '{}', 5, '{}', 30, now(), now(), CASE n % 2 WHEN 1 THEN now() - interval '5 years' END, 1
+FROM generate_series(1, 100) AS n;
+INSERT INTO batches (id, tenant_id, caller_id, total) VALUES ('batch_1', 'tenant_1', 'user_1', 2);
+"""
 
 
 def test_a_migrated_database_has_exactly_the_tables_of_the_code(empty_database_url: str) -> None:
@@ -18,5 +29,26 @@ def test_migrating_twice_changes_nothing(empty_database_url: str) -> None:
 def test_the_newest_migration_can_be_taken_back_and_applied_again(empty_database_url: str) -> None:
     migrate(empty_database_url)
     command.downgrade(alembic_config(empty_database_url), "-1")
+    migrate(empty_database_url)
+    command.check(alembic_config(empty_database_url))
+
+
+def test_what_was_there_before_retention_stays_and_is_found_by_its_end(empty_database_url: str) -> None:
+    migrate(empty_database_url, to="0009")
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute(_OLD_ROWS.encode())
+        before = connection.execute("SELECT * FROM jobs ORDER BY id").fetchall()
+    migrate(empty_database_url)
+    with psycopg.connect(empty_database_url) as connection:
+        assert connection.execute("SELECT * FROM jobs ORDER BY id").fetchall() == before
+        assert connection.execute("SELECT count(*) FROM batches").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM pg_index WHERE NOT indisvalid").fetchone() == (0,)
+
+
+def test_an_index_whose_building_broke_off_is_built_anew(empty_database_url: str) -> None:
+    migrate(empty_database_url, to="0009")
+    with psycopg.connect(empty_database_url) as connection:
+        # what is left of it has the name, and is of no use
+        connection.execute("CREATE INDEX ix_jobs_finished_at ON jobs (id)")
     migrate(empty_database_url)
     command.check(alembic_config(empty_database_url))

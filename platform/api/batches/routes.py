@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
+from api.absent import PRUNED, absence
 from api.auth import needs
 from api.batches.reading import NDJSON, BatchBody, read_batch
 from api.batches.results import first_results, stream_results
@@ -24,6 +25,7 @@ from api.submit import RETRY_AFTER
 from domain.accounts.user import Caller
 from domain.ids import BatchId, is_id
 from domain.jobs.batch import Batch, BatchFinished, BatchNotFound
+from domain.jobs.retention import BatchGone
 from runtime.unique_ids import new_id
 from runtime.wakeups import News
 from storage.batches import ask_cancel, find_batch, jobs_to_cancel, list_batches, submit_batch
@@ -60,7 +62,8 @@ async def submit_batch_(
             with use.backlog.taking(caller.tenant_id, len(jobs)):
                 await submit_batch(tx, batch, jobs)
                 written = await find_batch(tx, caller.tenant_id, batch.id)
-                response = _answer(request, _there(written))
+                assert written is not None  # noqa: S101 - this transaction wrote it
+                response = _answer(request, written)
                 response.headers["Location"] = f"/v1/batches/{batch.id}"
                 await keep_response(tx, key, response)
     use.wakeups.ring_relay()
@@ -135,7 +138,9 @@ async def results(
     return Stream(pieces, media_type=NDJSON, headers={"Cache-Control": "no-store"})
 
 
-router: Final = Router("/v1", route_handlers=[submit_batch_, list_, show, cancel, results], tags=["Batches"])
+router: Final = Router(
+    "/v1", route_handlers=[submit_batch_, list_, show, cancel, results], opt=PRUNED, tags=["Batches"]
+)
 
 
 async def _cancel_live(use: Use, caller: Caller, batch_id: str) -> None:
@@ -172,12 +177,9 @@ def _answer(request: ApiRequest, batch: Batch) -> Response[BatchView]:
 async def _found(use: Use, caller: Caller, batch_id: str) -> Batch:
     _check_id(batch_id)
     async with use.database.read() as tx:
-        return _there(await find_batch(tx, caller.tenant_id, batch_id))
-
-
-def _there(batch: Batch | None) -> Batch:
+        batch = await find_batch(tx, caller.tenant_id, batch_id)
     if batch is None:
-        raise BatchNotFound("There is no such batch.")
+        raise await absence(use, caller, batch_id, gone=BatchGone, otherwise=BatchNotFound("There is no such batch."))
     return batch
 
 

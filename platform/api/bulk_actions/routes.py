@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from litestar.response import Response
 
+from api.absent import PRUNED, absence
 from api.auth import needs
 from api.bodies import ApiRequest
 from api.bulk_actions.views import BulkActionBody, BulkActionView, read_filter, view_bulk_action
@@ -16,6 +17,7 @@ from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
 from domain.accounts.user import Caller
 from domain.ids import is_id
 from domain.jobs.bulk import BulkActionNotFound
+from domain.jobs.retention import BulkActionGone
 from runtime.unique_ids import new_id
 from storage.bulk import (
     BulkAction,
@@ -78,7 +80,8 @@ async def show(action_id: ActionPath, use: NamedDependency[Use], caller: NamedDe
     """A bulk action, and how far it has come."""
     _check_id(action_id)
     async with use.database.read() as tx:
-        return _viewed(await find_bulk_action(tx, caller.tenant_id, action_id))
+        action = await find_bulk_action(tx, caller.tenant_id, action_id)
+    return await _viewed(use, caller, action_id, action)
 
 
 @post("/bulk-actions/{action_id:str}/abort", guards=[needs("jobs:manage")], status_code=200)
@@ -86,15 +89,17 @@ async def abort(action_id: ActionPath, use: NamedDependency[Use], caller: NamedD
     """Do nothing more for a bulk action; what it has done stays done. A finished one stays as it is."""
     _check_id(action_id)
     async with use.database.begin() as tx:
-        return _viewed(await abort_bulk_action(tx, caller.tenant_id, action_id))
+        action = await abort_bulk_action(tx, caller.tenant_id, action_id)
+    return await _viewed(use, caller, action_id, action)
 
 
-router: Final = Router("/v1", route_handlers=[create, list_, show, abort], tags=["Bulk actions"])
+router: Final = Router("/v1", route_handlers=[create, list_, show, abort], opt=PRUNED, tags=["Bulk actions"])
 
 
-def _viewed(action: BulkAction | None) -> BulkActionView:
+async def _viewed(use: Use, caller: Caller, action_id: str, action: BulkAction | None) -> BulkActionView:
     if action is None:
-        raise BulkActionNotFound("There is no such bulk action.")
+        missing = BulkActionNotFound("There is no such bulk action.")
+        raise await absence(use, caller, action_id, gone=BulkActionGone, otherwise=missing)
     return view_bulk_action(action)
 
 

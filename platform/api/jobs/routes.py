@@ -8,6 +8,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import Response, Stream
 
+from api.absent import PRUNED, absence
 from api.auth import needs
 from api.bodies import ApiRequest
 from api.context import Use
@@ -29,6 +30,7 @@ from domain.accounts.user import Caller
 from domain.catalog import kind_named
 from domain.ids import is_id
 from domain.jobs.job import Job
+from domain.jobs.retention import JobGone
 from domain.jobs.state import State
 from storage.job_lists import JobFilter, JobSort, list_attempts, list_jobs
 from storage.jobs import cancel_jobs, find_job, retry_job
@@ -200,6 +202,7 @@ router: Final = Router(
     "/v1",
     route_handlers=[submit_job, list_jobs_, export, get_job, get_result, get_attempts, get_events, cancel, retry],
     dependencies={"wanted": Provide(provide_wanted)},
+    opt=PRUNED,
     tags=["Jobs"],
 )
 
@@ -209,7 +212,7 @@ async def _found(use: Use, caller: Caller, job_id: str) -> Job:
     async with use.database.read() as tx:
         job = await find_job(tx, caller.tenant_id, job_id)
     if job is None:
-        raise JobNotFound("There is no such job.")
+        raise await absence(use, caller, job_id, gone=JobGone, otherwise=JobNotFound("There is no such job."))
     return job
 
 

@@ -13,17 +13,18 @@ from storage.database import driver_url
 _LOCK: Final = 0x6865616472616365  # "headrace": two processes migrating at once take turns
 
 
-def migrate(url: str, *, on_step: Callable[[], None] = lambda: None) -> None:
-    """Apply what is missing, under an advisory lock, each migration in a transaction of its own.
+def migrate(url: str, *, to: str = "head", on_step: Callable[[], None] = lambda: None) -> None:
+    """Apply what is missing up to revision `to`, under an advisory lock, each migration in a transaction of its own.
 
     `on_step` is called after each, before its commit.
     """
-    engine = create_engine(driver_url(url))
+    # in no transaction: an index that is built beside everything else waits for those that were open before
+    engine = create_engine(driver_url(url), isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as guard:
             guard.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
             try:
-                command.upgrade(alembic_config(url, on_step=on_step), "head")
+                command.upgrade(alembic_config(url, on_step=on_step), to)
             finally:
                 guard.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _LOCK})
     finally:

@@ -18,6 +18,7 @@ from domain.accounts.permissions import PERMISSIONS
 from domain.jobs.job import JobError
 from domain.jobs.state import State
 from domain.jobs.verdict import Verdict
+from storage.retention import prune_batches, prune_jobs
 from tests.api.conftest import SUMMARIZE, House, Problem
 
 DONE = Verdict(state=State.SUCCEEDED, result=b'{"summary":"short"}')
@@ -409,3 +410,23 @@ async def test_a_body_that_breaks_off_accepts_nothing(house: House, address: str
         with pytest.raises(httpx.WriteError):
             await client.post(f"{address}/v1/batches", content=half())
     assert await count(house, "jobs") == 0
+
+
+async def test_a_batch_past_its_retention_is_gone_with_its_jobs(house: House, problem: Problem) -> None:
+    batch = await submit(house, [MODERATE, MODERATE])
+    path = f"/v1/batches/{batch['id']}"
+    [first, _] = await job_ids(house, batch)
+    assert (await house.client.post(f"{path}/cancel")).status_code == 200
+    async with house.database.begin() as tx:
+        for table in ("jobs", "batches"):
+            await tx.execute(text(f"UPDATE {table} SET finished_at = finished_at - interval '31 days'"))  # noqa: S608 - a name of ours
+        assert (await prune_jobs(tx, days=30, limit=10)).jobs == 2
+        assert await prune_batches(tx, days=30, limit=10) == 1
+    for answer in (
+        await house.client.get(path),
+        await house.client.get(f"{path}/results"),
+        await house.client.post(f"{path}/cancel"),
+    ):
+        assert (answer.status_code, problem(answer)["code"]) == (410, "batch_gone")
+    assert (await house.client.get(f"/v1/jobs/{first}")).status_code == 410
+    assert (await house.stranger.get(path)).status_code == 404

@@ -4,10 +4,12 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from domain.jobs.job import JobError
 from domain.jobs.state import State
 from domain.jobs.verdict import Verdict
+from storage.retention import prune_bulk_actions
 from tests.api.conftest import House, Problem
 
 RETRY: dict[str, Any] = {"action": "retry", "filter": {"error_code": ["crashed"], "tag": "news"}}
@@ -104,3 +106,14 @@ async def test_jobs_are_listed_by_the_code_of_their_error(house: House) -> None:
     await house.submit()
     answer = await house.client.get("/v1/jobs?error_code=crashed&error_code=attempts_exhausted")
     assert [job["id"] for job in answer.json()["items"]] == [ids["attempts_exhausted"], ids["crashed"]]
+
+
+async def test_an_action_past_its_retention_is_gone_for_its_tenant_alone(house: House, problem: Problem) -> None:
+    url = f"/v1/bulk-actions/{(await ask(house.client))['id']}"
+    assert (await house.client.post(f"{url}/abort")).status_code == 200
+    async with house.database.begin() as tx:
+        await tx.execute(text("UPDATE bulk_actions SET finished_at = finished_at - interval '31 days'"))
+        assert await prune_bulk_actions(tx, days=30, limit=10) == 1
+    for answer in (await house.client.get(url), await house.client.post(f"{url}/abort")):
+        assert (answer.status_code, problem(answer)["code"]) == (410, "bulk_action_gone")
+    assert (await house.stranger.get(url)).status_code == 404

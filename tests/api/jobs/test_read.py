@@ -4,10 +4,12 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 
 from domain.jobs.job import JobError
 from domain.jobs.state import State
 from domain.jobs.verdict import Verdict
+from storage.retention import prune_jobs
 from tests.api.conftest import House, Problem
 
 DONE = Verdict(state=State.SUCCEEDED, result=b'{ "summary" : "short" }', usage=b'{"tokens":3}')
@@ -209,3 +211,40 @@ async def test_a_parameter_out_of_bounds_is_named(house: House, problem: Problem
 async def test_the_ends_of_time_are_times(house: House, when: str) -> None:
     answer = await house.client.get(f"/v1/jobs?created_after={when}")
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("path", READS)
+async def test_a_job_past_its_retention_is_gone_and_the_day_is_told(house: House, problem: Problem, path: str) -> None:
+    job = await house.submit()
+    await house.run(job["id"], DONE)
+    day = await prune_all(house)
+    answer = await house.client.get(f"/v1/jobs/{job['id']}{path}")
+    told = problem(answer)
+    assert (answer.status_code, told["code"], told["retryable"]) == (410, "job_gone", False)
+    assert day in told["detail"]
+
+
+@pytest.mark.parametrize("path", CHANGES)
+async def test_a_job_past_its_retention_cannot_be_moved(house: House, problem: Problem, path: str) -> None:
+    job = await house.submit()
+    await house.run(job["id"], Verdict(state=State.FAILED, error=BROKEN))
+    await prune_all(house)
+    answer = await house.client.post(f"/v1/jobs/{job['id']}{path}")
+    assert (answer.status_code, problem(answer)["code"]) == (410, "job_gone")
+
+
+async def test_another_tenants_pruned_job_reads_as_if_it_had_never_been(house: House, problem: Problem) -> None:
+    job = await house.submit()
+    await house.run(job["id"], DONE)
+    await prune_all(house)
+    answer = await house.stranger.get(f"/v1/jobs/{job['id']}")
+    assert (answer.status_code, problem(answer)["code"]) == (404, "job_not_found")
+
+
+async def prune_all(house: House) -> str:
+    """Everything that has ended is past its retention, and pruned; answers with the day."""
+    async with house.database.begin() as tx:
+        await tx.execute(text("UPDATE jobs SET finished_at = finished_at - interval '31 days'"))
+        assert (await prune_jobs(tx, days=30, limit=10)).jobs == 1
+        day: str = (await tx.execute(text("SELECT to_char(now(), 'YYYY-MM-DD')"))).scalar_one()
+    return day
