@@ -8,11 +8,13 @@ import pytest
 
 from runtime.leftovers import end_leftovers, forget, remember
 from runtime.processes import command_of, started_at
+from tests.support.running_up import wait_for
 
 
 @pytest.fixture
 def sleeper() -> Generator[subprocess.Popen[bytes]]:
     with subprocess.Popen(["/bin/sleep", "600"], start_new_session=True) as process:
+        wait_for(lambda: command_of(process.pid))  # for a moment after its start it has none
         yield process
         process.kill()
 
