@@ -76,18 +76,17 @@ class Accept:
         full = self._backlog.full(new.tenant_id)
         if full is not None and new.idempotency is None and new.unique is None:
             raise full
-        # counted ahead, so that those under way do not overrun the bound together
-        self._backlog.add(new.tenant_id)
+        is_written = False
+        self._backlog.begin(new.tenant_id)
         try:
             answer = await self._batcher.put(_Asked(new, full))
+            is_written = isinstance(answer, Submitted) and answer.is_new
         except BatcherFull:
-            self._backlog.add(new.tenant_id, -1)
             raise Overloaded("Too many jobs are waiting to be written.", retry_after_seconds=1.0) from None
         except BatcherStalled:
-            self._backlog.add(new.tenant_id, -1)
             raise Overloaded("Postgres is slow to write what came before.", retry_after_seconds=1.0) from None
-        if not isinstance(answer, Submitted) or not answer.is_new:
-            self._backlog.add(new.tenant_id, -1)
+        finally:
+            self._backlog.end(new.tenant_id, is_written=is_written)
         if isinstance(answer, DatabaseDown):
             # one a caller: an exception raised in many places at once would gather all their tracebacks
             raise DatabaseDown(answer.detail, retry_after_seconds=answer.retry_after_seconds)

@@ -54,20 +54,21 @@ class Backlog:
         self._clock = clock
         self._counted: Counter[str] = Counter()
         self._total = 0
-        self._since: Counter[str] = Counter()  # accepted here since the count began
-        self._total_since = 0
+        self._since: Counter[str] = Counter()  # written here since the count began
+        self._under_way: Counter[str] = Counter()  # being written here
+        self._more = 0  # both, of all tenants
         self._began = clock()
         self._next_at = self._began
         self._drained = 0.0  # jobs a second, of late
 
     def full(self, tenant_id: str, jobs: int = 1) -> Full | None:
         """Why so many more jobs of the tenant may not come; None if they may."""
-        if self._total + self._total_since + jobs > self._most:
+        if self._total + self._more + jobs > self._most:
             return QueuesFull(
                 f"{self._most} jobs wait to be run, which is as many as may.",
                 retry_after_seconds=self._room_in(self._most),
             )
-        if self._counted[tenant_id] + self._since[tenant_id] + jobs > self._most_of_one:
+        if self._of(tenant_id) + jobs > self._most_of_one:
             return BacklogFull(
                 f"{self._most_of_one} jobs of the tenant wait to be run, which is as many as may.",
                 retry_after_seconds=self._room_in(self._most_of_one),
@@ -75,26 +76,43 @@ class Backlog:
         return None
 
     @contextmanager
-    def taking(self, tenant_id: str, jobs: int = 1) -> Iterator[None]:
-        """Count so many more jobs of the tenant, which the block writes, if they may come.
+    def taking(self, tenant_id: str) -> Iterator[Callable[[int], None]]:
+        """Around a transaction that may write jobs of the tenant, which says how many before it does.
 
-        Raises:
-            BacklogFull, QueuesFull: they may not.
+        Saying so raises:
+            BacklogFull, QueuesFull: they may not come.
         """
-        full = self.full(tenant_id, jobs)
-        if full is not None:
-            raise full
-        self.add(tenant_id, jobs)
-        try:
-            yield
-        except BaseException:
-            self.add(tenant_id, -jobs)
-            raise
+        taken = 0
 
-    def add(self, tenant_id: str, jobs: int = 1) -> None:
-        """Count jobs about to be accepted; fewer than none if they were not, after all."""
-        self._since[tenant_id] += jobs
-        self._total_since += jobs
+        def take(jobs: int) -> None:
+            nonlocal taken
+            full = self.full(tenant_id, jobs)
+            if full is not None:
+                raise full
+            self.begin(tenant_id, jobs)
+            taken += jobs
+
+        is_written = False
+        try:
+            yield take
+            is_written = True
+        finally:
+            self.end(tenant_id, taken, is_written=is_written)
+
+    def begin(self, tenant_id: str, jobs: int = 1) -> None:
+        """Count jobs about to be written, so that those under way do not overrun the bound together."""
+        self._under_way[tenant_id] += jobs
+        self._more += jobs
+
+    def end(self, tenant_id: str, jobs: int = 1, *, is_written: bool) -> None:
+        """They were committed, or were not."""
+        self._under_way[tenant_id] -= jobs
+        if not self._under_way[tenant_id]:
+            del self._under_way[tenant_id]
+        if is_written:
+            self._since[tenant_id] += jobs
+        else:
+            self._more -= jobs
 
     async def watch(self, database: Database) -> None:
         """Count now and then. Ends by cancellation."""
@@ -104,6 +122,9 @@ class Backlog:
                 await self.count(database)
             except Unavailable:
                 _LOG.warning("backlog.uncounted")
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must be counted again
+                # uncounted for ever, it would only grow
+                _LOG.exception("backlog.uncounted", error=type(error).__name__)
             pause = max(_LEAST_PAUSE_SECONDS, _PAUSE_FOR_COUNT * (self._clock() - began))
             self._next_at = self._clock() + pause
             await asyncio.sleep(pause)
@@ -121,9 +142,12 @@ class Backlog:
         self._drained = (known - total) / max(began - self._began, 1e-3)
         self._began = began
         self._counted, self._total = counted, total
-        # what was accepted while it was counted may be in the count or not: better twice than not at all
+        # committed before the count began, it is in it; what was committed since may be in both, better than in neither
         self._since -= before
-        self._total_since = self._since.total()
+        self._more = self._since.total() + self._under_way.total()
+
+    def _of(self, tenant_id: str) -> int:
+        return self._counted[tenant_id] + self._since[tenant_id] + self._under_way[tenant_id]
 
     def _room_in(self, most: int) -> float:
         """In how many seconds a hundredth of the bound has been claimed, as things went of late."""

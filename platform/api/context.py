@@ -63,27 +63,33 @@ class Streams:
 
 
 class Batches:
-    """The batches that are being taken in: each holds its whole body, and the event loop for much of its time."""
+    """The batches that are being taken in: each holds its whole body, and then a connection for a while."""
 
-    MOST: Final = 8
+    MOST_OF_ONE: Final = 4
+    MOST: Final = 16
+    MOST_WRITTEN: Final = 2
+    """How many may be written at once: most connections are left to everybody else."""
 
     def __init__(self) -> None:
-        self._under_way = 0
+        self._under_way: Counter[str] = Counter()
+        self.writing: Final = asyncio.Semaphore(self.MOST_WRITTEN)
 
     @contextmanager
-    def one(self) -> Iterator[None]:
-        """Count a batch for as long as the block lasts.
+    def one(self, tenant_id: str) -> Iterator[None]:
+        """Count a batch of the tenant for as long as the block lasts.
 
         Raises:
-            Overloaded: there are as many as may be.
+            Overloaded: there are as many as may be, of the tenant or in all.
         """
-        if self._under_way >= self.MOST:
+        if self._under_way[tenant_id] >= self.MOST_OF_ONE or self._under_way.total() >= self.MOST:
             raise Overloaded("Too many batches are being taken in.", retry_after_seconds=1.0)
-        self._under_way += 1
+        self._under_way[tenant_id] += 1
         try:
             yield
         finally:
-            self._under_way -= 1
+            self._under_way[tenant_id] -= 1
+            if not self._under_way[tenant_id]:
+                del self._under_way[tenant_id]
 
 
 @dataclass(frozen=True, kw_only=True)

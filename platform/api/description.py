@@ -22,10 +22,10 @@ from msgspec import Meta
 
 from api.bodies import JSON
 from api.job_view import JobView
-from api.jobs.submissions import FORMS, AnySubmission
 from api.parameters import fields_of
 from api.problems import MEDIA_TYPE as PROBLEM_TYPE
 from api.problems import Problem
+from api.submissions import FORMS, AnySubmission
 from domain.catalog import kind_named
 
 Json = dict[str, Any]

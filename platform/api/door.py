@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from api.app import Application
 from api.envelope import Envelope
 from api.shedding import STATUS, SUBMISSIONS, TICKET, Shedding
+from api.under_way import Ticket
 
 _PATHS: Final = frozenset(path.encode() for path in SUBMISSIONS)
 _STATUS_LINE: Final = b"HTTP/1.1 %d Service Unavailable" % STATUS
@@ -22,6 +23,7 @@ class Door(HttpToolsProtocol):
     """One connection of uvicorn's, which asks before it lets a submission in."""
 
     shedding: ClassVar[Shedding]
+    _ticket: Ticket | None = None  # of the request that is arriving
 
     def on_headers_complete(self) -> None:
         """Refuse the request, or let it in, as uvicorn would."""
@@ -32,7 +34,15 @@ class Door(HttpToolsProtocol):
             self._refuse(path)
         else:
             super().on_headers_complete()
-            self.scope["state"] = {**self.scope.get("state", {}), TICKET: self.shedding.enter()}
+            self._ticket = self.shedding.ticket()
+            self.scope["state"] = {**self.scope.get("state", {}), TICKET: self._ticket}
+
+    def on_message_complete(self) -> None:
+        """Count the submission from now on: before its coroutine begins, so that a burst is seen as one."""
+        super().on_message_complete()
+        if self._ticket is not None:
+            self._ticket.open()
+            self._ticket = None
 
     def _is_plain_post(self) -> bool:
         """Whether it is a POST, nothing else is under way on the connection, and that stays open afterwards."""

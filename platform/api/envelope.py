@@ -8,7 +8,16 @@ from urllib.parse import unquote_to_bytes
 import structlog
 from litestar.enums import ScopeType
 from litestar.exceptions import ClientException
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import (
+    ASGIApp,
+    HTTPReceiveMessage,
+    HTTPScope,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    WebSocketReceiveMessage,
+)
 from msgspec.json import Encoder
 
 from api.accept import Overloaded
@@ -53,10 +62,11 @@ class Envelope:
                 await self._refuse(scope, send)
                 return
             if not is_batch(scope["path"]):
-                ticket = self.shedding.enter()
+                ticket = self.shedding.ticket()
         # a copy: the server keeps its own, which knows that a HEAD has no body
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         try:
+            receive = receive if ticket is None else _opening(ticket, receive)
             await self._answer(cast("HTTPScope", {**scope, "method": method}), receive, send, ticket)
         finally:
             if ticket is not None:
@@ -120,6 +130,18 @@ class Envelope:
                 duration_ms=round(seconds * 1000, 2),
                 tenant_id=notes.caller.tenant_id if notes.caller else None,
             )
+
+
+def _opening(ticket: Ticket, receive: Receive) -> Receive:
+    """`receive`, which opens the ticket when the request has arrived whole."""
+
+    async def opening() -> HTTPReceiveMessage | WebSocketReceiveMessage:
+        event = await receive()
+        if event["type"] == "http.request" and not event.get("more_body"):
+            ticket.open()
+        return event
+
+    return opening
 
 
 def _begin(scope: HTTPScope) -> Notes:

@@ -250,6 +250,12 @@ CODES: Final[dict[str, ProblemCode]] = {
         "As many of the tenant's jobs wait to be run as may: accepted, and not yet claimed by a worker.",
         "Try again after the seconds that Retry-After names. GET /v1/queues shows what waits.",
     ),
+    "bulk_actions_full": ProblemCode(
+        429,
+        "Too many bulk actions are unfinished",
+        "As many of the tenant's bulk actions are unfinished as may be.",
+        "Wait for some to be done, or abort them. One with a wider filter does the work of many.",
+    ),
     "queues_full": ProblemCode(
         503, "The queues are full", "As many jobs of all tenants wait to be run as may.", _LATER
     ),

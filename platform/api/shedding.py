@@ -77,8 +77,8 @@ class Shedding:
         """Whether a submission that arrives now is to be refused."""
         return self.under_way.is_full()
 
-    def enter(self) -> Ticket:
-        """Let a submission in."""
+    def ticket(self) -> Ticket:
+        """For a submission that is let in, to be opened when it has arrived."""
         return Ticket(self.under_way, time.monotonic)
 
     def ticket_of(self, scope: HTTPScope) -> Ticket | None:
@@ -92,6 +92,7 @@ class Shedding:
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
         told_id = request_id(given).encode()
         body = _BODY % (base_url(scope).encode(), path, told_id)
+        # whose it is nobody has looked up: what is told is the address's own limit
         standing = self._strangers.look(scope["client"][0] if scope["client"] else "", ANONYMOUS_PER_MINUTE)
         return [
             (b"retry-after", b"%d" % self._spread.randint(_SOONEST_SECONDS, _LATEST_SECONDS)),

@@ -69,16 +69,25 @@ class UnderWay:
 
 
 class Ticket:
-    """A submission that was let in: under way until it is closed."""
+    """A submission that was let in: under way from when it has arrived whole until it is closed.
+
+    How long its client takes to send it tells nothing of the load.
+    """
 
     def __init__(self, under_way: UnderWay, clock: Callable[[], float]) -> None:
-        self._under_way: UnderWay | None = under_way
+        self._under_way = under_way
         self._clock = clock
-        self._arrived = clock()
-        under_way.enter()
+        self._arrived: float | None = None
+        self._is_closed = False
+
+    def open(self) -> None:
+        """It has arrived whole. Once is enough; again, or after its end, does nothing."""
+        if self._arrived is None and not self._is_closed:
+            self._arrived = self._clock()
+            self._under_way.enter()
 
     def close(self) -> None:
         """It is answered, or has nothing left to do but wait. Once is enough; again does nothing."""
-        under_way, self._under_way = self._under_way, None
-        if under_way is not None:
-            under_way.leave(self._arrived, self._clock())
+        if self._arrived is not None and not self._is_closed:
+            self._under_way.leave(self._arrived, self._clock())
+        self._is_closed = True

@@ -71,7 +71,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 100.0
     canary_seconds: Annotated[
         float, Meta(gt=0, le=600, description="how often a worker tests that it hears the broker; deaf after three")
-    ] = 15.0
+    ] = 10.0
     restart_seconds: Annotated[
         float, Meta(gt=0, le=60, description="how long `up` waits before it starts what died; doubles, up to 30 times")
     ] = 1.0

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
+import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import text
@@ -18,6 +19,7 @@ from domain.jobs.state import State
 from storage.database import Tx
 
 _FOLLOWING: Final = msgspec.json.Decoder(NewJob)
+_LOG: Final = structlog.stdlib.get_logger(__name__)
 
 # Only a job that has ended makes a batch finished, and it was live until now: a row with `finished_at` became so here.
 _COUNT: Final = text("""
@@ -68,7 +70,12 @@ async def count_moves(tx: Tx, moves: Mapping[tuple[str, State], int]) -> list[Fi
         if row.on_finished is not None:
             # its id says when it was made, as every id does
             job_id = JobId(derived_id("job", row.id, "on_finished", at=row.finished_at))
-            following = replace(_FOLLOWING.decode(row.on_finished), id=job_id)
-            await tx.execute(_FOLLOWED, {"id": row.id, "job_id": job_id})
+            try:
+                following = replace(_FOLLOWING.decode(row.on_finished), id=job_id)
+            except msgspec.MsgspecError:
+                # whoever ends the batch's last job must not be stuck with it
+                _LOG.exception("batch.unreadable", batch_id=row.id, hint="submit by hand what was to follow it")
+            else:
+                await tx.execute(_FOLLOWED, {"id": row.id, "job_id": job_id})
         found.append(FinishedBatch(id=row.id, following=following))
     return found

@@ -1,9 +1,11 @@
 """Bulk actions in SQL. Relays work on one under its row's lock, each turn a transaction with the jobs it moves."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
+import structlog
 from msgspec import Struct
 from sqlalchemy import Row, text
 
@@ -13,6 +15,8 @@ from storage.job_lists import JobFilter
 
 _ENCODER: Final = msgspec.json.Encoder()
 _FILTER: Final = msgspec.json.Decoder(JobFilter)
+_UNREADABLE_SECONDS: Final = 300.0
+_LOG: Final = structlog.stdlib.get_logger(__name__)
 
 _ACTION: Final = (
     "id, tenant_id, caller_id, action, filter, dry_run, rate_per_second, state, matched, done, skipped, cursor, "
@@ -25,11 +29,12 @@ VALUES (:id, :tenant_id, :caller_id, :action, CAST(:filter AS json), :dry_run, :
 RETURNING {_ACTION}
 """)  # noqa: S608 - the only thing formatted in is a constant list of columns
 
-# The one that has waited longest is next, so that actions take turns, whosever they are.
+# Of the tenant whose last turn is longest ago the one that has waited longest: tenants take turns, and so do actions.
 _TAKE: Final = text(f"""
 SELECT {_ACTION}, CAST(extract(epoch FROM now() - next_at) AS float8) AS late_seconds FROM bulk_actions
+LEFT JOIN unnest(CAST(:tenants AS text[])) WITH ORDINALITY AS had (tenant, turn) ON had.tenant = bulk_actions.tenant_id
 WHERE state IN ('pending', 'running') AND next_at <= now()
-ORDER BY next_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
+ORDER BY had.turn NULLS FIRST, next_at, id LIMIT 1 FOR UPDATE OF bulk_actions SKIP LOCKED
 """)  # noqa: S608 - as above
 
 _RECORD: Final = text("""
@@ -39,6 +44,10 @@ UPDATE bulk_actions SET state = CASE WHEN CAST(:cursor AS text) IS NULL THEN 'do
     finished_at = CASE WHEN CAST(:cursor AS text) IS NULL THEN now() END,
     next_at = now() + make_interval(secs => :pause_seconds)
 WHERE id = :id AND state IN ('pending', 'running')
+""")
+
+_UNFINISHED: Final = text("""
+SELECT count(*) FROM bulk_actions WHERE tenant_id = :tenant_id AND state IN ('pending', 'running')
 """)
 
 _PUT_OFF: Final = text("UPDATE bulk_actions SET next_at = now() + make_interval(secs => :seconds) WHERE id = :id")
@@ -112,10 +121,26 @@ async def add_bulk_action(tx: Tx, new: NewBulkAction) -> BulkAction:
     return _as_action(rows.one())
 
 
-async def take_turn(tx: Tx) -> Turn | None:
-    """Lock the unfinished action whose turn it is; None: there is none, or others are at work on them."""
-    row = (await tx.execute(_TAKE)).one_or_none()
-    return None if row is None else Turn(_as_action(row), row.late_seconds)
+async def take_turn(tx: Tx, *, had: Sequence[str] = ()) -> Turn | None:
+    """Lock the unfinished action whose turn it is; None: there is none, or others are at work on them.
+
+    `had`: the tenants that had a turn, the latest last. An action that cannot be read, for another release wrote it,
+    is put off.
+    """
+    row = (await tx.execute(_TAKE, {"tenants": list(had)})).one_or_none()
+    if row is None:
+        return None
+    try:
+        return Turn(_as_action(row), row.late_seconds)
+    except (msgspec.MsgspecError, ValueError):
+        _LOG.exception("bulk.unreadable", bulk_action_id=row.id, hint="finish the deploy, or abort it")
+        await put_off(tx, row.id, seconds=_UNREADABLE_SECONDS)
+        return None
+
+
+async def count_unfinished(tx: Tx, tenant_id: str) -> int:
+    """How many of the tenant's actions are not finished."""
+    return int((await tx.execute(_UNFINISHED, {"tenant_id": tenant_id})).scalar_one())
 
 
 async def record_turn(  # noqa: PLR0913 - what a turn has come to

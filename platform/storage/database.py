@@ -119,7 +119,7 @@ async def _patient(seconds: float | None) -> AsyncIterator[None]:
         async with last, limit:
             yield
     except PoolTimeout as error:
-        raise _down(error) from error
+        raise DatabaseDown("Every connection to Postgres is in use.", retry_after_seconds=1.0) from error
     except TimeoutError as error:
         if not limit.expired():
             raise

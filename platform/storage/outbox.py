@@ -110,10 +110,21 @@ WITH lost AS (
 UPDATE outbox SET stage = 'due', sent_at = NULL FROM lost WHERE outbox.job_id = lost.job_id RETURNING outbox.job_id
 """)
 
-_PUT_BACK_ALL: Final = text("UPDATE outbox SET stage = 'due', sent_at = NULL WHERE stage = 'sent'")
+# No row is waited for: who holds one is a claim, a cancel or a relay, which have orders of their own.
+_PUT_BACK_ALL: Final = text("""
+WITH lost AS (
+    SELECT job_id FROM outbox
+    WHERE stage = 'sent' AND sent_at <= now() - make_interval(secs => :ago_seconds) FOR UPDATE SKIP LOCKED
+)
+UPDATE outbox SET stage = 'due', sent_at = NULL, sends = 0 FROM lost WHERE outbox.job_id = lost.job_id
+""")
 
 _RETURN: Final = text("""
-UPDATE outbox SET stage = 'due', sent_at = NULL WHERE job_id = ANY(CAST(:ids AS text[])) AND stage = 'sent'
+WITH returned AS (
+    SELECT job_id FROM outbox WHERE job_id = ANY(CAST(:ids AS text[])) AND stage = 'sent' ORDER BY job_id
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE outbox SET stage = 'due', sent_at = NULL FROM returned WHERE outbox.job_id = returned.job_id
 """)
 
 
@@ -190,9 +201,12 @@ async def put_back_lost(tx: Tx, *, resend_seconds: float, limit: int) -> list[st
     return list((await tx.execute(_PUT_BACK, {"resend_seconds": resend_seconds, "limit": limit})).scalars())
 
 
-async def put_back_all(tx: Tx) -> int:
-    """Make due again whatever was sent, for the broker has lost it; answers how many: at most a window a queue."""
-    return (await tx.execute(_PUT_BACK_ALL)).rowcount
+async def put_back_all(tx: Tx, *, ago_seconds: float = 0) -> int:
+    """Make due again, as if never sent, whatever was sent so long ago or longer, for the broker has lost it; how many.
+
+    At most a window a queue. Rows in the hands of others are passed over.
+    """
+    return (await tx.execute(_PUT_BACK_ALL, {"ago_seconds": ago_seconds})).rowcount
 
 
 async def put_back(tx: Tx, ids: Sequence[str]) -> None:

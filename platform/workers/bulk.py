@@ -9,7 +9,7 @@ import structlog
 
 from domain.errors import Unavailable
 from domain.jobs.bulk import BulkVerb, pause_after, turn_size
-from domain.jobs.state import State
+from runtime.moves import tell_moved
 from runtime.resources import Stores
 from storage.bulk import BulkAction, Turn, put_off, record_turn, take_turn
 from storage.database import Tx
@@ -26,9 +26,10 @@ _COUNTED_AT_ONCE: Final = 5_000
 
 async def bulk_forever(use: Stores) -> None:
     """Carry out bulk actions as they come; several may run, for an action is one's at a time."""
+    had: dict[str, None] = {}
     while True:
         try:
-            pause = 0.0 if await take_a_turn(use) else _IDLE_SECONDS
+            pause = 0.0 if await take_a_turn(use, had) else _IDLE_SECONDS
         except Unavailable as error:
             log.warning("bulk.waiting", reason=error.detail)
             pause = _BROKEN_SECONDS
@@ -39,18 +40,23 @@ async def bulk_forever(use: Stores) -> None:
         await asyncio.sleep(pause)
 
 
-async def take_a_turn(use: Stores) -> bool:
+async def take_a_turn(use: Stores, had: dict[str, None] | None = None) -> bool:
     """Move a page of the jobs of the action whose turn it is; False: none has one now.
+
+    `had` are the tenants that had a turn, in the order of their last; it is kept up to date.
 
     The jobs move in the transaction that records how far the action has come: who dies in between has done nothing,
     and the next goes on where the last turn ended. An action whose turn fails waits a while.
     """
+    had = {} if had is None else had
     turn: Turn | None = None
     try:
         async with use.database.begin() as tx:
-            turn = await take_turn(tx)
+            turn = await take_turn(tx, had=[*had])
             if turn is None:
                 return False
+            had.pop(turn.action.tenant_id, None)
+            had[turn.action.tenant_id] = None
             moved = await _move_page(tx, turn)
             use.kill_points.reach("bulk.before_commit")
     except Exception:
@@ -61,7 +67,7 @@ async def take_a_turn(use: Stores) -> bool:
         raise
     if moved:
         log.info("bulk.moved", bulk_action_id=turn.action.id, action=turn.action.action.value, jobs=len(moved))
-        _tell_moved(use, moved)
+        tell_moved(use.wakeups, moved)
     return True
 
 
@@ -96,14 +102,3 @@ async def _move(tx: Tx, action: BulkAction, ids: Sequence[str]) -> Moved:
             return Moved(await retry_jobs(tx, action.tenant_id, ids))
         case BulkVerb.CANCEL:
             return await cancel_jobs(tx, action.tenant_id, ids)
-
-
-def _tell_moved(use: Stores, moved: Moved) -> None:
-    """After the commit: wake who waits for these jobs or their batches, the workers that run them, and the relay."""
-    use.wakeups.tell_jobs([job.id for job in moved])
-    use.wakeups.tell_finished(moved.finished)
-    running = [job.id for job in moved if job.state is State.RUNNING]
-    if running:
-        use.wakeups.tell_cancelled(running)
-    if any(job.state is State.QUEUED or job.concurrency_key for job in moved):
-        use.wakeups.ring_relay()

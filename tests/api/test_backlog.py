@@ -154,14 +154,35 @@ async def test_a_batch_past_the_bound_of_all_is_refused(bounded: Bounded, proble
         assert (refused.status_code, problem(refused)["code"]) == (503, "queues_full")
 
 
+def accept(backlog: Backlog, jobs: int) -> None:
+    """So many jobs of the tenant are written."""
+    with backlog.taking(TENANT) as take:
+        take(jobs)
+
+
 def test_what_could_not_be_written_takes_no_room() -> None:
     backlog = Backlog(most_of_one=2, most=10)
-    with suppress(LookupError), backlog.taking(TENANT, 2):
+    with suppress(LookupError), backlog.taking(TENANT) as take:
+        take(2)
         assert isinstance(backlog.full(TENANT), BacklogFull)
         raise LookupError
     assert backlog.full(TENANT, 2) is None
-    with pytest.raises(BacklogFull), backlog.taking(TENANT, 3):
-        pass
+    with pytest.raises(BacklogFull), backlog.taking(TENANT) as take:
+        take(3)
+    assert backlog.full(TENANT, 2) is None
+
+
+async def test_what_is_under_way_is_not_forgotten_by_counts(database_url: str) -> None:
+    async with open_store(database_url) as database:
+        backlog = Backlog(most_of_one=3, most=100)
+        with backlog.taking(TENANT) as take:
+            take(3)
+            await backlog.count(database)  # sees nothing of it: it is not committed
+            await backlog.count(database)
+            assert isinstance(backlog.full(TENANT), BacklogFull)
+        assert isinstance(backlog.full(TENANT), BacklogFull)
+        await backlog.count(database)  # it was committed before, and is gone again
+        assert backlog.full(TENANT, 3) is None
 
 
 async def test_what_the_platform_makes_itself_is_never_refused(database_url: str) -> None:
@@ -176,7 +197,7 @@ async def test_what_the_platform_makes_itself_is_never_refused(database_url: str
 async def test_the_count_takes_the_place_of_what_was_added(database_url: str) -> None:
     async with open_store(database_url) as database:
         backlog = Backlog(most_of_one=3, most=100)
-        backlog.add(TENANT, 3)
+        accept(backlog, 3)
         assert isinstance(backlog.full(TENANT), BacklogFull)
         assert backlog.full(OTHER) is None
         async with database.begin() as tx:
@@ -190,16 +211,16 @@ async def test_the_wait_told_follows_how_fast_jobs_are_claimed(database_url: str
     async with open_store(database_url) as database:
         clock = Clock()
         backlog = Backlog(most_of_one=1_000, most=10_000, clock=clock)
-        backlog.add(TENANT, 1_000)
+        accept(backlog, 1_000)
         clock.now += 5
         await backlog.count(database)  # none is left: 200 a second were claimed
-        backlog.add(TENANT, 1_000)
+        accept(backlog, 1_000)
         full = backlog.full(TENANT)
         assert full is not None
         assert full.retry_after_seconds == 1  # ten, a hundredth of the bound, will have been sooner
         clock.now += 500
         await backlog.count(database)  # two a second
-        backlog.add(TENANT, 1_000)
+        accept(backlog, 1_000)
         full = backlog.full(TENANT)
         assert full is not None
         assert full.retry_after_seconds == 5
@@ -208,7 +229,7 @@ async def test_the_wait_told_follows_how_fast_jobs_are_claimed(database_url: str
 async def test_without_a_count_what_was_known_stands() -> None:
     database = open_database("postgresql://nobody@/none?host=/nowhere", name="test")
     backlog = Backlog(most_of_one=1, most=10)
-    backlog.add(TENANT)
+    accept(backlog, 1)
     with pytest.raises(DatabaseDown):
         await backlog.count(database)
     assert isinstance(backlog.full(TENANT), BacklogFull)

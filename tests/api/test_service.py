@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from api.app import make_app
 from api.bodies import decode_body
-from api.jobs.submissions import AnySubmission
+from api.submissions import AnySubmission
 from domain.accounts.api_key import make_key
 from domain.catalog import KINDS
 from domain.jobs.state import State

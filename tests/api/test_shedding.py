@@ -5,7 +5,7 @@ import json
 import re
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -176,15 +176,27 @@ async def test_whatever_is_wrong_with_a_submission_it_leaves_room_behind(
 async def test_a_client_that_goes_away_leaves_room_behind(house: House, address: str, full: UnderWay) -> None:
     full.limit = 1
     where = urlsplit(address)
-    head = submission(house).partition(b"\r\n\r\n")[0]
-    with socket.create_connection((where.hostname or "", where.port or 0)) as connection:
-        connection.sendall(head + b"\r\n\r\n")
-        async with asyncio.timeout(10):
-            while not full.count:
-                await asyncio.sleep(0.01)
+    for _ in range(3):
+        with socket.create_connection((where.hostname or "", where.port or 0)) as connection:
+            connection.sendall(submission(house))
     async with asyncio.timeout(10):
-        while full.count:
+        while full.count or (await house.client.post("/v1/jobs", json=SUMMARIZE)).status_code != 202:
             await asyncio.sleep(0.01)
+
+
+async def test_what_is_still_on_its_way_keeps_nobody_out(
+    house: House, address: str, client: httpx.AsyncClient, full: UnderWay
+) -> None:
+    full.limit = 1
+    where = urlsplit(address)
+    head = submission(house).partition(b"\r\n\r\n")[0]
+    with ExitStack() as slow:
+        for _ in range(5):
+            connection = slow.enter_context(socket.create_connection((where.hostname or "", where.port or 0)))
+            connection.sendall(head + b"\r\n\r\n{")
+        assert (await client.get("/v1/jobs")).status_code == 200  # the server has seen what was sent before
+        assert (await client.post("/v1/jobs", json=SUMMARIZE)).status_code == 202
+        assert full.count == 0
 
 
 async def test_refusals_are_counted_and_told_in_one_line(

@@ -116,6 +116,9 @@ def test_what_hangs_keeps_the_rest_out() -> None:
 def test_a_ticket_counts_once_however_often_it_is_closed() -> None:
     under_way, clock = make(), Clock()
     tickets = [Ticket(under_way, clock) for _ in range(3)]
+    assert under_way.count == 0  # nothing has arrived
+    for ticket in (*tickets, *tickets):
+        ticket.open()
     assert under_way.count == 3
     for ticket in (*tickets, *tickets):
         ticket.close()

@@ -11,6 +11,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
 import psycopg
@@ -47,10 +48,10 @@ SECTION: Final = Section(
     columns=("emptied", "how", "jobs accepted", "messages lost", "sent again after", "submissions meanwhile", "took"),
 )
 
-_SENT: Final = "SELECT job_id, sends FROM outbox WHERE stage = 'sent'"
+_SENT: Final = "SELECT job_id, sent_at FROM outbox WHERE stage = 'sent'"
 _WAITING: Final = """
-SELECT count(*) FROM outbox JOIN unnest(%s::text[], %s::int[]) AS lost (job_id, sends)
-    ON outbox.job_id = lost.job_id AND outbox.sends <= lost.sends
+SELECT count(*) FROM outbox JOIN unnest(%s::text[], %s::timestamptz[]) AS lost (job_id, sent_at)
+    ON outbox.job_id = lost.job_id AND (outbox.stage <> 'sent' OR outbox.sent_at <= lost.sent_at)
 """
 _QUEUED: Final = "SELECT count(*) FROM jobs WHERE state = 'queued'"
 
@@ -142,9 +143,9 @@ class _Emptier:
                 await asyncio.sleep(_POLL_SECONDS)
 
     @staticmethod
-    async def _until_full(database: Database) -> dict[str, int]:
-        """Wait until the relay sends no more; the jobs that are with the broker, and how often each was sent."""
-        before: dict[str, int] | None = None
+    async def _until_full(database: Database) -> dict[str, datetime]:
+        """Wait until the relay sends no more; the jobs that are with the broker, and when each was sent."""
+        before: dict[str, datetime] | None = None
         while True:
             found = dict(await (await database.execute(_SENT)).fetchall())
             if found and found == before:

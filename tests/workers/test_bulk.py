@@ -184,6 +184,32 @@ async def test_actions_take_turns_whosever_they_are(database_url: str, redis_url
         assert (await now_of(database, small)).state is BulkState.DONE
 
 
+async def test_a_tenant_with_one_action_does_not_wait_for_all_of_anothers(database_url: str, redis_url: str) -> None:
+    async with open_bench(database_url, redis_url) as bench:
+        database, other = bench.use.database, new_id("tenant")
+        async with database.begin() as tx:
+            await add_tenant(tx, other, "others")
+        for _ in range(5):
+            await ask(database)
+        one = await ask(database, tenant_id=other)
+        had: dict[str, None] = {}
+        for _ in range(2):
+            assert await take_a_turn(bench.use, had)
+        assert (await now_of(database, one)).state is BulkState.DONE
+
+
+async def test_an_action_that_nobody_can_read_lets_the_others_go_on(database_url: str, redis_url: str) -> None:
+    async with open_bench(database_url, redis_url) as bench:
+        database = bench.use.database
+        strange, plain = await ask(database), await ask(database)
+        async with database.begin() as tx:
+            spoil = text("""UPDATE bulk_actions SET filter = '{"states": 7}' WHERE id = :id""")
+            await tx.execute(spoil, {"id": strange.id})
+        assert not await take_a_turn(bench.use)
+        assert await take_a_turn(bench.use)
+        assert (await now_of(database, plain)).state is BulkState.DONE
+
+
 async def test_the_next_turn_has_to_wait_for_as_long_as_the_rate_says(database_url: str, redis_url: str) -> None:
     async with open_bench(database_url, redis_url) as bench:
         await fail(bench.use.database, 3)

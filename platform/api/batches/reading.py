@@ -27,8 +27,8 @@ from api.bodies import (
 )
 from api.context import notes_of
 from api.fields import MOST_ERRORS, FieldError, pointed, readable
-from api.jobs.submissions import AnySubmission, kind_of
 from api.options import job_options
+from api.submissions import AnySubmission, kind_of
 from domain.accounts.user import Caller
 from domain.catalog import kind_named
 from domain.ids import BatchId, JobId

@@ -17,19 +17,20 @@ from api.bodies import JSON, MOST_BATCH_BYTES, ApiRequest
 from api.context import Use
 from api.idempotency import ONCE, find_answer, keep_response, read_key, replay
 from api.job_view import matches
-from api.jobs.submissions import AnySubmission
 from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
 from api.preferences import WAITS, wanted_wait
 from api.problems import base_url
+from api.submissions import AnySubmission
 from api.submit import RETRY_AFTER
 from domain.accounts.user import Caller
 from domain.ids import BatchId, is_id
 from domain.jobs.batch import Batch, BatchFinished, BatchNotFound
 from domain.jobs.retention import BatchGone
+from runtime.moves import tell_moved
 from runtime.unique_ids import new_id
 from runtime.wakeups import News
 from storage.batches import ask_cancel, find_batch, jobs_to_cancel, list_batches, submit_batch
-from storage.jobs import Moved, cancel_jobs
+from storage.jobs import cancel_jobs
 
 BatchPath = FromPath[str]
 
@@ -53,19 +54,19 @@ async def submit_batch_(
     Every job that is not acceptable is named by its pointer: `/jobs/17/input/text`, or `/17/input/text` of lines. A
     batch waits to be run as so many jobs: 429 or 503 if there is no room for all of them.
     """
-    with use.batches.one():
+    with use.batches.one(caller.tenant_id), use.backlog.taking(caller.tenant_id) as take:
         key = await read_key(request)
         batch, jobs = await read_batch(request, BatchId(new_id("batch")))
-        async with use.database.begin(within_seconds=_WITHIN_SECONDS) as tx:
+        async with use.batches.writing, use.database.begin(within_seconds=_WITHIN_SECONDS) as tx:
             if kept := await find_answer(tx, key):
                 return replay(kept)
-            with use.backlog.taking(caller.tenant_id, len(jobs)):
-                await submit_batch(tx, batch, jobs)
-                written = await find_batch(tx, caller.tenant_id, batch.id)
-                assert written is not None  # noqa: S101 - this transaction wrote it
-                response = _answer(request, written)
-                response.headers["Location"] = f"/v1/batches/{batch.id}"
-                await keep_response(tx, key, response)
+            take(len(jobs))
+            await submit_batch(tx, batch, jobs)
+            written = await find_batch(tx, caller.tenant_id, batch.id)
+            assert written is not None  # noqa: S101 - this transaction wrote it
+            response = _answer(request, written)
+            response.headers["Location"] = f"/v1/batches/{batch.id}"
+            await keep_response(tx, key, response)
     use.wakeups.ring_relay()
     use.figures.committed(len(jobs))
     return response
@@ -145,18 +146,13 @@ router: Final = Router(
 
 async def _cancel_live(use: Use, caller: Caller, batch_id: str) -> None:
     """Cancel a batch's live jobs, some at a time: workers that end one of them never wait for long."""
-    ids = [batch_id]
-    while ids:
+    while True:
         async with use.database.begin() as tx:
             ids = await jobs_to_cancel(tx, batch_id, limit=_CANCELLED_AT_ONCE)
+            if not ids:
+                return
             moved = await cancel_jobs(tx, caller.tenant_id, ids)
-        _tell(use, moved)
-
-
-def _tell(use: Use, moved: Moved) -> None:
-    use.wakeups.tell_jobs([job.id for job in moved if job.is_terminal])
-    use.wakeups.tell_cancelled([job.id for job in moved if not job.is_terminal])
-    use.wakeups.tell_finished(moved.finished)
+        tell_moved(use.wakeups, moved)
 
 
 async def _wait(use: Use, caller: Caller, batch: Batch, news: News, seconds: float) -> Batch:

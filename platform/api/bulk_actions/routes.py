@@ -16,7 +16,7 @@ from api.idempotency import ONCE, find_answer, keep_response, read_key, replay
 from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
 from domain.accounts.user import Caller
 from domain.ids import is_id
-from domain.jobs.bulk import BulkActionNotFound
+from domain.jobs.bulk import MOST_UNFINISHED, BulkActionNotFound, BulkActionsFull
 from domain.jobs.retention import BulkActionGone
 from runtime.unique_ids import new_id
 from storage.bulk import (
@@ -24,6 +24,7 @@ from storage.bulk import (
     NewBulkAction,
     abort_bulk_action,
     add_bulk_action,
+    count_unfinished,
     find_bulk_action,
     list_bulk_actions,
 )
@@ -45,6 +46,10 @@ async def create(
     async with use.database.begin() as tx:
         if kept := await find_answer(tx, key):
             return replay(kept)
+        if await count_unfinished(tx, caller.tenant_id) >= MOST_UNFINISHED:
+            raise BulkActionsFull(
+                f"{MOST_UNFINISHED} bulk actions are unfinished, which is as many as may be.", retry_after_seconds=10.0
+            )
         new = NewBulkAction(
             id=new_id("bulk"),
             tenant_id=caller.tenant_id,

@@ -135,12 +135,13 @@ async def say(
     key = await read_key(request)
     async with AsyncExitStack() as stack:
         news = await stack.enter_async_context(use.wakeups.listening(job_id)) if seconds else None
+        take = stack.enter_context(use.backlog.taking(request.user.tenant_id))
         async with use.database.begin() as tx:
             kept = await find_answer(tx, key)
             if kept is None:
-                with use.backlog.taking(request.user.tenant_id):
-                    job = await _write(tx, request, conversation_id, data.text, job_id)
-                    await keep_job(tx, key, job)
+                take(1)
+                job = await _write(tx, request, conversation_id, data.text, job_id)
+                await keep_job(tx, key, job)
             else:
                 job = await first_job(tx, key, kept)
         use.wakeups.ring_relay()

@@ -19,12 +19,12 @@ from api.jobs.errors import JobFinished, JobNotFound, JobNotRetryable, JobUnfini
 from api.jobs.export import MEDIA_TYPES, Format, export_jobs, first_page
 from api.jobs.lists import Sort, provide_wanted, read_mark, spell_mark
 from api.jobs.stream import MEDIA_TYPE, stream_job
-from api.jobs.submissions import AnySubmission, kind_of
 from api.options import job_options, read_window
 from api.paging import DEFAULT, Cursor, Limit, Page, next_link
 from api.parameters import only_known
 from api.preferences import WAITS, wait_for_end, wanted_wait
 from api.problems import base_url
+from api.submissions import AnySubmission, kind_of
 from api.submit import answer_job, submit
 from domain.accounts.user import Caller
 from domain.catalog import kind_named
@@ -32,6 +32,7 @@ from domain.ids import is_id
 from domain.jobs.job import Job
 from domain.jobs.retention import JobGone
 from domain.jobs.state import State
+from runtime.moves import tell_moved
 from storage.job_lists import JobFilter, JobSort, list_attempts, list_jobs
 from storage.jobs import cancel_jobs, find_job, retry_job
 
@@ -167,16 +168,12 @@ async def cancel(
     _check_id(job_id)
     async with use.database.begin() as tx:
         moved = await cancel_jobs(tx, caller.tenant_id, [job_id])
-    use.wakeups.tell_finished(moved.finished)
+    tell_moved(use.wakeups, moved)
     job = next(iter(moved), None)
     if job is None:
         job = await _found(use, caller, job_id)
         if job.state is not State.CANCELLED:
             raise JobFinished(f"The job is {job.state}.")
-    elif job.is_terminal:
-        use.wakeups.tell_jobs([job.id])
-    else:
-        use.wakeups.tell_cancelled([job.id])
     return await answer_job(request, use, job)
 
 

@@ -141,12 +141,13 @@ async def trigger(
     key = await read_key(request)
     async with AsyncExitStack() as stack:
         news = await stack.enter_async_context(use.wakeups.listening(job_id)) if seconds else None
+        take = stack.enter_context(use.backlog.taking(caller.tenant_id))
         async with use.database.begin() as tx:
             kept = await find_answer(tx, key)
             if kept is None:
-                with use.backlog.taking(caller.tenant_id):
-                    job = await _trigger(tx, await _found(tx, caller, schedule_id, lock=True), job_id)
-                    await keep_job(tx, key, job)
+                take(1)
+                job = await _trigger(tx, await _found(tx, caller, schedule_id, lock=True), job_id)
+                await keep_job(tx, key, job)
             else:
                 job = await first_job(tx, key, kept)
         use.wakeups.ring_relay()

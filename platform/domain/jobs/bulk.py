@@ -3,12 +3,22 @@
 from enum import StrEnum
 from typing import Final
 
-from domain.errors import NotFound
+from domain.errors import Limited, NotFound
 from domain.jobs.state import LIVE, State
 
 MOST_PER_SECOND: Final = 1000
 
+MOST_UNFINISHED: Final = 100
+"""How many of one tenant's actions may be unfinished."""
+
 _TURN_SECONDS: Final = 0.25
+
+
+class BulkActionsFull(Limited):
+    """As many of the tenant's bulk actions are unfinished as may be."""
+
+    code = "bulk_actions_full"
+    title = "Too many bulk actions are unfinished"
 
 
 class BulkVerb(StrEnum):

@@ -1,5 +1,6 @@
 """Bring a database to the newest schema."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ from sqlalchemy import create_engine, text
 from storage.database import driver_url
 
 _LOCK: Final = 0x6865616472616365  # "headrace": two processes migrating at once take turns
+_LOOK_SECONDS: Final = 0.1
 
 
 def migrate(url: str, *, to: str = "head", on_step: Callable[[], None] = lambda: None) -> None:
@@ -22,7 +24,9 @@ def migrate(url: str, *, to: str = "head", on_step: Callable[[], None] = lambda:
     engine = create_engine(driver_url(url), isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as guard:
-            guard.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
+            # asked again and again: a statement that waits keeps its snapshot, for whose end an index being built waits
+            while not guard.execute(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LOCK}).scalar_one():
+                time.sleep(_LOOK_SECONDS)
             try:
                 command.upgrade(alembic_config(url, on_step=on_step), to)
             finally:

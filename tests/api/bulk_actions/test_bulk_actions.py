@@ -6,6 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from domain.jobs.bulk import MOST_UNFINISHED
 from domain.jobs.job import JobError
 from domain.jobs.state import State
 from domain.jobs.verdict import Verdict
@@ -37,6 +38,15 @@ async def test_actions_are_listed_newest_first_page_by_page(house: House) -> Non
     second = await house.client.get(first.links["next"]["url"])
     listed = [action["id"] for page in (first, second) for action in page.json()["items"]]
     assert listed == ids[::-1]
+
+
+async def test_a_tenant_has_no_more_than_a_hundred_unfinished(house: House, problem: Problem) -> None:
+    ids = [(await ask(house.client))["id"] for _ in range(MOST_UNFINISHED)]
+    refused = await house.client.post("/v1/bulk-actions", json=RETRY)
+    assert (refused.status_code, problem(refused)["code"]) == (429, "bulk_actions_full")
+    assert "retry-after" in refused.headers
+    await house.client.post(f"/v1/bulk-actions/{ids[0]}/abort")
+    await ask(house.client)
 
 
 async def test_a_key_sent_again_makes_nothing_twice(house: House) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.jobs.submissions import FORMS
+from api.submissions import FORMS
 from domain.catalog import KINDS, kind_named
 from domain.jobs.state import State
 from domain.jobs.verdict import Verdict
