@@ -77,7 +77,7 @@ class Accept:
         if full is not None and new.idempotency is None and new.unique is None:
             raise full
         is_written = False
-        self._backlog.begin(new.tenant_id)
+        self._backlog.enter(new.tenant_id)
         try:
             answer = await self._batcher.put(_Asked(new, full))
             is_written = isinstance(answer, Submitted) and answer.is_new
@@ -86,7 +86,7 @@ class Accept:
         except BatcherStalled:
             raise Overloaded("Postgres is slow to write what came before.", retry_after_seconds=1.0) from None
         finally:
-            self._backlog.end(new.tenant_id, is_written=is_written)
+            self._backlog.leave(new.tenant_id, is_written=is_written)
         if isinstance(answer, DatabaseDown):
             # one a caller: an exception raised in many places at once would gather all their tracebacks
             raise DatabaseDown(answer.detail, retry_after_seconds=answer.retry_after_seconds)

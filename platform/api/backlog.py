@@ -89,7 +89,7 @@ class Backlog:
             full = self.full(tenant_id, jobs)
             if full is not None:
                 raise full
-            self.begin(tenant_id, jobs)
+            self.enter(tenant_id, jobs)
             taken += jobs
 
         is_written = False
@@ -97,14 +97,14 @@ class Backlog:
             yield take
             is_written = True
         finally:
-            self.end(tenant_id, taken, is_written=is_written)
+            self.leave(tenant_id, taken, is_written=is_written)
 
-    def begin(self, tenant_id: str, jobs: int = 1) -> None:
+    def enter(self, tenant_id: str, jobs: int = 1) -> None:
         """Count jobs about to be written, so that those under way do not overrun the bound together."""
         self._under_way[tenant_id] += jobs
         self._more += jobs
 
-    def end(self, tenant_id: str, jobs: int = 1, *, is_written: bool) -> None:
+    def leave(self, tenant_id: str, jobs: int = 1, *, is_written: bool) -> None:
         """They were committed, or were not."""
         self._under_way[tenant_id] -= jobs
         if not self._under_way[tenant_id]:

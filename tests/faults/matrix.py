@@ -109,7 +109,7 @@ class _Lane:
         async with asyncio.TaskGroup() as lanes:
             for _ in range(AT_ONCE):
                 lanes.create_task(work())
-        # where a worker dies every second, some jobs never get so far: what was missed is tried again with nobody beside
+        # where a worker dies every second some jobs never get so far: what was missed is tried again, alone
         for pair in self._missed.copy():
             self._missed.remove(pair)
             await self._kill(pair)
