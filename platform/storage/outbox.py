@@ -36,6 +36,15 @@ _KEY_USE: Final = """(
     WHERE other.tenant_id = due.tenant_id AND other.concurrency_key = due.concurrency_key AND other.state = 'running'
 )"""
 
+_IN_LANE: Final = "queue = :queue AND tenant_id = lane.tenant_id AND kind = lane.kind AND stage = 'due'"
+
+# As the index spells it.
+_KEYED: Final = "num_nonnulls(concurrency_key)"
+
+# So many jobs with a concurrency key are looked at, of a lane, at a time. Held back, they cost a look two probes each;
+# and only jobs of the same tenant and kind, that have a key as well, wait behind them.
+_MOST_KEYED: Final = 1000
+
 # Each lane's tops, and of those the tops of each tenant. Ranked by how far it is down its tenant's own line, so that
 # first come the firsts of all tenants. Of the jobs that share a concurrency key, as many go as it has places left.
 _TAKE: Final = text(f"""
@@ -50,11 +59,25 @@ WITH candidates AS (
         CAST(:tenants AS text[]), CAST(:kinds AS text[]), CAST(:mosts AS int[]), CAST(:shares AS int[])
     ) AS lane (tenant_id, kind, most, share),
     LATERAL (
-        SELECT job_id, tenant_id, priority, due_at, concurrency_key FROM outbox AS due
-        WHERE queue = :queue AND tenant_id = lane.tenant_id AND kind = lane.kind AND stage = 'due' AND (
-            concurrency_key IS NULL OR :with_keys AND (CAST(:per_key AS int) IS NULL OR {_KEY_USE} < :per_key)
-        )
-        ORDER BY priority DESC, due_at LIMIT lane.most FOR UPDATE SKIP LOCKED
+        SELECT * FROM (
+            SELECT job_id, tenant_id, priority, due_at, concurrency_key FROM outbox
+            WHERE {_IN_LANE} AND {_KEYED} = 0
+            ORDER BY priority DESC, due_at LIMIT lane.most FOR UPDATE SKIP LOCKED
+        ) AS free
+        UNION ALL
+        SELECT * FROM (
+            SELECT job_id, tenant_id, priority, due_at, concurrency_key FROM outbox
+            WHERE stage = 'due' AND job_id IN (
+                SELECT job_id FROM (
+                    SELECT job_id, tenant_id, priority, due_at, concurrency_key FROM outbox
+                    WHERE {_IN_LANE} AND {_KEYED} = 1 AND :with_keys
+                    ORDER BY priority DESC, due_at LIMIT :keyed
+                ) AS due
+                WHERE CAST(:per_key AS int) IS NULL OR {_KEY_USE} < :per_key
+                ORDER BY priority DESC, due_at LIMIT lane.most
+            )
+            FOR UPDATE SKIP LOCKED
+        ) AS keyed
     ) AS due
 ), chosen AS (
     SELECT job_id, rank FROM candidates AS due WHERE rank <= share AND (
@@ -177,6 +200,7 @@ async def take_due(
             "shares": [portion.share for portion in portions],
             "per_key": per_key,
             "with_keys": with_keys,
+            "keyed": _MOST_KEYED,
         },
     )
     return [

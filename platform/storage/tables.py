@@ -229,10 +229,12 @@ outbox = Table(
     Index("ix_outbox_waiting", "due_at", postgresql_where=text("stage = 'waiting'")),
     # by lanes: what is held back by a limit, however long, is passed over with one probe
     Index(
-        "ix_outbox_due",
+        "ix_outbox_lanes",
         "queue",
         "tenant_id",
         "kind",
+        # those with a concurrency key apart: however many are held back, they hide nobody
+        text("num_nonnulls(concurrency_key)"),
         desc("priority"),
         "due_at",
         postgresql_where=text("stage = 'due'"),

@@ -33,6 +33,22 @@ async def test_what_is_due_is_taken_by_priority_and_then_by_age(database: Databa
     assert taken == [high.id, first.id, second.id, low.id]
 
 
+async def test_jobs_that_a_busy_key_holds_back_hide_nobody(database: Database) -> None:
+    async with database.begin() as tx:
+        await submit(tx, make_job(concurrency_key="busy"))
+        await tx.execute(text("UPDATE outbox SET stage = 'sent', sent_at = now(), sends = 1"))
+        [one] = await submit(tx, make_job(concurrency_key="busy", priority=1))
+        copies = text("""
+            INSERT INTO outbox (job_id, tenant_id, kind, queue, priority, stage, due_at, concurrency_key)
+            SELECT 'job_' || lpad(n::text, 32, '0'), tenant_id, kind, queue, priority, 'due', due_at, concurrency_key
+            FROM outbox, generate_series(1, 2000) AS n WHERE job_id = :id
+        """)
+        await tx.execute(copies, {"id": one.id})
+        [free] = await submit(tx, make_job())
+    async with database.begin() as tx:
+        assert [due.job_id for due in await take_due(tx, "tests", portions(TENANT, most=10))] == [free.id]
+
+
 async def test_two_relays_take_different_jobs(database: Database) -> None:
     async with database.begin() as tx:
         await submit(tx, *(make_job() for _ in range(10)))

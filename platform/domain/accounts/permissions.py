@@ -24,7 +24,7 @@ PERMISSIONS: Final[dict[str, str]] = {
     "schedules:read": "See schedules and their runs",
     "schedules:manage": "Create, change, pause and trigger schedules",
     "users:manage": "Manage users, roles and API keys",
-    "queues:manage": "Pause and resume queues",
+    "queues:manage": "Pause, resume and limit queues, for all tenants",
     "stats:read": "See queues, workers and numbers",
 }
 
