@@ -190,15 +190,15 @@ _EFFECTS: Final = {
     """,
     "a job whose follow-ups are not those of its end": """
         SELECT parent.id, parent.kind, parent.state, ours.emails, ours.ships FROM jobs AS parent
-        JOIN LATERAL (
-            SELECT count(*) FILTER (WHERE kind = 'emails.send') AS emails,
+        LEFT JOIN (
+            SELECT parent_id, count(*) FILTER (WHERE kind = 'emails.send') AS emails,
                 count(*) FILTER (WHERE kind = 'orders.ship') AS ships, count(*) AS jobs
-            FROM jobs WHERE parent_id = parent.id
-        ) AS ours ON true
-        WHERE ours.emails <> CASE WHEN parent.state = 'succeeded' AND parent.kind IN ('orders.place', 'orders.ship')
-                THEN 1 ELSE 0 END
-            OR ours.ships <> CASE WHEN parent.state = 'succeeded' AND parent.result ->> 'status' = 'paid'
-                THEN 1 ELSE 0 END
+            FROM jobs GROUP BY parent_id
+        ) AS ours ON ours.parent_id = parent.id
+        WHERE coalesce(ours.emails, 0) <> CASE
+                WHEN parent.state = 'succeeded' AND parent.kind IN ('orders.place', 'orders.ship') THEN 1 ELSE 0 END
+            OR coalesce(ours.ships, 0) <> CASE
+                WHEN parent.state = 'succeeded' AND parent.result ->> 'status' = 'paid' THEN 1 ELSE 0 END
             OR ours.jobs <> ours.emails + ours.ships
     """,
     "a reply that stands in its conversation not exactly once": """
