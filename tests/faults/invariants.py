@@ -34,6 +34,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
         with psycopg.connect(self.database_url) as connection, connection.cursor(row_factory=dict_row) as cursor:
+            cursor.execute("SET work_mem = '256MB'")  # for what is looked up among all jobs to be hashed
             return cursor.execute(query.encode(), values or None).fetchall()
 
 
