@@ -257,7 +257,8 @@ events = Table(
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("tenant_id", Id, nullable=False),
     Column("type", Text, nullable=False),
-    Column("at", Moment, nullable=False, server_default=text("now()")),
+    # written under the job's row lock: of two transactions the one that began first may write last
+    Column("at", Moment, nullable=False, server_default=text("clock_timestamp()")),
     Column("data", JSON, nullable=False),
     postgresql_with=_VACUUMED,
 )

@@ -19,6 +19,7 @@ from storage.job_lists import list_attempts
 from storage.jobs import (
     Settlement,
     cancel_job,
+    cancel_jobs,
     expire_jobs,
     extend_leases,
     find_job,
@@ -318,3 +319,15 @@ async def test_every_state_can_be_stored_and_every_move_has_its_place(database: 
     async with database.begin() as tx:
         [job] = await submit(tx, make_job(run_at=datetime(2999, 1, 1, tzinfo=UTC)))
         assert job.run_at == datetime(2999, 1, 1, tzinfo=UTC)
+
+
+async def test_events_tell_when_they_were_written_whichever_transaction_began_first(database: Database) -> None:
+    async with database.begin() as early:
+        await early.execute(text("SELECT now()"))  # its time, from now on
+        async with database.begin() as late:
+            [job] = await submit(late)
+        await cancel_jobs(early, TENANT, [job.id])
+    async with database.read() as tx:
+        at = [event.at for event in await events_after(tx, job.id, 0)]
+    assert len(at) == 2
+    assert at == sorted(at)
