@@ -16,7 +16,15 @@ from runtime.settings import environment_without_settings
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _CAMPAIGN: Final = "tests.faults.campaign"
 _LEDGER: Final = Path("docs/faults-ledger.md")
-_SCENARIOS: Final = ("kills", "points", "matrix", "redis", "postgres", "restarts")
+# what else may be said of each
+_TAKES: Final = {
+    "kills": {"kills", "jobs"},
+    "points": {"kills", "points"},
+    "matrix": {"times", "points", "kinds"},
+    "redis": {"times"},
+    "postgres": {"times"},
+    "restarts": {"times"},
+}
 # kills and jobs at random; how often each pair, emptying, crash or round of restarts
 _TIERS: Final = {
     "ci": {"kills": 12, "jobs": 300, "matrix": 1, "redis": 2, "postgres": 3, "restarts": 2},
@@ -40,7 +48,7 @@ def _names(of: frozenset[str], what: str) -> Callable[[click.Context, click.Para
 @click.command()
 @click.option(
     "--scenario",
-    type=click.Choice(_SCENARIOS),
+    type=click.Choice(tuple(_TAKES)),
     help="kills: anywhere, at random. points: one kill point after the other. matrix: each kill point with each kind. "
     "redis: emptied under a backlog. postgres: crashed. restarts: every process in turn. Default: kills.",
 )
@@ -95,6 +103,10 @@ def faults(  # noqa: PLR0913 - one an option
         raise CommandFailed("The campaign is part of a checkout, and this is none.", Exit.NOT_FOUND)
     of_tier = _TIERS[tier]
     scenario = scenario or ("points" if points else "kills")
+    for name, given in {"kills": kills, "jobs": jobs, "times": times, "points": points, "kinds": kinds}.items():
+        if given and name not in _TAKES[scenario]:
+            takes = " and ".join(f"--{one}" for one in sorted(_TAKES[scenario]))
+            raise click.UsageError(f"The scenario {scenario} takes no --{name}; it takes {takes}.")
     points = "" if points == "all" else points
     # each point twice, unless a number is asked for
     of_points = 2 * len(points.split(",") if points else NAMES)

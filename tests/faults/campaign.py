@@ -32,7 +32,7 @@ from tests.faults.scene import REAL, TENTH, Campaign, Harm, Scenario, Scene, Tel
 from tests.support.running_up import RunningUp, running_up
 from tests.support.servers import memory_folder
 
-_SHELF: Final = 5  # products on sale: the scarcest of the catalogue, which run out
+_SHELF: Final = 5  # products on sale
 _POLL_SECONDS: Final = 0.1
 
 _UNSETTLED: Final = """
@@ -117,16 +117,21 @@ async def _hurt(campaign: Campaign, scenario: Scenario, up: RunningUp, log_path:
     headers = {"Authorization": f"Bearer {up.ready['api_key']}"}
     limits = httpx.Limits(max_keepalive_connections=0)  # a connection of its own each: none of them half dead
     async with httpx.AsyncClient(base_url=up.ready["api"], headers=headers, timeout=15, limits=limits) as client:
-        load = Load(client, log, await _scarce(client), seed=campaign.seed, jobs=campaign.jobs)
+        load = Load(
+            client, log, await _shelf(client, is_scarce=scenario.sells_out), seed=campaign.seed, jobs=campaign.jobs
+        )
         try:
             return await scenario.hurt(Scene(campaign=campaign, up=up, client=client, load=load, tell=tell))
         finally:
             log.close()
 
 
-async def _scarce(client: httpx.AsyncClient) -> list[str]:
+async def _shelf(client: httpx.AsyncClient, *, is_scarce: bool) -> list[str]:
     products = (await client.get("/v1/products", params={"in_stock": "true", "limit": 100})).json()["items"]
-    return [product["id"] for product in sorted(products, key=lambda one: (one["stock"], one["sku"]))[:_SHELF]]
+    return [
+        product["id"]
+        for product in sorted(products, key=lambda one: (one["stock"], one["sku"]), reverse=not is_scarce)[:_SHELF]
+    ]
 
 
 def _wait_until_quiet(up: RunningUp, seconds: float) -> bool:

@@ -84,11 +84,13 @@ class Harm(Struct, kw_only=True):
 class Scenario(Struct, frozen=True, kw_only=True):
     """One way to hurt the platform. No section: its lines stand in the ledger's first table.
 
-    It is played on `lanes` platforms at once, each with a share of the work; their figures are put together by `merge`.
+    Where `sells_out`, the load orders what there is least of, until there is none. It is played on `lanes` platforms at
+    once, each with a share of the work; their figures are put together by `merge`.
     """
 
     hurt: Callable[[Scene], Awaitable[Harm]]
     section: Section | None = None
+    sells_out: bool = True
     workers: int = 2
     lanes: int = 1
     settings: Callable[[Path], dict[str, str]] = lambda _: {}
