@@ -9,7 +9,8 @@ from tests.faults.scene import Scenario
 
 SCENARIOS: Final = {
     "kills": Scenario(hurt=kill_at_random),
-    "points": Scenario(hurt=kill_at_points, sells_out=False),  # some points need an order that succeeds
+    # some points need an order that succeeds, and all need the job that leads there to come to the armed process
+    "points": Scenario(hurt=kill_at_points, sells_out=False, workers=1),
     "redis": Scenario(hurt=redis_emptied.empty_redis, section=redis_emptied.SECTION),
     "postgres": Scenario(hurt=postgres_crashed.crash_postgres, section=postgres_crashed.SECTION),
     "restarts": Scenario(hurt=restarts.restart_in_turns, section=restarts.SECTION),
