@@ -83,6 +83,7 @@ def test_it_installs_once_and_again_only_for_a_new_lock_file(checkout: Checkout)
     assert (again.stdout, again.stderr) == (checkout.sees("x"), "")
     assert installs(checkout.run("test")) == 1  # the developers' packages, for this command alone
     assert installs(checkout.run("test")) == 0
+    assert installs(checkout.run("faults")) == 0  # its campaigns use the tests' own means
     (checkout.folder / "requirements.lock").write_text("# nothing, but otherwise\n")
     assert installs(checkout.run("x")) == 1
     assert sorted(path.name for path in checkout.folder.iterdir()) == [
@@ -92,6 +93,10 @@ def test_it_installs_once_and_again_only_for_a_new_lock_file(checkout: Checkout)
         "requirements-dev.lock",
         "requirements.lock",
     ]
+
+
+def test_a_campaign_of_faults_has_what_it_needs_without_the_tests_having_run(checkout: Checkout) -> None:
+    assert installs(checkout.run("faults")) == 2
 
 
 def test_an_environment_half_made_or_moved_is_made_again(checkout: Checkout) -> None:
