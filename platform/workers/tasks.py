@@ -38,12 +38,12 @@ def bind_run(app: Celery, ring: Ring) -> None:
         typing=False,
         throws=(AttemptFailed,),
     )
-    def run(task: Any, ids: Any = None, traceparent: Any = None) -> None:  # noqa: ANN401, ARG001 - whatever somebody put there
+    def run(celery: Any, ids: Any = None, traceparent: Any = None) -> None:  # noqa: ANN401, ARG001 - whatever somebody put there
         if not isinstance(ids, list) or not all(isinstance(one, str) and is_id("job", one) for one in ids):
             log.warning("message.refused", reason="it does not carry job ids")
             return
         try:
-            failed = ring(ids, in_front=(task.request.delivery_info or {}).get("priority") == FRONT)
+            failed = ring(ids, in_front=(celery.request.delivery_info or {}).get("priority") == FRONT)
         except Exception as error:
             # Celery could only lose it; the outbox sends the ids again
             log.exception("message.broke", jobs=len(ids), error=type(error).__name__)
