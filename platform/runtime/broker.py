@@ -17,6 +17,10 @@ from runtime.settings import Settings
 RUN: Final = "headrace.run"
 """The one Celery task. What it is given: job ids, and the trace."""
 
+FRONT: Final = 0
+BACK: Final = 3
+"""The two lines of every queue. What stands in the front is fetched before all that stands in the back."""
+
 _MOST_BATCHED: Final = 500
 _VISIBILITY_SECONDS: Final = 3600
 _MARK: Final = "mark"
@@ -31,11 +35,15 @@ class BrokerDown(Unavailable):
 
 
 class Bell(Struct, frozen=True, kw_only=True):
-    """What a message carries: ids of jobs of one kind, and the trace of the first. Nothing else ever."""
+    """What a message carries: ids of jobs of one kind, and the trace of the first. Nothing else ever.
+
+    `line` is where it stands: `FRONT` or `BACK`.
+    """
 
     kind: str
     ids: tuple[str, ...]
     traceparent: str | None = None
+    line: int = FRONT
 
 
 def make_celery(settings: Settings, *, broker_url: str, queues: Sequence[str], client: str) -> Celery:
@@ -65,7 +73,7 @@ def make_celery(settings: Settings, *, broker_url: str, queues: Sequence[str], c
         broker_transport_options={
             "global_keyprefix": "hr:",
             "client_name": f"headrace-{client}",
-            "priority_steps": [0],
+            "priority_steps": [FRONT, BACK],
             "visibility_timeout": _VISIBILITY_SECONDS,
             "unacked_restore_interval": 10,
             "unacked_restore_throttle": 1,
@@ -193,7 +201,9 @@ class Sender:
             argsrepr=f"{first}{more}",
             kwargsrepr="",
         )
-        self._app.amqp.send_task_message(producer, RUN, message, queue=queue, retry=False, declare=[])
+        self._app.amqp.send_task_message(
+            producer, RUN, message, queue=queue, priority=bell.line, retry=False, declare=[]
+        )
 
     def _connect(self) -> Producer:
         connection = self._app.connection_for_write()

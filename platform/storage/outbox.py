@@ -1,5 +1,6 @@
 """Jobs committed but not yet claimed by a worker: what is due, what was sent, what must be sent again."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -118,7 +119,10 @@ SELECT queue FROM queues WHERE queue IS NOT NULL
 """)
 
 _COUNT_SENT: Final = text("""
-SELECT count(*) FROM (SELECT FROM outbox WHERE queue = :queue AND stage = 'sent' LIMIT :most) AS sent
+SELECT tenant_id, count(*) AS jobs FROM (
+    SELECT tenant_id FROM outbox WHERE queue = :queue AND stage = 'sent' LIMIT :most
+) AS sent
+GROUP BY tenant_id
 """)
 
 _NEXT: Final = text("SELECT extract(epoch FROM min(due_at) - now()) FROM outbox WHERE stage = 'waiting'")
@@ -209,9 +213,10 @@ async def take_due(
     ]
 
 
-async def count_sent(tx: Tx, queue: str, *, most: int) -> int:
-    """How many jobs of `queue` are with the broker and not yet claimed; counts no further than `most`."""
-    return int((await tx.execute(_COUNT_SENT, {"queue": queue, "most": most})).scalar_one())
+async def count_sent(tx: Tx, queue: str, *, most: int) -> Counter[str]:
+    """How many jobs of each tenant in `queue` are with the broker and not yet claimed; counts no more than `most`."""
+    rows = await tx.execute(_COUNT_SENT, {"queue": queue, "most": most})
+    return Counter({row.tenant_id: row.jobs for row in rows})
 
 
 async def seconds_to_next(tx: Tx) -> float | None:

@@ -53,7 +53,7 @@ class Bench:
     spread: random.Random = field(default_factory=random.SystemRandom)
 
 
-async def execute(ids: Sequence[str], bench: Bench) -> list[str]:
+async def execute(ids: Sequence[str], bench: Bench, *, in_front: bool = False) -> list[str]:
     """Run the jobs named, as many at once as there is room for; returns when each has ended or is not ours.
 
     Answers with the codes of the attempts that failed, whether they are tried again or not.
@@ -63,7 +63,7 @@ async def execute(ids: Sequence[str], bench: Bench) -> list[str]:
     running: list[asyncio.Task[str | None]] = []
     async with asyncio.TaskGroup() as attempts:
         while waiting:
-            room = await bench.slots.take(len(waiting))
+            room = await bench.slots.take(len(waiting), in_front=in_front)
             chosen, waiting = waiting[:room], waiting[room:]
             jobs: list[Job] = []
             try:

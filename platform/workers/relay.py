@@ -9,8 +9,8 @@ import structlog
 from msgspec import Struct
 
 from domain.errors import Unavailable
-from domain.jobs.limits import Gate, QueueLimits
-from runtime.broker import Bell, Sender
+from domain.jobs.limits import Gate, Lane, QueueLimits
+from runtime.broker import BACK, FRONT, Bell, Sender
 from runtime.resources import Stores
 from storage.database import Tx
 from storage.limits import may_decide, use_of
@@ -25,11 +25,14 @@ from storage.outbox import (
     take_due,
 )
 from storage.queues import read_queues
-from workers.window import MOST, Window
+from workers.window import LEAST, MOST, Window
 
 log: Final = structlog.get_logger()
 
-_MOST_IDS: Final = 100
+FEW: Final = 10
+"""So many jobs of a tenant may be with the broker, unclaimed, for it to be no crowd."""
+
+_MOST_IDS: Final = 16  # a worker takes nothing of the back line until it has claimed all that a message carries
 _LEAST_IDS: Final = 1  # while workers keep up, each job has a message of its own, which Flower shows under its id
 _PROMOTED_AT_ONCE: Final = 1000
 _POLL_SECONDS: Final = 0.5
@@ -121,23 +124,32 @@ class Relay:
         async with self._use.database.begin(within_seconds=_SEND_WITHIN_SECONDS) as tx:
             if limits is not None and not await may_decide(tx, queue):
                 return Looked(again_seconds=_FULL_SECONDS)
-            room = window.room(await count_sent(tx, queue, most=MOST))
+            sent = await count_sent(tx, queue, most=MOST)
+            room = window.room(sent.total())
+            lanes = await due_lanes(tx, queue)
             if not room:
+                # the window is for crowds; who has few jobs with the broker does not wait for it
+                lanes = [lane for lane in lanes if sent[lane.tenant_id] < FEW]
+            if not lanes:
                 return Looked(again_seconds=_FULL_SECONDS)
-            due, again_seconds = await self._take(tx, queue, room, limits)
+            dealt = room or min(LEAST, FEW * len({lane.tenant_id for lane in lanes}))
+            due, again_seconds = await self._take(tx, queue, lanes, dealt, limits)
             if due:
                 self._use.kill_points.reach("relay.before_publish", (one.job_id for one in due))
-                await self._sender.send(queue, pack(due, most_ids=window.size // 4 if len(due) >= room else _LEAST_IDS))
+                most_ids = window.size // 4 if len(due) >= room else _LEAST_IDS
+                await self._sender.send(queue, pack(due, sent=sent, most_ids=most_ids))
                 self._use.kill_points.reach("relay.after_publish", (one.job_id for one in due))
-        window.sent(len(due), room)
-        return Looked(sent=len(due), again_seconds=again_seconds)
+        if room:
+            window.sent(len(due), room)
+        return Looked(sent=len(due), again_seconds=again_seconds if room else _FULL_SECONDS)
 
-    async def _take(self, tx: Tx, queue: str, room: int, limits: QueueLimits | None) -> tuple[list[Due], float]:
+    async def _take(
+        self, tx: Tx, queue: str, lanes: list[Lane], room: int, limits: QueueLimits | None
+    ) -> tuple[list[Due], float]:
         """Deal the room to the lanes; what some leave unused is dealt again to those who want more.
 
         Answers with what was taken, and when a rate will let more go.
         """
-        lanes = await due_lanes(tx, queue)
         gate = Gate(limits, None if limits is None else await use_of(tx, queue, limits))
         per_key = 1 if limits is None else limits.per_key
         with_keys = await may_decide_keys(tx)
@@ -160,18 +172,24 @@ class Relay:
         return taken, min(_POLL_SECONDS, gate.opens_in(lanes) or _POLL_SECONDS)
 
 
-def pack(due: Sequence[Due], *, most_ids: int) -> list[Bell]:
-    """Bells for due jobs in their order, one kind a bell, with up to `most_ids` ids each and never over a hundred."""
-    size = max(1, min(_MOST_IDS, most_ids))
-    by_kind: dict[str, list[Due]] = {}
+def pack(due: Sequence[Due], *, sent: Counter[str], most_ids: int) -> list[Bell]:
+    """Bells for due jobs in their order, given how many of each tenant are with the broker already.
+
+    Tenants that then have few there stand in the front, a bell for each job; the others in the back, with up to
+    `most_ids` ids of one kind a bell.
+    """
+    with_these = sent + Counter(one.tenant_id for one in due)
+    by_kind: defaultdict[tuple[int, str], list[Due]] = defaultdict(list)
     for one in due:
-        by_kind.setdefault(one.kind, []).append(one)
+        by_kind[FRONT if with_these[one.tenant_id] <= FEW else BACK, one.kind].append(one)
     return [
         Bell(
             kind=kind,
             ids=tuple(job.job_id for job in jobs[start : start + size]),
             traceparent=jobs[start].traceparent,
+            line=line,
         )
-        for kind, jobs in by_kind.items()
+        for (line, kind), jobs in sorted(by_kind.items(), key=lambda item: item[0][0])
+        for size in [_LEAST_IDS if line == FRONT else max(_LEAST_IDS, min(_MOST_IDS, most_ids))]
         for start in range(0, len(jobs), size)
     ]

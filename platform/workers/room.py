@@ -5,12 +5,15 @@ The hook is kombu's own for Redis, the one Celery's `worker_disable_prefetch` us
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from celery import bootsteps
 from celery.worker.consumer.tasks import Tasks
 
+from runtime.broker import FRONT
 from workers.slots import Slots
+
+_FRONT_SECONDS: Final = 0.02
 
 
 class RoomStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no types
@@ -23,18 +26,31 @@ class RoomStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships n
 
     def start(self, parent: Any) -> None:  # noqa: ANN401 - Celery's consumer
         """Put the question about room before kombu's own about its prefetch count."""
-        qos = parent.task_consumer.channel.qos
+        channel = parent.task_consumer.channel
+        qos = channel.qos
         may_fetch: Callable[[], bool] = qos.can_consume
+        fetch: Callable[..., None] = channel._brpop_start  # noqa: SLF001 - kombu has no other hook
         slots = self.slots
         was_refused = False
 
         def can_consume() -> bool:
             nonlocal was_refused
             was_refused = True
-            if not slots.has_room:
+            if not slots.has_room and not slots.has_room_in_front:
                 return False
             was_refused = False
             return may_fetch()
+
+        def fetch_lines(timeout: float | None = None) -> None:
+            if slots.has_room:
+                fetch(timeout)
+                return
+            # Only for as long as it takes the first of the full worker's jobs to end: then it asks for both again.
+            lines, channel.priority_steps = channel.priority_steps, [FRONT]
+            try:
+                fetch(_FRONT_SECONDS)
+            finally:
+                channel.priority_steps = lines
 
         def room_again() -> None:
             nonlocal was_refused
@@ -43,6 +59,7 @@ class RoomStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships n
                 parent.hub.call_soon(_wake)
 
         qos.can_consume = can_consume
+        channel._brpop_start = fetch_lines  # noqa: SLF001
         slots.on_room = room_again
 
 

@@ -37,6 +37,7 @@ from workers.watchdog import Watchdog
 log: Final = structlog.get_logger()
 
 _BEYOND_THE_GRACE_SECONDS: Final = 10.0
+_MOST_KEPT: Final = 2  # slots no crowd may take
 
 
 class Workplace:
@@ -49,7 +50,7 @@ class Workplace:
         self.name = name
         self.queues = queues
         self.concurrency = concurrency
-        self.slots = Slots(concurrency)
+        self.slots = Slots(concurrency, kept=min(_MOST_KEPT, concurrency // 4))
         self.exit_code: WorkerExit | None = None
         self.canary = Canary(
             sender,
@@ -74,10 +75,10 @@ class Workplace:
         """Test from now on that the worker hears the broker; called from any other thread."""
         self._loop.loop.call_soon_threadsafe(self._start_canary)
 
-    def ring(self, ids: list[str]) -> list[str]:
+    def ring(self, ids: list[str], *, in_front: bool) -> list[str]:
         """Run the jobs a message names; returns when they have ended, with the codes of what failed."""
         assert self._bench is not None  # noqa: S101 - opened before the first message
-        return self._loop.run(execute(ids, self._bench))
+        return self._loop.run(execute(ids, self._bench, in_front=in_front))
 
     def drain(self) -> None:
         """Claim nothing more, and let what runs finish within the grace; returns at once. Safe in a signal handler."""

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -10,25 +11,31 @@ from msgspec.structs import replace
 from sqlalchemy import text
 
 from domain.jobs.state import State
-from runtime.broker import BrokerDown, Sender
+from runtime.broker import BACK, FRONT, BrokerDown, Sender
 from storage.accounts import add_tenant
 from storage.outbox import Due
 from storage.queues import pause_queue
 from tests.support.bench import open_bench, sender_to, stored
 from tests.support.jobs import make_job, submit
-from workers.relay import Relay, pack
+from workers.relay import FEW, Relay, pack
 from workers.window import LEAST
 
 QUEUES = ("tests",)
+IN_FRONT = ""
+BEHIND = f"\x06\x16{BACK}"  # as kombu names a queue's list of a priority
 OTHER = "tenant_" + "2" * 32
 
 
-def sent_ids(redis_url: str) -> list[list[str]]:
-    """The ids in the broker's messages, in the order they will be received."""
+def sent_ids(redis_url: str, *lines: str) -> list[list[str]]:
+    """The ids in the broker's messages, in the order they will be received; of all lines, or of those named."""
     with redis.Redis.from_url(redis_url) as client:
-        raw = client.lrange("hr:tests", 0, -1)
-    assert isinstance(raw, list)
-    return [json.loads(_body(json.loads(one)))[0][0] for one in reversed(raw)]
+        raw = [reversed(_list(client.lrange(f"hr:tests{line}", 0, -1))) for line in lines or (IN_FRONT, BEHIND)]
+    return [json.loads(_body(json.loads(one)))[0][0] for line in raw for one in line]
+
+
+def _list(answer: object) -> list[bytes]:
+    assert isinstance(answer, list)
+    return answer
 
 
 def _body(message: dict[str, object]) -> bytes:
@@ -54,7 +61,8 @@ async def test_under_load_one_message_carries_many_ids(database_url: str, redis_
         async with bench.use.database.begin() as tx:
             await submit(tx, *(make_job() for _ in range(LEAST * 2)))
         await Relay(bench.use, sender, queues=QUEUES).release()
-        assert [len(ids) for ids in sent_ids(redis_url)] == [LEAST // 4] * 4
+        assert [len(ids) for ids in sent_ids(redis_url, BEHIND)] == [16] * 6 + [4]
+        assert sent_ids(redis_url, IN_FRONT) == []
 
 
 async def test_the_broker_is_kept_shallow(database_url: str, redis_url: str, sender: Sender) -> None:
@@ -76,7 +84,24 @@ async def test_a_quiet_tenants_job_goes_before_the_rest_of_a_noisy_ones_backlog(
             await add_tenant(tx, OTHER, "quiet")
             [quiet] = await submit(tx, replace(make_job(), tenant_id=OTHER))
         await Relay(bench.use, sender, queues=QUEUES).release()
-        assert quiet.id in sent_ids(redis_url)[0]
+        assert sent_ids(redis_url, IN_FRONT) == [[quiet.id]]
+
+
+async def test_a_quiet_tenants_job_does_not_wait_for_the_window_that_a_noisy_one_has_filled(
+    database_url: str, redis_url: str, sender: Sender
+) -> None:
+    async with open_bench(database_url, redis_url) as bench:
+        async with bench.use.database.begin() as tx:
+            await submit(tx, *(make_job() for _ in range(LEAST * 2)))
+        relay = Relay(bench.use, sender, queues=QUEUES)
+        await relay.release()
+        async with bench.use.database.begin() as tx:
+            await add_tenant(tx, OTHER, "quiet")
+            quiet = await submit(tx, *(replace(make_job(), tenant_id=OTHER) for _ in range(FEW + 1)))
+        await relay.release()
+        assert sent_ids(redis_url, IN_FRONT) == [[job.id] for job in quiet[:FEW]]
+        await relay.release()
+        assert sum(map(len, sent_ids(redis_url))) == LEAST + FEW
 
 
 async def test_a_paused_queue_sends_nothing_until_it_is_resumed(
@@ -144,12 +169,23 @@ async def test_a_delayed_job_is_sent_when_it_is_due_and_the_relay_knows_how_long
 
 def test_many_jobs_go_together_a_kind_a_bell_in_their_order() -> None:
     many = [Due(job_id=f"job_{n}", tenant_id="t", kind=f"a.{n % 2}", traceparent=None) for n in range(1000)]
-    bells = pack(many, most_ids=500)
-    assert max(len(bell.ids) for bell in bells) == 100
+    bells = pack(many, sent=Counter(), most_ids=500)
+    assert max(len(bell.ids) for bell in bells) == 16
     assert sorted(one for bell in bells for one in bell.ids) == sorted(due.job_id for due in many)
     assert all(int(one.removeprefix("job_")) % 2 == int(bell.kind[-1]) for bell in bells for one in bell.ids)
     assert bells[0].ids[:2] == ("job_0", "job_2")
-    assert [bell.ids for bell in pack(many[:3], most_ids=1)] == [("job_0",), ("job_2",), ("job_1",)]
+    crowded = Counter({"t": FEW})
+    assert [bell.ids for bell in pack(many[:3], sent=crowded, most_ids=1)] == [("job_0",), ("job_2",), ("job_1",)]
+
+
+def test_whose_jobs_are_few_stands_in_the_front_and_whose_are_more_in_the_back() -> None:
+    due = [Due(job_id=f"job_{n}", tenant_id=tenant, kind="a.a", traceparent=None) for n, tenant in enumerate("abca")]
+    bells = pack(due, sent=Counter(a=FEW - 1, b=FEW - 1, c=0), most_ids=100)
+    assert [(bell.line, bell.ids) for bell in bells] == [
+        (FRONT, ("job_1",)),
+        (FRONT, ("job_2",)),
+        (BACK, ("job_0", "job_3")),
+    ]
 
 
 async def test_a_queue_of_a_newer_release_holds_up_no_other(database_url: str, redis_url: str, sender: Sender) -> None:

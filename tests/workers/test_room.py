@@ -7,7 +7,7 @@ from kombu.entity import Queue
 from kombu.message import Message
 from kombu.messaging import Consumer, Producer
 
-from runtime.broker import celery_url
+from runtime.broker import BACK, FRONT, celery_url
 from workers.room import room_step
 from workers.slots import Slots
 
@@ -53,6 +53,27 @@ async def test_nothing_is_fetched_without_room_and_the_loop_is_woken_when_there_
         assert line.hub.woken == 1
         connection.drain_events(timeout=2)
         assert received == [{"n": 1}]
+
+
+async def test_a_worker_with_kept_slots_alone_fetches_the_front_line_alone(redis_url: str) -> None:
+    slots = Slots(3, kept=1)
+    received: list[object] = []
+    with Connection(celery_url(redis_url), transport_options={"priority_steps": [FRONT, BACK]}) as connection:
+        line = Line(connection, received)
+        step = room_step(slots)
+        step.start(step.__new__(step), line)
+        line.task_consumer.consume()
+        await slots.take(2)
+        tell = Producer(connection.channel())
+        tell.publish({"n": 1}, routing_key="tests", priority=BACK, declare=[Queue("tests")])
+        with pytest.raises(TimeoutError):
+            connection.drain_events(timeout=0.3)
+        tell.publish({"n": 2}, routing_key="tests", priority=FRONT, declare=[Queue("tests")])
+        connection.drain_events(timeout=2)
+        assert received == [{"n": 2}]
+        slots.give(1)
+        connection.drain_events(timeout=2)
+        assert received == [{"n": 2}, {"n": 1}]
 
 
 def test_the_step_comes_after_celery_made_its_consumer() -> None:

@@ -40,6 +40,25 @@ async def test_a_slow_trickle_is_not_waited_for_until_it_makes_a_handful() -> No
         assert await waiting == 1
 
 
+async def test_the_front_line_takes_what_is_kept_and_waits_for_nobody_behind() -> None:
+    slots = Slots(4, kept=1)
+    assert await slots.take(10) == 3
+    assert not slots.has_room
+    assert slots.has_room_in_front
+    behind = asyncio.create_task(slots.take(1))
+    await asyncio.sleep(0)
+    assert await slots.take(10, in_front=True) == 1
+    assert not slots.has_room_in_front
+    in_front = asyncio.create_task(slots.take(1, in_front=True))
+    await asyncio.sleep(0)
+    slots.give(1)
+    assert await in_front == 1
+    assert not behind.done()
+    slots.give(2)
+    async with asyncio.timeout(2):
+        assert await behind == 1
+
+
 async def test_there_is_no_room_while_somebody_waits_for_it_and_it_is_told_when_there_is_again() -> None:
     slots = Slots(2)
     told: list[bool] = []
@@ -54,4 +73,4 @@ async def test_there_is_no_room_while_somebody_waits_for_it_and_it_is_told_when_
     await waiting
     slots.give(2)
     assert slots.has_room
-    assert told == [True]
+    assert told == [False, True]  # at first it was room for the front line alone

@@ -14,7 +14,8 @@ JOB = "job_" + "0" * 32
 def run_of(failing: list[str], rung: list[list[str]]) -> Callable[[object, object], None]:
     app = Celery("tests", set_as_current=False)
 
-    def ring(ids: list[str]) -> list[str]:
+    def ring(ids: list[str], *, in_front: bool) -> list[str]:
+        assert not in_front
         rung.append(ids)
         return failing
 
@@ -43,7 +44,7 @@ def test_a_message_of_many_jobs_never_fails() -> None:
 def test_what_breaks_in_the_platform_does_not_reach_celery() -> None:
     app = Celery("tests", set_as_current=False)
 
-    def ring(ids: list[str]) -> list[str]:
+    def ring(ids: list[str], *, in_front: bool) -> list[str]:
         raise RuntimeError
 
     bind_run(app, ring)
