@@ -49,9 +49,7 @@ def is_public(address: Address) -> bool:
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _NETWORKS_4)
     return (
-        address.scope_id is None
-        and address in _GIVEN_OUT_6
-        and not any(address in network for network in _NETWORKS_6)
+        address.scope_id is None and address in _GIVEN_OUT_6 and not any(address in network for network in _NETWORKS_6)
     )
 
 

@@ -9,7 +9,6 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from functools import cache
 from ipaddress import ip_address
 from typing import Final
@@ -117,8 +116,8 @@ class Outbound:
         reading = _Reading()
         try:
             async with asyncio.timeout(self._total_seconds):
-                with closing(await self._connected(target)) as connection:
-                    await self._exchange(connection, target, _spell(target, body, headers), reading)
+                connection = await self._connected(target)
+                await self._exchange(connection, target, _spell(target, body, headers), reading)
         except (OSError, EOFError, httptools.HttpParserError) as error:  # a timeout is an OSError
             if not reading.is_answered:
                 raise NoAnswer(_NO_ANSWER) from error
@@ -181,9 +180,13 @@ class Outbound:
 
     async def _exchange(self, connection: socket.socket, target: Target, request: bytes, reading: "_Reading") -> None:
         context = (self._tls_context or _default_tls()) if target.is_tls else None
-        reader, writer = await asyncio.open_connection(
-            sock=connection, ssl=context, server_hostname=target.host if context else None, limit=_PART
-        )
+        try:
+            reader, writer = await asyncio.open_connection(
+                sock=connection, ssl=context, server_hostname=target.host if context else None, limit=_PART
+            )
+        except BaseException:
+            connection.close()
+            raise
         try:
             writer.write(request)
             await writer.drain()
@@ -284,4 +287,3 @@ def _default_tls() -> ssl.SSLContext:
 
 def _refusal() -> str:
     return "The host's name has no address, or one that is not of the public Internet."
-
