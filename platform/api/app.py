@@ -70,7 +70,7 @@ OPEN_ROUTERS: Final = (api.health.router, api.pages.router, api.console.routes.r
 """What everybody may ask."""
 
 
-def make_app(
+def make_app(  # noqa: PLR0913 - what surrounds it
     database: Database,
     wakeups: Wakeups,
     settings: Settings,

@@ -1,4 +1,4 @@
-"""Secrets at rest: sealed under the platform's own secret key, or derived from it. A dump of the tables opens nothing."""
+"""Secrets at rest: sealed under the platform's own, or derived from it. A dump of the tables opens nothing."""
 
 import hashlib
 import hmac

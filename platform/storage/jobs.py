@@ -75,7 +75,8 @@ SELECT {_JOB} FROM submitted
 
 # Whether anybody is to be told of a job's end: asked by the statement that ends it, so that nobody pays who has no
 # endpoint. Deliveries tell of others, and nobody is told of them.
-_IS_TOLD: Final = f"""(state IN ('succeeded', 'failed', 'cancelled', 'expired') AND kind <> '{DELIVER_WEBHOOK.name}' AND (
+_IS_TOLD: Final = f"""(
+    state IN ('succeeded', 'failed', 'cancelled', 'expired') AND kind <> '{DELIVER_WEBHOOK.name}' AND (
     webhook_url IS NOT NULL OR EXISTS (
         SELECT FROM webhook_endpoints AS endpoints WHERE endpoints.tenant_id = ended.tenant_id
             AND endpoints.state = 'active'))) AS is_told"""

@@ -167,7 +167,7 @@ async def rotate(
 async def test(
     request: ApiRequest, webhook_id: WebhookPath, use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> Response[DeliveryView]:
-    """Send a `webhook.test` to an endpoint, whatever it wants and though it be paused; the delivery tells how it went."""
+    """Send a `webhook.test`, whatever the endpoint wants and though it be paused. The delivery tells how it went."""
     key = await read_key(request)
     async with use.database.begin() as tx:
         if kept := await find_answer(tx, key):

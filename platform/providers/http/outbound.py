@@ -66,7 +66,7 @@ class HttpAnswer(Struct, frozen=True, kw_only=True):
 class Outbound:
     """Posts to URLs within `rules`. How names are resolved and connections made is for tests to replace."""
 
-    def __init__(  # noqa: PLR0913 - what surrounds it
+    def __init__(
         self,
         rules: Rules,
         *,
