@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Final
 
-from domain.errors import Unavailable
-
 _ADDRESSES: Final = (
     # this machine, in every spelling that some resolver understands
     "127.0.0.1", "127.1", "127.0.1", "127.255.255.254", "0.0.0.0", "0", "00", "2130706433", "0x7f000001", "0x7f.1",
@@ -68,12 +66,6 @@ _RESOLVED: Final = {
     "zone.example.com": ["fe80::1%lo"],
     "nonsense.example.com": ["not an address"],
 }
-
-
-class Reached(Unavailable):
-    """Raised where a connection would have been made, in place of making it."""
-
-    code = "reached"
 
 
 async def resolve(host: str) -> Sequence[str]:
