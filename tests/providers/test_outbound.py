@@ -238,7 +238,9 @@ async def test_a_resolver_that_hangs_holds_nobody_up_for_long() -> None:
         await outbound.post("https://slow.example.com/", b"{}", {})
 
 
-@pytest.mark.parametrize("url", ["http://hooks.example.com/", "http://10.0.0.1/", "https://10.0.0.1/", "http://[fd00::1]/"])
+@pytest.mark.parametrize(
+    "url", ["http://hooks.example.com/", "http://10.0.0.1/", "https://10.0.0.1/", "http://[fd00::1]/"]
+)
 async def test_a_developers_leave_to_send_to_this_machine_is_for_this_machine_only(url: str) -> None:
     with pytest.raises(UrlRefused):
         await Outbound(HERE, resolve=resolve).check(url)
