@@ -21,11 +21,11 @@ VALUES (:id, :tenant_id, :caller_id, :url, :events, :description, :secret)
 RETURNING {_ENDPOINT}
 """)  # noqa: S608 - the only thing formatted in is a constant list of columns
 
-# Endpoints of a tenant are counted one after the other, so that two made at once do not both find room.
-_COUNT: Final = text("""
-SELECT count(*) FROM webhook_endpoints
-WHERE tenant_id = (SELECT id FROM tenants WHERE id = :tenant_id FOR NO KEY UPDATE)
-""")
+# Endpoints of a tenant are counted one after the other, so that two made at once do not both find room. The count is
+# a statement of its own: it must see what whoever held the lock before has written.
+_LOCK: Final = text("SELECT id FROM tenants WHERE id = :tenant_id FOR NO KEY UPDATE")
+
+_COUNT: Final = text("SELECT count(*) FROM webhook_endpoints WHERE tenant_id = :tenant_id")
 
 _FIND: Final = f"SELECT {_ENDPOINT} FROM webhook_endpoints WHERE id = :id AND tenant_id = :tenant_id"  # noqa: S608 - as above
 
@@ -80,6 +80,7 @@ class Signer(Struct, frozen=True):
 
 async def count_endpoints(tx: Tx, tenant_id: str) -> int:
     """How many endpoints the tenant has; nobody adds one until the transaction ends."""
+    await tx.execute(_LOCK, {"tenant_id": tenant_id})
     return int((await tx.execute(_COUNT, {"tenant_id": tenant_id})).scalar_one())
 
 
