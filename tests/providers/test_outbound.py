@@ -26,7 +26,7 @@ class Hook:
     def __init__(self) -> None:
         self.addresses: list[str] = []
 
-    async def __call__(self, address: Address, port: int) -> socket.socket:
+    async def __call__(self, address: Address, _: int) -> socket.socket:
         self.addresses.append(str(address))
         raise ConnectionRefusedError
 
@@ -73,7 +73,7 @@ async def test_what_is_public_is_connected_to_by_the_address_that_was_judged(url
 
 async def test_a_resolver_that_changes_its_mind_never_leads_inside() -> None:
     """A thousand rounds: public answers when looked at, private ones or mixtures when sent to, and any order of it."""
-    chance = random.Random(20)
+    chance = random.Random(20)  # noqa: S311 - a seed, so that rounds repeat
     public = (PUBLIC, "2606:4700::1111", "1.1.1.1")
     private = ("127.0.0.1", "::1", "169.254.169.254", "10.0.0.7", "::ffff:127.0.0.1", "fd00::1", "100.64.0.1")
     asked: list[list[str]] = []

@@ -30,7 +30,8 @@ ORDER BY deliveries.id
 
 _DUE_NOW = text("""
 WITH hurried AS (
-    UPDATE jobs SET state = 'queued', run_at = now() WHERE state = 'scheduled' AND kind = 'webhooks.deliver' RETURNING id
+    UPDATE jobs SET state = 'queued', run_at = now() WHERE state = 'scheduled' AND kind = 'webhooks.deliver'
+    RETURNING id
 )
 UPDATE outbox SET stage = 'due', due_at = now() FROM hurried WHERE job_id = hurried.id
 """)

@@ -50,8 +50,8 @@ async def submit_job(
 ) -> Response[JobView]:
     """Submit a job. With `Prefer: wait=N` the answer waits up to N seconds for its end.
 
-    Its end is told to the URL of `webhook`, signed with what GET /v1/webhooks/signing-secret shows. Where `unique` finds
-    a live job alike, that one is the answer, with status 200 and `deduplicated`.
+    Its end is told to the URL of `webhook`, signed with what GET /v1/webhooks/signing-secret shows. Where `unique`
+    finds a live job alike, that one is the answer, with status 200 and `deduplicated`.
     """
     errors: list[FieldError] = []
     window = None if data.unique is None else read_window(data.unique, errors)

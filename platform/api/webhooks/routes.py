@@ -1,25 +1,32 @@
 """Webhooks over HTTP: endpoints, their secrets, and their deliveries."""
 
 import secrets
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 from litestar import Router, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from litestar.response import Response
-from msgspec import UNSET, UnsetType
 
 from api.auth import needs
 from api.bodies import ApiRequest
-from api.context import Use, notes_of
-from api.idempotency import ONCE, REPLAYED, find_answer, keep_response, read_key, replay
+from api.context import Use
+from api.idempotency import ONCE, find_answer, keep_response, read_key, replay
 from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
 from api.problems import base_url
+from api.webhooks.answers import (
+    deliver,
+    found,
+    found_delivery,
+    keep_shown,
+    not_found,
+    show_again,
+    show_secret,
+    show_signer,
+)
 from api.webhooks.reading import changed, check_body, plain_events
 from api.webhooks.views import (
     DeliveryView,
-    RotationMark,
     SigningSecretView,
     WebhookBody,
     WebhookChanges,
@@ -29,33 +36,22 @@ from api.webhooks.views import (
 )
 from domain.accounts.user import Caller
 from domain.ids import is_id
-from domain.jobs.once import IdempotencyAnswerGone, IdempotencyKey
-from domain.webhooks.delivery import Delivery, NewDelivery, job_of
 from domain.webhooks.endpoint import (
     MOST_ENDPOINTS,
-    DeliveryNotFound,
-    Endpoint,
     EndpointInactive,
-    EndpointNotFound,
     EndpointState,
     TooManyEndpoints,
 )
 from domain.webhooks.notice import notice_of_test
 from domain.webhooks.signature import SECRET_BYTES, spell_secret
-from runtime.secret_box import SecretBox, signing_secret
 from runtime.unique_ids import new_id
-from storage.database import Tx
-from storage.deliveries import add_deliveries, add_notices, find_delivery, list_deliveries
-from storage.jobs import submit_jobs
-from storage.once import KeptAnswer, keep_answer
+from storage.deliveries import add_notices, list_deliveries
 from storage.schedules import database_now
 from storage.webhooks import (
-    Signer,
     add_endpoint,
     change_endpoint,
     count_endpoints,
     delete_endpoint,
-    find_endpoint,
     find_signer,
     list_endpoints,
     rotate_secret,
@@ -64,9 +60,6 @@ from storage.webhooks import (
 
 WebhookPath = FromPath[str]
 DeliveryPath = FromPath[str]
-
-_ENCODER: Final = msgspec.json.Encoder()
-_MARK: Final = msgspec.json.Decoder(RotationMark)
 
 
 @post("/webhooks", guards=[needs("webhooks:manage")], status_code=201, opt=ONCE)
@@ -80,7 +73,7 @@ async def create(
     sealed = use.secrets.seal(secret, endpoint_id)
     async with use.database.begin() as tx:
         if kept := await find_answer(tx, key):
-            return await _show_again(request, use, tx, caller, kept, status=201)
+            return await show_again(request, use, tx, caller, kept, status=201)
         if await count_endpoints(tx, caller.tenant_id) >= MOST_ENDPOINTS:
             raise TooManyEndpoints(f"A tenant has at most {MOST_ENDPOINTS} endpoints.")
         endpoint = await add_endpoint(
@@ -93,8 +86,8 @@ async def create(
             description=data.description,
             secret=sealed,
         )
-        await _keep(tx, key, endpoint, status=201)
-    return _show(request, endpoint, status=201, secret=spell_secret(secret))
+        await keep_shown(tx, key, endpoint, status=201)
+    return show_secret(request, endpoint, status=201, secret=spell_secret(secret))
 
 
 @get("/webhooks", guards=[needs("webhooks:read")])
@@ -108,9 +101,9 @@ async def list_(
     """The tenant's endpoints, newest first."""
     before = read_cursor(cursor, "hook")
     async with use.database.read() as tx:
-        found = await list_endpoints(tx, caller.tenant_id, limit=limit + 1, before=before)
+        listed = await list_endpoints(tx, caller.tenant_id, limit=limit + 1, before=before)
     base = base_url(request.scope)
-    return answer_page(request, found, limit, view=lambda one: view_webhook(one, base), mark=lambda one: one.id)
+    return answer_page(request, listed, limit, view=lambda one: view_webhook(one, base), mark=lambda one: one.id)
 
 
 @get("/webhooks/{webhook_id:str}", guards=[needs("webhooks:read")])
@@ -119,7 +112,7 @@ async def show(
 ) -> WebhookView:
     """An endpoint, and whether it takes what it is sent."""
     async with use.database.read() as tx:
-        return view_webhook(await _found(tx, caller, webhook_id), base_url(request.scope))
+        return view_webhook(await found(tx, caller, webhook_id), base_url(request.scope))
 
 
 @patch("/webhooks/{webhook_id:str}", guards=[needs("webhooks:manage")])
@@ -133,7 +126,7 @@ async def change(
     """Change what the body names. What is on its way already goes to the new URL; of a paused endpoint, it fails."""
     await check_body(data, use.outbound)
     async with use.database.begin() as tx:
-        endpoint = await _found(tx, caller, webhook_id, lock=True)
+        endpoint = await found(tx, caller, webhook_id, lock=True)
         return view_webhook(await change_endpoint(tx, changed(endpoint, data)), base_url(request.scope))
 
 
@@ -142,7 +135,7 @@ async def remove(webhook_id: WebhookPath, use: NamedDependency[Use], caller: Nam
     """Remove an endpoint. What is on its way to it is not sent any more."""
     async with use.database.begin() as tx:
         if not (is_id("hook", webhook_id) and await delete_endpoint(tx, caller.tenant_id, webhook_id)):
-            raise _not_found()
+            raise not_found()
 
 
 @post("/webhooks/{webhook_id:str}/rotate-secret", guards=[needs("webhooks:manage")], status_code=200, opt=ONCE)
@@ -154,13 +147,13 @@ async def rotate(
     secret = secrets.token_bytes(SECRET_BYTES)
     async with use.database.begin() as tx:
         if kept := await find_answer(tx, key):
-            return await _show_again(request, use, tx, caller, kept, status=200)
+            return await show_again(request, use, tx, caller, kept, status=200)
         sealed = use.secrets.seal(secret, webhook_id)
         endpoint = await rotate_secret(tx, caller.tenant_id, webhook_id, sealed) if is_id("hook", webhook_id) else None
         if endpoint is None:
-            raise _not_found()
-        await _keep(tx, key, endpoint, status=200)
-    return _show(request, endpoint, status=200, secret=spell_secret(secret))
+            raise not_found()
+        await keep_shown(tx, key, endpoint, status=200)
+    return show_secret(request, endpoint, status=200, secret=spell_secret(secret))
 
 
 @post("/webhooks/{webhook_id:str}/test", guards=[needs("webhooks:manage")], status_code=202, opt=ONCE)
@@ -172,10 +165,10 @@ async def test(
     async with use.database.begin() as tx:
         if kept := await find_answer(tx, key):
             return replay(kept)
-        endpoint = await _found(tx, caller, webhook_id)
+        endpoint = await found(tx, caller, webhook_id)
         notice = notice_of_test(endpoint.id, endpoint.tenant_id, notice_id=new_id("evt"), at=await database_now(tx))
         await add_notices(tx, [notice])
-        response = await _deliver(request, tx, caller, endpoint, notice.id)
+        response = await deliver(request, tx, caller, endpoint, notice.id)
         await keep_response(tx, key, response)
     use.wakeups.ring_relay()
     return response
@@ -193,9 +186,9 @@ async def deliveries(  # noqa: PLR0913, PLR0917 - a list has these parameters
     """What was sent to the endpoint, and is to be, newest first. Kept as long as jobs are."""
     before = read_cursor(cursor, "dlv")
     async with use.database.read() as tx:
-        endpoint = await _found(tx, caller, webhook_id)
-        found = await list_deliveries(tx, caller.tenant_id, endpoint.id, limit=limit + 1, before=before)
-    return answer_page(request, found, limit, view=view_delivery, mark=lambda one: one.id)
+        endpoint = await found(tx, caller, webhook_id)
+        listed = await list_deliveries(tx, caller.tenant_id, endpoint.id, limit=limit + 1, before=before)
+    return answer_page(request, listed, limit, view=view_delivery, mark=lambda one: one.id)
 
 
 @get("/webhooks/{webhook_id:str}/deliveries/{delivery_id:str}", guards=[needs("webhooks:read")])
@@ -204,8 +197,8 @@ async def show_delivery(
 ) -> DeliveryView:
     """A delivery, and how its last attempt went."""
     async with use.database.read() as tx:
-        endpoint = await _found(tx, caller, webhook_id)
-        return view_delivery(await _found_delivery(tx, endpoint, delivery_id))
+        endpoint = await found(tx, caller, webhook_id)
+        return view_delivery(await found_delivery(tx, endpoint, delivery_id))
 
 
 @post(
@@ -226,11 +219,11 @@ async def redeliver(
     async with use.database.begin() as tx:
         if kept := await find_answer(tx, key):
             return replay(kept)
-        endpoint = await _found(tx, caller, webhook_id)
-        before = await _found_delivery(tx, endpoint, delivery_id)
+        endpoint = await found(tx, caller, webhook_id)
+        before = await found_delivery(tx, endpoint, delivery_id)
         if endpoint.state is not EndpointState.ACTIVE:
             raise EndpointInactive(f"The endpoint is {endpoint.state}. Make it active first.")
-        response = await _deliver(request, tx, caller, endpoint, before.notice_id, again_of=before.id)
+        response = await deliver(request, tx, caller, endpoint, before.notice_id, again_of=before.id)
         await keep_response(tx, key, response)
     use.wakeups.ring_relay()
     return response
@@ -243,7 +236,7 @@ async def show_signing_secret(
     """What receivers of single jobs (`webhook` of a submission) verify signatures with."""
     async with use.database.read() as tx:
         signer = await find_signer(tx, caller.tenant_id)
-    return _show_signer(use.secrets, caller, signer)
+    return show_signer(use.secrets, caller, signer)
 
 
 @post("/webhooks/signing-secret/rotate", guards=[needs("webhooks:manage")], status_code=200)
@@ -253,7 +246,7 @@ async def rotate_signing_secret(
     """Go on to another secret for single jobs. For 24 hours the one before signs as well."""
     async with use.database.begin() as tx:
         signer = await rotate_signer(tx, caller.tenant_id)
-    return _show_signer(use.secrets, caller, signer)
+    return show_signer(use.secrets, caller, signer)
 
 
 router: Final = Router(
@@ -274,73 +267,3 @@ router: Final = Router(
     ],
     tags=["Webhooks"],
 )
-
-
-async def _deliver(  # noqa: PLR0913 - whose, what, to whom
-    request: ApiRequest, tx: Tx, caller: Caller, endpoint: Endpoint, notice_id: str, *, again_of: str | None = None
-) -> Response[DeliveryView]:
-    notes = notes_of(request.scope)
-    delivery = NewDelivery(
-        id=new_id("dlv"),
-        tenant_id=endpoint.tenant_id,
-        notice_id=notice_id,
-        endpoint_id=endpoint.id,
-        again_of=again_of,
-    )
-    await add_deliveries(tx, [delivery])
-    job = job_of(delivery, caller.user_id, request_id=notes.request_id, traceparent=notes.traceparent)
-    await submit_jobs(tx, [job])
-    view = view_delivery(await _found_delivery(tx, endpoint, delivery.id))
-    location = f"/v1/webhooks/{endpoint.id}/deliveries/{delivery.id}"
-    return Response(view, status_code=202, headers={"Location": location})
-
-
-async def _keep(tx: Tx, key: IdempotencyKey | None, endpoint: Endpoint, *, status: int) -> None:
-    """Keep which secret was shown; the secret itself stays where it is sealed."""
-    if key is not None:
-        mark = _ENCODER.encode(RotationMark(rotated_at=endpoint.rotated_at))
-        location = f"/v1/webhooks/{endpoint.id}"
-        await keep_answer(tx, key, KeptAnswer(fingerprint=key.fingerprint, status=status, location=location, body=mark))
-
-
-async def _show_again(  # noqa: PLR0913 - whose, what, to whom
-    request: ApiRequest, use: Use, tx: Tx, caller: Caller, kept: KeptAnswer, *, status: int
-) -> Response[Any]:
-    """The endpoint as it is now, with its secret if that is still the one that was shown."""
-    endpoint = await find_endpoint(tx, caller.tenant_id, (kept.location or "").rpartition("/")[2])
-    if endpoint is None:
-        raise IdempotencyAnswerGone("The endpoint that this key made was deleted.")
-    is_same = _MARK.decode(kept.body or b"{}").rotated_at == endpoint.rotated_at
-    secret = spell_secret(use.secrets.open(endpoint.secret, endpoint.id)) if is_same else UNSET
-    response = _show(request, endpoint, status=status, secret=secret)
-    response.headers.update(REPLAYED)
-    return response
-
-
-def _show(request: ApiRequest, endpoint: Endpoint, *, status: int, secret: str | UnsetType) -> Response[WebhookView]:
-    headers = {"Cache-Control": "no-store"} | ({"Location": f"/v1/webhooks/{endpoint.id}"} if status == 201 else {})  # noqa: PLR2004 - HTTP's
-    return Response(view_webhook(endpoint, base_url(request.scope), secret=secret), status_code=status, headers=headers)
-
-
-def _show_signer(box: SecretBox, caller: Caller, signer: Signer) -> Response[SigningSecretView]:
-    secret = signing_secret(box, caller.tenant_id, signer.generation)
-    view = SigningSecretView(secret=spell_secret(secret), rotated_at=signer.rotated_at)
-    return Response(view, headers={"Cache-Control": "no-store"})
-
-
-async def _found(tx: Tx, caller: Caller, webhook_id: str, *, lock: bool = False) -> Endpoint:
-    endpoint = await find_endpoint(tx, caller.tenant_id, webhook_id, lock=lock) if is_id("hook", webhook_id) else None
-    if endpoint is None:
-        raise _not_found()
-    return endpoint
-
-
-async def _found_delivery(tx: Tx, endpoint: Endpoint, delivery_id: str) -> Delivery:
-    found = await find_delivery(tx, endpoint.tenant_id, endpoint.id, delivery_id) if is_id("dlv", delivery_id) else None
-    if found is None:
-        raise DeliveryNotFound("There is no such delivery to this endpoint.")
-    return found
-
-
-def _not_found() -> EndpointNotFound:
-    return EndpointNotFound("There is no such endpoint.")

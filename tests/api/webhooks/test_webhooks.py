@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -28,7 +29,7 @@ WANTED = {"url": PUBLIC, "events": ["job.succeeded", "order.*"], "description": 
 async def guarded(house: House) -> AsyncIterator[httpx.AsyncClient]:
     """The house's API, where every name leads inside and no connection is ever made."""
 
-    async def never(*_: object) -> Any:
+    async def never(*_: object) -> socket.socket:
         raise AssertionError("a connection was asked for")
 
     outbound = Outbound(Rules(), resolve=resolve, connect=never)
