@@ -28,14 +28,16 @@ _ADDRESSES_6: Final = (
 
 _HOSTS: Final = (
     "localhost", "LOCALHOST", "localhost.", "app.localhost", "ｌｏｃａｌｈｏｓｔ", "loc\u00adalhost",
-    "localhost.localdomain", "router", "intranet", "db.internal", "metadata.google.internal", "printer.local", "nas.lan", "box.home.arpa", "x.onion",
+    "localhost.localdomain", "router",
+    "intranet", "db.internal", "metadata.google.internal", "printer.local", "nas.lan", "box.home.arpa", "x.onion",
     "here.example.com", "mixed.example.com", "mapped.example.com", "metadata.example.com", "six.example.com",
     "nat64.example.com", "zone.example.com", "nonsense.example.com",
 )  # fmt: skip
 
 _WHOLE: Final = (
     "http://example.com/", "http://example.com:443/", "ftp://example.com/", "file:///etc/passwd",
-    "gopher://example.com/", "data:text/plain,x", "javascript:alert(1)", "//example.com/", "example.com", "https:example.com",
+    "gopher://example.com/",
+    "data:text/plain,x", "javascript:alert(1)", "//example.com/", "example.com", "https:example.com",
     "https:/example.com", "https://", "https:///x", "https://@/", "https://user@example.com/", "https://user:word@example.com/",
     "https://example.com@127.0.0.1/", "https://127.0.0.1@example.com/", "https://example.com#@127.0.0.1/",
     "https://example.com?@127.0.0.1/#x", "https://example.com\\@127.0.0.1/", "https://127.0.0.1\\.example.com/",

@@ -112,7 +112,8 @@ async def found_delivery(tx: Tx, endpoint: Endpoint, delivery_id: str) -> Delive
     Raises:
         DeliveryNotFound: there is none.
     """
-    found = await find_delivery(tx, endpoint.tenant_id, endpoint.id, delivery_id) if is_id("dlv", delivery_id) else None
+    is_one = is_id("dlv", delivery_id)
+    delivery = await find_delivery(tx, endpoint.tenant_id, endpoint.id, delivery_id) if is_one else None
     if delivery is None:
         raise DeliveryNotFound("There is no such delivery to this endpoint.")
     return delivery

@@ -76,7 +76,7 @@ async def test_an_endpoint_is_made_shown_listed_changed_and_deleted(house: House
 
 
 async def test_what_is_wrong_with_an_endpoint_is_named_all_at_once(house: House, problem: Problem) -> None:
-    body = {"url": "http://127.0.0.1/", "events": ["job.succeeded", "job.finished"]}
+    body: dict[str, object] = {"url": "http://127.0.0.1/", "events": ["job.succeeded", "job.finished"]}
     found = problem(await house.client.post("/v1/webhooks", json=body))
     assert [one["pointer"] for one in found["errors"]] == ["/url", "/events/1"]
     assert ", ".join(PATTERNS) in found["errors"][1]["detail"]
