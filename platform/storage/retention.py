@@ -66,8 +66,8 @@ WITH old AS (
 SELECT count(*) FROM gone
 """)  # noqa: S608 - as above
 
-# Ids begin with the time, so what is old is found by the primary key. A delivery stays as long as its job does, which is
-# until that is pruned, and a notice as long as any delivery of it.
+# Ids begin with the time, so what is old is found by the primary key. A delivery stays as long as its job does, and a
+# notice as long as any delivery of it.
 _OLDER: Final = "lpad(to_hex(CAST(floor(extract(epoch FROM {kept}) * 1000) AS bigint)), 12, '0')"
 
 _PRUNE_DELIVERIES: Final = text(f"""
