@@ -36,7 +36,7 @@ _MIX: Final = {
 class Load:
     """Sends errands until `jobs` are accepted; the n-th errand of a seed is always the same, but for ids."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a load is made of
         self, client: httpx.AsyncClient, log: OutsideLog, products: list[str], *, seed: int, jobs: int, webhook_url: str
     ) -> None:
         self.accepted = 0

@@ -6,7 +6,7 @@ from domain.catalog import KINDS
 from domain.webhooks.deliver_webhook import DELIVER_WEBHOOK
 from tests.faults.points import ALL
 
-# a delivery's id follows from when the job it tells of ended, which nobody knows before: tests/faults/test_deliveries.py
+# a delivery's id follows from when a job ended, which nobody knows before: tests/faults/test_deliveries.py has it
 _KINDS: Final = frozenset(kind.name for kind in KINDS) - {DELIVER_WEBHOOK.name}
 _ORDERS: Final = frozenset(name for name in _KINDS if name.startswith("orders."))
 _TEXTS: Final = frozenset(name for name in _KINDS if name.startswith("text."))

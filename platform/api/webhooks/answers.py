@@ -38,7 +38,14 @@ _MADE: Final = 201
 
 
 async def deliver(  # noqa: PLR0913 - whose, what, to whom
-    request: ApiRequest, tx: Tx, caller: Caller, endpoint: Endpoint, notice_id: str, *, again_of: str | None = None
+    request: ApiRequest,
+    tx: Tx,
+    caller: Caller,
+    endpoint: Endpoint,
+    notice_id: str,
+    *,
+    again_of: str | None = None,
+    max_attempts: int | None = None,
 ) -> Response[DeliveryView]:
     """Write a delivery of a notice to the endpoint, with its job; answers 202 with it."""
     notes = notes_of(request.scope)
@@ -50,7 +57,13 @@ async def deliver(  # noqa: PLR0913 - whose, what, to whom
         again_of=again_of,
     )
     await add_deliveries(tx, [delivery])
-    job = job_of(delivery, caller.user_id, request_id=notes.request_id, traceparent=notes.traceparent)
+    job = job_of(
+        delivery,
+        caller.user_id,
+        request_id=notes.request_id,
+        traceparent=notes.traceparent,
+        max_attempts=max_attempts,
+    )
     await submit_jobs(tx, [job])
     view = view_delivery(await found_delivery(tx, endpoint, delivery.id))
     location = f"/v1/webhooks/{endpoint.id}/deliveries/{delivery.id}"

@@ -160,7 +160,10 @@ async def rotate(
 async def test(
     request: ApiRequest, webhook_id: WebhookPath, use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> Response[DeliveryView]:
-    """Send a `webhook.test`, whatever the endpoint wants and though it be paused. The delivery tells how it went."""
+    """Send a `webhook.test`, once, whatever the endpoint wants and though it be paused.
+
+    The delivery that is the answer tells how it went, when it is asked for again.
+    """
     key = await read_key(request)
     async with use.database.begin() as tx:
         if kept := await find_answer(tx, key):
@@ -168,7 +171,7 @@ async def test(
         endpoint = await found(tx, caller, webhook_id)
         notice = notice_of_test(endpoint.id, endpoint.tenant_id, notice_id=new_id("evt"), at=await database_now(tx))
         await add_notices(tx, [notice])
-        response = await deliver(request, tx, caller, endpoint, notice.id)
+        response = await deliver(request, tx, caller, endpoint, notice.id, max_attempts=1)
         await keep_response(tx, key, response)
     use.wakeups.ring_relay()
     return response

@@ -68,13 +68,14 @@ def new_delivery(notice: Notice, *, endpoint_id: str | None = None, url: str | N
     )
 
 
-def job_of(
+def job_of(  # noqa: PLR0913 - whose, and where it comes from
     delivery: NewDelivery,
     caller_id: str,
     *,
     parent_id: str | None = None,
     request_id: str | None = None,
     traceparent: str | None = None,
+    max_attempts: int | None = None,
 ) -> NewJob:
     """The job that delivers, in the name of `caller_id`."""
     caller = Caller(tenant_id=delivery.tenant_id, user_id=caller_id, permissions=frozenset())
@@ -84,7 +85,7 @@ def job_of(
         DeliverWebhook(delivery_id=delivery.id),
         caller,
         job_id=delivery.job_id,
-        options=JobOptions(concurrency_key=lane_of(address, delivery.id)),
+        options=JobOptions(concurrency_key=lane_of(address, delivery.id), max_attempts=max_attempts),
         parent_id=parent_id,
         request_id=request_id,
         traceparent=traceparent,

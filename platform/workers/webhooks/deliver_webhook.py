@@ -55,7 +55,7 @@ async def deliver_webhook(given: DeliverWebhook, ctx: Context) -> WebhookDeliver
         answer = await ctx.use.outbound.post(url, sending.body, headers)
     except (UrlRefused, AddressRefused, NoAnswer) as error:
         return await _not_taken(ctx, sending, _unanswered(error, began), asked=None)
-    ctx.use.kill_points.reach("hook.after_send", (ctx.job.id,))
+    ctx.use.kill_points.reach("hook.after_send", (ctx.job.id, ctx.job.kind))
     tried = _answered(answer, began)
     if not tried.is_taken:
         return await _not_taken(ctx, sending, tried, asked=_asked(answer.headers.get("retry-after")))
