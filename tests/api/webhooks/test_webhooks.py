@@ -80,8 +80,9 @@ async def test_what_is_wrong_with_an_endpoint_is_named_all_at_once(house: House,
     found = problem(await house.client.post("/v1/webhooks", json=body))
     assert [one["pointer"] for one in found["errors"]] == ["/url", "/events/1"]
     assert ", ".join(PATTERNS) in found["errors"][1]["detail"]
-    for body in ({**WANTED, "events": []}, {**WANTED, "secret": "mine"}, {"url": PUBLIC}, {**WANTED, "url": 1}):
-        assert problem(await house.client.post("/v1/webhooks", json=body))["status"] == 422
+    changes: list[dict[str, object]] = [{"events": []}, {"secret": "mine"}, {"url": 1}, {"description": "x" * 501}]
+    for one in changes:
+        assert problem(await house.client.post("/v1/webhooks", json={**WANTED, **one}))["status"] == 422
     made = await make(house)
     found = problem(await house.client.patch(f"/v1/webhooks/{made['id']}", json={"state": "disabled"}))
     assert found["errors"][0]["pointer"] == "/state"
