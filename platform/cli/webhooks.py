@@ -45,7 +45,7 @@ def list_webhooks(use: Use, limit: int) -> None:
 
 
 @webhooks.command()
-@click.argument("url")
+@click.argument("address", metavar="URL")
 @click.option(
     "-e",
     "--event",
@@ -57,9 +57,9 @@ def list_webhooks(use: Use, limit: int) -> None:
 )
 @click.option("--description", default="", help="What it is for.")
 @pass_use
-def create(use: Use, url: str, events: tuple[str, ...], description: str) -> None:
+def create(use: Use, address: str, events: tuple[str, ...], description: str) -> None:
     """Make an endpoint, and print it with its secret, this once."""
-    body = msgspec.json.encode({"url": url, "events": events, "description": description})
+    body = msgspec.json.encode({"url": address, "events": events, "description": description})
     use.output.thing(use.client.post("/v1/webhooks", body).body)
     note("Keep the secret: it is what the receiver verifies signatures with, and is not shown again.")
 
