@@ -79,7 +79,9 @@ async def test_a_resolver_that_changes_its_mind_never_leads_inside() -> None:
     asked: list[list[str]] = []
 
     async def flipping(_: str) -> Sequence[str]:
-        found = chance.choices(public, k=2) if chance.random() < 0.5 else chance.choices(public + private, k=2)
+        found: list[str] = (
+            chance.choices(public, k=2) if chance.random() < 0.5 else chance.choices(public + private, k=2)
+        )
         asked.append(found)
         return found
 

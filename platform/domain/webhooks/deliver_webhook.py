@@ -14,7 +14,7 @@ LONGEST_ASKED: Final = timedelta(hours=24)
 MOST_ANSWER: Final = 1000
 """Characters that are kept of an answer."""
 
-LANES: Final = 4
+LANES: Final = 16
 """How many deliveries to one address may be under way at once: one that is slow holds no more of a worker."""
 
 _GONE: Final = 410

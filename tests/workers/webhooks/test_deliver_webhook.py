@@ -18,6 +18,7 @@ from domain.webhooks.endpoint import Endpoint, EndpointState
 from providers.http.outbound import Outbound
 from providers.http.target import Rules
 from runtime.secret_box import signing_secret
+from storage.database import Database
 from storage.jobs import cancel_jobs, expire_jobs
 from storage.webhooks import rotate_secret, rotate_signer
 from tests.support.bench import execute, open_bench
@@ -28,8 +29,12 @@ from tests.support.webhooks import SECRET, deliver_all, deliveries, endpoint_now
 from workers.context import Context
 from workers.execute import Bench
 from workers.handlers import bind
+from workers.prune import prune
 from workers.rescue import rescue_lapsed
 from workers.webhooks.deliver_webhook import deliver_webhook
+
+# an id begins with the time: this one's was in the year 2025
+_AGED = "UPDATE webhook_deliveries SET id = overlay(id placing '0198c0de0000' from 5)"
 
 OpenBench = Callable[..., AbstractAsyncContextManager[Bench]]
 
@@ -328,3 +333,27 @@ async def test_what_is_too_large_to_send_is_left_out_and_named(bench_of: OpenBen
     assert len(it.came[0].body) < 256 * 1024
     assert job_in(told)["omitted"] == ["input", "result"]
     assert (job_in(told)["input"], job_in(told)["result"]) == (None, None)
+
+
+async def test_deliveries_go_with_their_jobs_and_notices_with_the_last_of_theirs(bench_of: OpenBench) -> None:
+    async with bench_of() as bench, receiver() as it:
+        await endpoint_of(bench, it)
+        await run_job(bench, webhook_url=it.url)
+        await deliver_all(bench)
+        database = bench.use.database
+        async with database.begin() as tx:
+            await tx.execute(text("UPDATE jobs SET finished_at = now() - interval '31 days'"))
+        assert (await prune(bench.use, retention_days=30)).deliveries == 0  # made today, whatever became of their jobs
+        async with database.begin() as tx:
+            await tx.execute(text(f"{_AGED} WHERE endpoint_id IS NULL"))
+        assert (await prune(bench.use, retention_days=30)).deliveries == 1
+        assert len(await told_of(database)) == 1
+        async with database.begin() as tx:
+            await tx.execute(text(_AGED))
+        assert (await prune(bench.use, retention_days=30)).deliveries == 1
+        assert await told_of(database) == []
+
+
+async def told_of(database: Database) -> list[str]:
+    async with database.read() as tx:
+        return list((await tx.execute(text("SELECT id FROM webhook_notices"))).scalars())
