@@ -30,7 +30,7 @@ class UniqueBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     key: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
 
 
-class WebhookBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class JobWebhook(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who is told of the job's end, besides the endpoints of the tenant."""
 
     url: Annotated[str, Meta(min_length=1, max_length=LONGEST_URL)]
@@ -86,7 +86,7 @@ def read_window(given: UniqueBody, errors: list[FieldError]) -> timedelta:
     return window
 
 
-def read_webhook(given: WebhookBody | None, outbound: Outbound, errors: list[FieldError]) -> str | None:
+def read_webhook(given: JobWebhook | None, outbound: Outbound, errors: list[FieldError]) -> str | None:
     """The URL of a job's own webhook; what is wrong with it is added to `errors`.
 
     Its name is resolved when it is sent to, and judged then: submitting waits for no name server.
