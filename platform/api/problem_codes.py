@@ -345,6 +345,30 @@ CODES: Final[dict[str, ProblemCode]] = {
         "A webhook's host name has no address, or one that is not of the public Internet. Nothing was sent.",
         "Set right what the name resolves to, and send the delivery again.",
     ),
+    "http_error": ProblemCode(
+        0,
+        "The endpoint did not take it",
+        "A webhook was answered with something else than 2xx; redirects are not followed.",
+        "Look at the answer among the endpoint's deliveries, and mend the receiver.",
+    ),
+    "endpoint_gone": ProblemCode(
+        0,
+        "The endpoint is gone",
+        "It was deleted before the webhook was sent, or answered 410, which disables it.",
+        "Nothing is to be done; or make it active again, and send the delivery again.",
+    ),
+    "endpoint_paused": ProblemCode(
+        0,
+        "The endpoint is paused",
+        "It was paused by hand before the webhook was sent.",
+        "Resume it, and send it again.",
+    ),
+    "endpoint_disabled": ProblemCode(
+        0, "The endpoint is disabled", "It took nothing for days, or answered 410.", "Mend it, and send it again."
+    ),
+    "delivery_gone": ProblemCode(
+        0, "The delivery is gone", "It is older than deliveries are kept.", "Nothing is to be done."
+    ),
     "no_answer": ProblemCode(
         0,
         "The endpoint did not answer",
