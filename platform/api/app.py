@@ -24,6 +24,7 @@ import api.queues.routes
 import api.schedules.routes
 import api.stats.routes
 import api.text.routes
+import api.webhooks.routes
 import api.workers.routes
 from api.accept import Accept
 from api.auth import KeyRing, authenticated, provide_caller, provide_use
@@ -36,7 +37,10 @@ from api.limits import Limiter
 from api.options import provide_options
 from api.problems import answer_problem
 from api.shedding import Shedding
+from providers.http.outbound import Outbound
 from runtime.kill_points import KillPoints
+from runtime.outgoing import open_outbound
+from runtime.secret_box import SecretBox
 from runtime.settings import Settings
 from runtime.wakeups import Wakeups
 from storage.database import Database
@@ -50,6 +54,7 @@ ROUTERS: Final = (
     api.text.routes.router,
     api.chat.routes.router,
     api.schedules.routes.router,
+    api.webhooks.routes.router,
     api.kinds.routes.router,
     api.queues.routes.router,
     api.workers.routes.router,
@@ -65,18 +70,20 @@ OPEN_ROUTERS: Final = (api.health.router, api.pages.router, api.console.routes.r
 """What everybody may ask."""
 
 
-def make_app(
+def make_app(  # noqa: PLR0913 - what surrounds it
     database: Database,
     wakeups: Wakeups,
     settings: Settings,
     *,
     health: Database | None = None,
     draining: asyncio.Event | None = None,
+    outbound: Outbound | None = None,
 ) -> Application:
     """The API over an open database and open wake-ups, which remain the caller's to close after its shutdown.
 
     `health`, if given, reaches the same Postgres over connections that requests do not share. `draining`, once set,
-    ends what waits for jobs: streams, and answers held back by `Prefer: wait`.
+    ends what waits for jobs: streams, and answers held back by `Prefer: wait`. `outbound` judges addresses of webhooks
+    in place of what the settings say.
     """
     figures = Figures()
     backlog = Backlog(most_of_one=settings.most_queued_per_tenant, most=settings.most_queued)
@@ -89,6 +96,8 @@ def make_app(
         backlog=backlog,
         health=health or database,
         figures=figures,
+        outbound=outbound or open_outbound(settings),
+        secrets=SecretBox(settings.secret_key),
         draining=draining or asyncio.Event(),
     )
     strangers = Limiter("anonymous")

@@ -17,6 +17,8 @@ from api.limits import Standing
 from api.under_way import Ticket
 from domain.accounts.user import Caller
 from domain.errors import Limited
+from providers.http.outbound import Outbound
+from runtime.secret_box import SecretBox
 from runtime.settings import Settings
 from runtime.wakeups import Wakeups
 from storage.database import Database
@@ -107,6 +109,8 @@ class Use:
     backlog: Backlog
     health: Database
     figures: Figures
+    outbound: Outbound
+    secrets: SecretBox
     streams: Streams = field(default_factory=Streams)
     batches: Batches = field(default_factory=Batches)
     draining: asyncio.Event = field(default_factory=asyncio.Event)

@@ -12,6 +12,8 @@ from api.fields import FieldError
 from domain.durations import Duration, parse_duration
 from domain.jobs.job import LONGEST_DELAY, LONGEST_TIMEOUT, Attempts, JobOptions, Metadata, Priority, Tag, Tags
 from domain.jobs.once import LONGEST_UNIQUE
+from providers.http.outbound import Outbound
+from providers.http.target import LONGEST_URL, UrlRefused
 
 _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -26,6 +28,12 @@ class UniqueBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     window: Duration = field(name="for")
     key: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+
+
+class JobWebhook(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is told of the job's end, besides the endpoints of the tenant."""
+
+    url: Annotated[str, Meta(min_length=1, max_length=LONGEST_URL)]
 
 
 class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,6 +84,20 @@ def read_window(given: UniqueBody, errors: list[FieldError]) -> timedelta:
     if not timedelta(milliseconds=1) <= window <= LONGEST_UNIQUE:
         errors.append(FieldError("/unique/for", f"Expected a duration from 1ms to {_spelled(LONGEST_UNIQUE)}."))
     return window
+
+
+def read_webhook(given: JobWebhook | None, outbound: Outbound, errors: list[FieldError]) -> str | None:
+    """The URL of a job's own webhook; what is wrong with it is added to `errors`.
+
+    Its name is resolved when it is sent to, and judged then: submitting waits for no name server.
+    """
+    if given is None:
+        return None
+    try:
+        outbound.read(given.url)
+    except UrlRefused as refused:
+        errors.append(FieldError("/webhook/url", refused.detail))
+    return given.url
 
 
 def job_options(

@@ -222,6 +222,43 @@ CODES: Final[dict[str, ProblemCode]] = {
         409, "Conflicts with the present state", "The thing is in a state that does not allow this.", "Read it again."
     ),
     "gone": ProblemCode(410, "Gone", "It was there, and its retention has passed.", "It cannot be had any more."),
+    # webhooks
+    "webhook_not_found": ProblemCode(
+        404, "There is no such webhook endpoint", "No endpoint of the tenant has this id.", "List them."
+    ),
+    "delivery_not_found": ProblemCode(
+        404,
+        "There is no such delivery",
+        "No delivery to this endpoint has this id; they are kept as long as jobs are.",
+        "List them.",
+    ),
+    "webhook_inactive": ProblemCode(
+        409,
+        "The webhook endpoint is not active",
+        "It was paused by hand, or disabled since deliveries failed: `reason` of the endpoint says which.",
+        'Set it right, and PATCH it with {"state": "active"}.',
+    ),
+    "too_many_webhooks": ProblemCode(
+        409, "Too many webhook endpoints", "A tenant has at most 50.", "Delete those that are not needed."
+    ),
+    "webhook_url_refused": ProblemCode(
+        422,
+        "The URL cannot be an endpoint's",
+        "Webhooks go to https on the public Internet, without user and password; the detail says what is wrong.",
+        _FIX,
+    ),
+    "secret_key_missing": ProblemCode(
+        503,
+        "The platform has no secret key",
+        "Secrets are sealed under the platform's own, which this process was started without.",
+        "Whoever runs the platform sets HEADRACE_SECRET_KEY, the same for every process.",
+    ),
+    "secret_unreadable": ProblemCode(
+        503,
+        "A secret cannot be read",
+        "It was sealed under another HEADRACE_SECRET_KEY than the present one.",
+        "Set the key of then again, or rotate the secret.",
+    ),
     # who calls
     "unauthenticated": ProblemCode(
         401,
@@ -302,6 +339,42 @@ CODES: Final[dict[str, ProblemCode]] = {
         0, "The mail server refused", "It did not take the e-mail for any of its recipients.", "Check the addresses."
     ),
     "mail_unavailable": ProblemCode(0, "The mail server does not answer", "It is down, or asks to come later.", _JOB),
+    "address_refused": ProblemCode(
+        0,
+        "The host's address is refused",
+        "A webhook's host name has no address, or one that is not of the public Internet. Nothing was sent.",
+        "Set right what the name resolves to, and send the delivery again.",
+    ),
+    "http_error": ProblemCode(
+        0,
+        "The endpoint did not take it",
+        "A webhook was answered with something else than 2xx; redirects are not followed.",
+        "Look at the answer among the endpoint's deliveries, and mend the receiver.",
+    ),
+    "endpoint_gone": ProblemCode(
+        0,
+        "The endpoint is gone",
+        "It was deleted before the webhook was sent, or answered 410, which disables it.",
+        "Nothing is to be done; or make it active again, and send the delivery again.",
+    ),
+    "endpoint_paused": ProblemCode(
+        0,
+        "The endpoint is paused",
+        "It was paused by hand before the webhook was sent.",
+        "Resume it, and send it again.",
+    ),
+    "endpoint_disabled": ProblemCode(
+        0, "The endpoint is disabled", "It took nothing for days, or answered 410.", "Mend it, and send it again."
+    ),
+    "delivery_gone": ProblemCode(
+        0, "The delivery is gone", "It is older than deliveries are kept.", "Nothing is to be done."
+    ),
+    "no_answer": ProblemCode(
+        0,
+        "The endpoint did not answer",
+        "No connection, no valid certificate, or no answer within 15 s.",
+        "See whether it can be reached from elsewhere, and send the delivery again.",
+    ),
     # what the command and the processes say
     "mail_not_found": ProblemCode(0, "No such e-mail", "The local inbox has no e-mail of this name.", "List them."),
     "api_key_misspelt": ProblemCode(0, "The API key is misspelt", "It has not the shape of a key.", "Copy it whole."),

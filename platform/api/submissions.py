@@ -5,7 +5,7 @@ from operator import or_
 from typing import TYPE_CHECKING, Final
 
 from api.forms import form_of
-from api.options import Options, UniqueBody
+from api.options import JobWebhook, Options, UniqueBody
 from domain.catalog import KINDS
 from domain.jobs.kind import Input
 
@@ -14,6 +14,7 @@ class Submission(Options, frozen=True, kw_only=True, forbid_unknown_fields=True,
     """A job as submitted; each kind has its own form, told apart by `kind`."""
 
     unique: UniqueBody | None = None
+    webhook: JobWebhook | None = None
 
     @property
     def given(self) -> Input:

@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "deadletters": ("cli.deadletters:deadletters", "List dead letters, and queue them again."),
     "queues": ("cli.queues:queues", "List, pause and resume queues."),
     "schedules": ("cli.schedules:schedules", "List, show, trigger, pause and resume schedules."),
+    "webhooks": ("cli.webhooks:webhooks", "Make endpoints that are told what happens, and see their deliveries."),
     "mail": ("cli.mail:mail", "Read the local inbox."),
     "doctor": ("cli.doctor:doctor", "Check this machine and the platform, and say what to do."),
     "openapi": ("cli.openapi:openapi", "Print the API's OpenAPI description."),

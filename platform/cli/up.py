@@ -109,6 +109,8 @@ async def _run(wish: Wish, settings: Settings, addresses: Addresses) -> None:
         "secret_key": settings.secret_key or keep_secret_key(wish.data_dir),
         "url": settings.url or addresses.api,
         "log_format": log_format,
+        # on a developer's own machine, so are the receivers
+        "webhook_loopback": None if settings.is_production or settings.webhook_loopback is not None else "true",
     }
     environ = _environ(settings, {name: value for name, value in changes.items() if value is not None})
     children = Children(environ=environ, data_dir=wish.data_dir, grace_seconds=settings.grace_seconds)

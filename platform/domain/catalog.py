@@ -13,6 +13,7 @@ from domain.text.classify import CLASSIFY
 from domain.text.generate import GENERATE
 from domain.text.moderate import MODERATE
 from domain.text.summarize import SUMMARIZE
+from domain.webhooks.deliver_webhook import DELIVER_WEBHOOK
 
 
 class UnknownKind(Invalid):
@@ -32,6 +33,7 @@ KINDS: Final = (
     CLASSIFY,
     GENERATE,
     REPLY,
+    DELIVER_WEBHOOK,
 )
 
 BY_NAME: Final[dict[str, Kind[Any, Any]]] = {kind.name: kind for kind in KINDS}

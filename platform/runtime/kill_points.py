@@ -32,6 +32,7 @@ NAMES: Final = frozenset(
         "beat.before_insert",
         "beat.after_insert",
         "smtp.after_250",
+        "hook.after_send",
         "order.after_reserve",
         "order.after_confirm",
         "event.after_seq",

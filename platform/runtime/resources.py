@@ -5,11 +5,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from domain.errors import Invalid
+from providers.http.outbound import Outbound
 from providers.mail.provider import MailProvider
 from providers.mail.smtp import SmtpProvider
 from providers.mail.smtp_url import read_smtp_url
 from providers.text.provider import TextProvider
 from runtime.kill_points import KillPoints
+from runtime.outgoing import open_outbound
+from runtime.secret_box import SecretBox
 from runtime.settings import Settings
 from runtime.wakeups import Wakeups, open_wakeups
 from storage.database import Database, open_database
@@ -38,6 +41,8 @@ class Resources(Stores):
     text: TextProvider
     mail: MailProvider
     mail_from: str
+    outbound: Outbound
+    secrets: SecretBox
 
 
 @asynccontextmanager
@@ -78,6 +83,8 @@ async def open_resources(settings: Settings, *, name: str, connections: int = 8)
                 text=text,
                 mail=mail,
                 mail_from=settings.mail_from,
+                outbound=open_outbound(settings),
+                secrets=SecretBox(settings.secret_key),
             )
         finally:
             await text.aclose()

@@ -75,6 +75,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     restart_seconds: Annotated[
         float, Meta(gt=0, le=60, description="how long `up` waits before it starts what died; doubles, up to 30 times")
     ] = 1.0
+    webhook_ports: Annotated[
+        str,
+        Meta(pattern=r"^[0-9]{1,5}(,[0-9]{1,5})*$", description="the ports of https that webhooks are sent to"),
+    ] = "443"
+    webhook_loopback: Annotated[
+        bool | None,
+        _doc("whether webhooks may be sent to this machine, in plain http too; absent: only where `up` runs it all"),
+    ] = None
     kill_points: Annotated[
         str, _doc("armed kill points, as name=kill|raise|sleep:SECONDS, comma-separated, or files:FOLDER")
     ] = ""
@@ -83,6 +91,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def is_production(self) -> bool:
         """Whether weak settings are refused and nothing is seeded."""
         return self.environment == "production"
+
+    @property
+    def webhook_port_numbers(self) -> frozenset[int]:
+        """The ports of https that webhooks are sent to."""
+        return frozenset(int(port) for port in self.webhook_ports.split(","))
 
     @property
     def wants_remote_control(self) -> bool:
@@ -145,6 +158,8 @@ def _refuse_weak(settings: Settings) -> None:
         return
     if settings.kill_points:
         raise SettingInvalid("HEADRACE_KILL_POINTS is for tests; production refuses it.")
+    if settings.webhook_loopback:
+        raise SettingInvalid("HEADRACE_WEBHOOK_LOOPBACK is for development; production refuses it.")
     for name in ("database_url", "redis_url", "smtp_url", "secret_key"):
         if getattr(settings, name) is None:
             raise SettingInvalid(f"{PREFIX}{name.upper()} must be set when HEADRACE_ENVIRONMENT=production.")

@@ -16,8 +16,10 @@ from sqlalchemy import Row, text
 from domain.jobs.job import Job, NewJob
 from domain.jobs.state import State
 from domain.jobs.verdict import Verdict
+from domain.webhooks.deliver_webhook import DELIVER_WEBHOOK
 from storage.batch_counts import count_moves
 from storage.database import Tx
+from storage.deliveries import write_ends
 
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -25,7 +27,7 @@ _JOB: Final = (
     "id, tenant_id, caller_id, kind, queue, state, priority, tags, metadata, attempt, max_attempts, crashes, input, "
     "result, error, usage, progress, timeout_seconds, concurrency_key, schedule_id, batch_id, batch_index, parent_id, "
     "request_id, traceparent, created_at, run_at, started_at, finished_at, expires_at, cancel_requested_at, lease, "
-    "worker, seq"
+    "worker, seq, webhook_url"
 )
 
 _SUBMIT: Final = text(f"""
@@ -38,17 +40,17 @@ WITH given AS (
         CAST(:delay_seconds AS float8[]), CAST(:run_at AS timestamptz[]), CAST(:expires_in_seconds AS float8[]),
         CAST(:concurrency_key AS text[]), CAST(:schedule_id AS text[]), CAST(:batch_id AS text[]),
         CAST(:batch_index AS int[]), CAST(:parent_id AS text[]), CAST(:request_id AS text[]),
-        CAST(:traceparent AS text[])
+        CAST(:traceparent AS text[]), CAST(:webhook_url AS text[])
     ) AS g (
         id, tenant_id, caller_id, kind, queue, input, priority, tags, metadata, max_attempts, timeout_seconds,
         delay_seconds, run_at, expires_in_seconds, concurrency_key, schedule_id, batch_id, batch_index, parent_id,
-        request_id, traceparent
+        request_id, traceparent, webhook_url
     )
 ), submitted AS (
     INSERT INTO jobs (
         id, tenant_id, caller_id, kind, queue, state, priority, tags, metadata, max_attempts, input, timeout_seconds,
         concurrency_key, schedule_id, batch_id, batch_index, parent_id, request_id, traceparent, created_at, run_at,
-        expires_at, seq
+        expires_at, seq, webhook_url
     )
     SELECT id, tenant_id, caller_id, kind, queue,
         CASE WHEN due_at > now() THEN 'scheduled' ELSE 'queued' END, priority,
@@ -56,7 +58,7 @@ WITH given AS (
         CAST(metadata AS json), max_attempts, CAST(input AS json), timeout_seconds,
         concurrency_key, schedule_id, batch_id, batch_index, parent_id, request_id, traceparent, now(), due_at,
         now() + make_interval(secs => expires_in_seconds),
-        CASE WHEN due_at > now() THEN 0 ELSE 1 END
+        CASE WHEN due_at > now() THEN 0 ELSE 1 END, webhook_url
     FROM given
     RETURNING {_JOB}
 ), posted AS (
@@ -70,6 +72,14 @@ WITH given AS (
 )
 SELECT {_JOB} FROM submitted
 """)  # noqa: S608 - the only thing formatted in is a constant list of columns
+
+# Whether anybody is to be told of a job's end: asked by the statement that ends it, so that nobody pays who has no
+# endpoint. Deliveries tell of others, and nobody is told of them.
+_IS_TOLD: Final = f"""(
+    state IN ('succeeded', 'failed', 'cancelled', 'expired') AND kind <> '{DELIVER_WEBHOOK.name}' AND (
+    webhook_url IS NOT NULL OR EXISTS (
+        SELECT FROM webhook_endpoints AS endpoints WHERE endpoints.tenant_id = ended.tenant_id
+            AND endpoints.state = 'active'))) AS is_told"""
 
 # A job needs more than to be queued: its outbox row must stand as sent, which the relay allows within the limits of the
 # queue and of the job's concurrency key. A message that comes late, of a job that was put back, claims nothing. The row
@@ -165,7 +175,8 @@ WITH given AS (
             'run_at', CASE WHEN settled.state = 'scheduled' THEN settled.run_at END))
     FROM settled JOIN held ON held.id = settled.id
 )
-SELECT {_JOB}, EXISTS (SELECT FROM queues WHERE name = settled.queue AND limits IS NOT NULL) AS was_limited FROM settled
+SELECT {_JOB}, EXISTS (SELECT FROM queues WHERE name = ended.queue AND limits IS NOT NULL) AS was_limited, {_IS_TOLD}
+FROM settled AS ended
 """)  # noqa: S608 - as above
 
 _LAPSED: Final = text(f"""
@@ -193,7 +204,7 @@ WITH live AS (
     INSERT INTO events (job_id, seq, tenant_id, type, data)
     SELECT id, seq, tenant_id, 'cancelled', '{{}}' FROM stopped WHERE state = 'cancelled'
 )
-SELECT {_JOB} FROM stopped
+SELECT {_JOB}, {_IS_TOLD} FROM stopped AS ended
 """)  # noqa: S608 - as above
 
 _RETRY: Final = text(f"""
@@ -231,7 +242,7 @@ WITH late AS (
     INSERT INTO events (job_id, seq, tenant_id, type, data)
     SELECT id, seq, tenant_id, 'expired', '{{}}' FROM expired
 )
-SELECT {_JOB} FROM expired
+SELECT {_JOB}, {_IS_TOLD} FROM expired AS ended
 """)  # noqa: S608 - as above
 
 _PROGRESS: Final = text("""
@@ -305,6 +316,7 @@ async def submit_jobs(tx: Tx, new: Sequence[NewJob]) -> list[Job]:
             "parent_id": [job.parent_id for job in new],
             "request_id": [job.request_id for job in new],
             "traceparent": [job.traceparent for job in new],
+            "webhook_url": [job.webhook_url for job in new],
         },
     )
     submitted = {job.id: job for job in map(as_job, rows)}
@@ -356,7 +368,7 @@ async def settle_jobs(tx: Tx, settlements: Sequence[Settlement]) -> Moved:
         },
     )
     settled = rows.all()
-    return await _count_ended(tx, map(as_job, settled), frees=any(row.was_limited for row in settled))
+    return await _close(tx, settled, frees=any(row.was_limited for row in settled))
 
 
 async def take_lapsed(tx: Tx, *, limit: int, up_seconds: float = 0) -> list[Job]:
@@ -370,7 +382,7 @@ async def take_lapsed(tx: Tx, *, limit: int, up_seconds: float = 0) -> list[Job]
 async def cancel_jobs(tx: Tx, tenant_id: str, ids: Iterable[str]) -> Moved:
     """Cancel waiting jobs, and ask the workers of running ones to stop. Those missing in the answer were not live."""
     rows = await tx.execute(_CANCEL, {"ids": list(ids), "tenant_id": tenant_id})
-    return await _count_ended(tx, [as_job(row) for row in rows])
+    return await _close(tx, rows.all())
 
 
 async def cancel_job(tx: Tx, tenant_id: str, job_id: str) -> Job | None:
@@ -393,7 +405,7 @@ async def retry_job(tx: Tx, tenant_id: str, job_id: str) -> Job | None:
 
 async def expire_jobs(tx: Tx, *, limit: int) -> Moved:
     """End waiting jobs whose time to start has passed."""
-    return await _count_ended(tx, [as_job(row) for row in await tx.execute(_EXPIRE, {"limit": limit})])
+    return await _close(tx, (await tx.execute(_EXPIRE, {"limit": limit})).all())
 
 
 async def note_progress(tx: Tx, job_id: str, lease: str, progress: float) -> bool:
@@ -417,20 +429,26 @@ async def find_jobs(tx: Tx, ids: Iterable[str]) -> list[Job]:
 def as_job(row: Row[Any]) -> Job:
     """A row of the columns of `Job` as one."""
     values = dict(row._mapping)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - public, for all its underscore
-    for aside in ("was", "was_limited"):  # what a statement says besides is no part of the job
+    for aside in ("was", "was_limited", "is_told"):  # what a statement says besides is no part of the job
         values.pop(aside, None)
     values["state"] = State(values["state"])
     values["tags"] = tuple(values["tags"])
     return Job(**values)
 
 
-async def _count_ended(tx: Tx, jobs: Iterable[Job], *, frees: bool = False) -> Moved:
-    """Count those of the jobs that have ended in their batches, and submit what follows a batch that this finished."""
-    moved = list(jobs)
+async def _close(tx: Tx, rows: Sequence[Row[Any]], *, frees: bool = False) -> Moved:
+    """What the end of a job brings with it, in the same transaction.
+
+    Those that have ended are counted in their batches, and what follows a batch that this finished is submitted, with
+    a delivery to everybody who wants to be told.
+    """
+    moved = [as_job(row) for row in rows]
     ended = Counter((job.batch_id, job.state) for job in moved if job.batch_id is not None and job.is_terminal)
     finished = await count_moves(tx, ended)
-    await submit_jobs(tx, [batch.following for batch in finished if batch.following is not None])
-    return Moved(moved, (batch.id for batch in finished), frees=frees)
+    deliveries = await write_ends(tx, [job for job, row in zip(moved, rows, strict=True) if row.is_told])
+    following = [batch.following for batch in finished if batch.following is not None]
+    await submit_jobs(tx, [*following, *deliveries])
+    return Moved(moved, (batch.id for batch in finished), frees=frees or bool(deliveries))
 
 
 def _pairs(leases: Sequence[tuple[str, str]]) -> dict[str, list[str]]:

@@ -66,6 +66,27 @@ WITH old AS (
 SELECT count(*) FROM gone
 """)  # noqa: S608 - as above
 
+# Ids begin with the time, so what is old is found by the primary key. A delivery stays as long as its job does, and a
+# notice as long as any delivery of it.
+_OLDER: Final = "lpad(to_hex(CAST(floor(extract(epoch FROM {kept}) * 1000) AS bigint)), 12, '0')"
+
+_PRUNE_DELIVERIES: Final = text(f"""
+WITH old AS (
+    SELECT id FROM webhook_deliveries AS deliveries
+    WHERE id < 'dlv_' || {_OLDER.format(kept=_KEPT)}
+        AND (SELECT true FROM jobs WHERE jobs.id = deliveries.job_id) IS NULL
+    ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
+), gone AS (
+    DELETE FROM webhook_deliveries WHERE id = ANY (ARRAY(SELECT id FROM old)) RETURNING notice_id
+), untold AS (
+    DELETE FROM webhook_notices WHERE id = ANY (ARRAY(SELECT notice_id FROM gone)) AND NOT EXISTS (
+        SELECT FROM webhook_deliveries AS others
+        WHERE others.notice_id = webhook_notices.id AND NOT others.id = ANY (ARRAY(SELECT id FROM old))
+    )
+)
+SELECT count(*) FROM gone
+""")  # noqa: S608 - as above
+
 _FORGET: Final = text(f"""
 DELETE FROM pruned WHERE id = ANY (ARRAY(
     SELECT id FROM pruned WHERE pruned_at < {_KEPT} ORDER BY pruned_at LIMIT :limit FOR UPDATE SKIP LOCKED
@@ -99,6 +120,11 @@ async def prune_batches(tx: Tx, *, days: int, limit: int) -> int:
 async def prune_bulk_actions(tx: Tx, *, days: int, limit: int) -> int:
     """Delete at most `limit` bulk actions finished over `days` ago; answers how many."""
     return int((await tx.execute(_PRUNE_BULK_ACTIONS, {"days": days, "limit": limit})).scalar_one())
+
+
+async def prune_deliveries(tx: Tx, *, days: int, limit: int) -> int:
+    """Delete at most `limit` deliveries made over `days` ago whose jobs are gone, and notices left without any."""
+    return int((await tx.execute(_PRUNE_DELIVERIES, {"days": days, "limit": limit})).scalar_one())
 
 
 async def forget_pruned(tx: Tx, *, days: int, limit: int) -> int:

@@ -32,6 +32,7 @@ from domain.orders.balance import TransferReason
 from domain.orders.order import Status
 from domain.orders.product import Movement
 from domain.schedules.schedule import CatchUp, Overlap, RunOutcome
+from domain.webhooks.endpoint import EndpointState
 
 METADATA: Final = MetaData(
     naming_convention={
@@ -145,6 +146,8 @@ jobs = Table(
     Column("worker", Text),
     # how many events the job has; grows with every change, under the row's lock
     Column("seq", Integer, nullable=False),
+    # who is told of its end, besides the tenant's endpoints
+    Column("webhook_url", Text),
     CheckConstraint(_one_of("state", [state.value for state in State]), name="state"),
     CheckConstraint(f"(finished_at IS NOT NULL) = ({_TERMINAL})", name="finished_when_terminal"),
     CheckConstraint("(lease IS NOT NULL) = (state = 'running')", name="leased_when_running"),
@@ -617,4 +620,81 @@ messages = Table(
     CheckConstraint(_one_of("role", ["user", "assistant"]), name="role"),
     CheckConstraint("(reply_to IS NOT NULL) = (role = 'assistant')", name="reply_to_when_assistant"),
     UniqueConstraint("conversation_id", "position"),
+)
+
+# --- webhooks ---------------------------------------------------------------------------------------------------------
+
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    METADATA,
+    Column("id", Id, primary_key=True),
+    Column("tenant_id", Id, ForeignKey("tenants.id"), nullable=False),
+    Column("caller_id", Id, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("events", ARRAY(Text), nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("state", Text, nullable=False, server_default="active"),
+    # why it is not active
+    Column("reason", Text),
+    # sealed under the platform's secret key; the one before is valid for a day after the rotation
+    Column("secret", LargeBinary, nullable=False),
+    Column("secret_before", LargeBinary),
+    Column("rotated_at", Moment),
+    # since when nothing was taken; null: the last try was
+    Column("failing_since", Moment),
+    Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    Column("updated_at", Moment, nullable=False, server_default=text("now()")),
+    CheckConstraint(_one_of("state", [state.value for state in EndpointState]), name="state"),
+    CheckConstraint("(secret_before IS NULL) = (rotated_at IS NULL)", name="rotated_at_when_rotated"),
+    Index("ix_webhook_endpoints_tenant_id_id", "tenant_id", desc("id")),
+)
+
+# what receivers of single jobs verify with: derived from the platform's secret key, this number and the tenant
+webhook_signers = Table(
+    "webhook_signers",
+    METADATA,
+    Column("tenant_id", Id, ForeignKey("tenants.id"), primary_key=True),
+    Column("generation", Integer, nullable=False),
+    Column("rotated_at", Moment, nullable=False, server_default=text("now()")),
+)
+
+# no references from here on: what is told outlives what it tells of, and whom it was told
+webhook_notices = Table(
+    "webhook_notices",
+    METADATA,
+    Column("id", Id, primary_key=True),
+    Column("tenant_id", Id, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    # bytes, not json: what is sent again is what was signed
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False, server_default=text("now()")),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    METADATA,
+    Column("id", Id, primary_key=True),
+    Column("tenant_id", Id, nullable=False),
+    Column("notice_id", Id, nullable=False),
+    # to whom: an endpoint, or the URL that came with a job
+    Column("endpoint_id", Id),
+    Column("url", Text),
+    # the job that delivers it, which knows how far it is
+    Column("job_id", Id, nullable=False),
+    # which delivery was sent again by this one, by hand
+    Column("again_of", Id),
+    # how the last try went
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("tried_at", Moment),
+    Column("status_code", Integer),
+    Column("duration_ms", Integer),
+    Column("answer", Text),
+    Column("code", Text),
+    Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    CheckConstraint("(endpoint_id IS NULL) <> (url IS NULL)", name="to_one"),
+    Index("ix_webhook_deliveries_endpoint_id_id", "endpoint_id", desc("id")),
+    Index("ix_webhook_deliveries_notice_id", "notice_id"),
+    # every try updates what no index holds
+    postgresql_with={"fillfactor": "80"},
 )

@@ -135,6 +135,17 @@ class Context:
             self.use.kill_points.reach("event.after_seq", (self.job.id,))
         self._believe(told=told)
 
+    @asynccontextmanager
+    async def noting(self) -> AsyncIterator[Tx]:
+        """A transaction of its own: what is written in it stands at once, however the attempt ends.
+
+        Raises:
+            LeaseLost: the attempt is over; the handler went on all the same.
+        """
+        self._believe_it_lasts()
+        async with self.use.database.begin() as tx:
+            yield tx
+
     def note_usage(self, usage: Struct | None) -> None:
         """Keep what the attempt used up, to be written with its result."""
         if usage is not None:

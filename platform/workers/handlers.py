@@ -15,6 +15,7 @@ from domain.text.classify import CLASSIFY
 from domain.text.generate import GENERATE
 from domain.text.moderate import MODERATE
 from domain.text.summarize import SUMMARIZE
+from domain.webhooks.deliver_webhook import DELIVER_WEBHOOK
 from workers.chat.reply import reply
 from workers.context import Context
 from workers.emails.send_email import send_email
@@ -25,6 +26,7 @@ from workers.text.classify import classify
 from workers.text.generate import generate
 from workers.text.moderate import moderate
 from workers.text.summarize import summarize
+from workers.webhooks.deliver_webhook import deliver_webhook
 
 
 class Binding(Struct, Generic[InputT, ResultT], frozen=True):
@@ -52,6 +54,7 @@ HANDLERS = (
     bind(CLASSIFY, classify),
     bind(GENERATE, generate),
     bind(REPLY, reply),
+    bind(DELIVER_WEBHOOK, deliver_webhook),
 )
 
 BY_KIND: Final[dict[str, Binding[Any, Any]]] = {binding.kind.name: binding for binding in HANDLERS}

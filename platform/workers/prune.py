@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Final
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from domain.errors import Unavailable
 from domain.jobs.retention import AT_ONCE
 from runtime.resources import Stores
 from storage.database import Tx
-from storage.retention import forget_pruned, prune_batches, prune_bulk_actions, prune_jobs
+from storage.retention import forget_pruned, prune_batches, prune_bulk_actions, prune_deliveries, prune_jobs
 
 log: Final = structlog.get_logger()
 
@@ -27,6 +27,7 @@ class Round(Struct, frozen=True, kw_only=True):
     jobs: int = 0
     batches: int = 0
     bulk_actions: int = 0
+    deliveries: int = 0
 
 
 async def prune_forever(use: Stores, *, retention_days: int) -> None:
@@ -45,7 +46,7 @@ async def prune_forever(use: Stores, *, retention_days: int) -> None:
 
 
 async def prune(use: Stores, *, retention_days: int) -> Round:
-    """Prune until nothing old is left: jobs, then the batches they leave behind, then bulk actions.
+    """Prune until nothing old is left: jobs, then what they leave behind: batches, deliveries; and bulk actions.
 
     Each step is a transaction, and followed by as long a rest as it took: who dies in between has done whole steps or
     nothing, and whoever comes next goes on.
@@ -53,10 +54,11 @@ async def prune(use: Stores, *, retention_days: int) -> Round:
     jobs = await _prune_jobs(use, retention_days)
     batches = await _repeat(use, prune_batches, retention_days)
     bulk_actions = await _repeat(use, prune_bulk_actions, retention_days)
+    deliveries = await _repeat(use, prune_deliveries, retention_days)
     await _repeat(use, forget_pruned, retention_days)
-    done = Round(jobs=jobs, batches=batches, bulk_actions=bulk_actions)
+    done = Round(jobs=jobs, batches=batches, bulk_actions=bulk_actions, deliveries=deliveries)
     if done != Round():
-        log.info("prune.done", jobs=jobs, batches=batches, bulk_actions=bulk_actions, kept_days=retention_days)
+        log.info("prune.done", **structs.asdict(done), kept_days=retention_days)
     return done
 
 

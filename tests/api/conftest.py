@@ -109,7 +109,7 @@ class House:
 
 @pytest.fixture
 async def house(database_url: str, redis_url: str) -> AsyncIterator[House]:
-    settings = Settings()
+    settings = Settings(secret_key="a secret key of the tests")
     database = open_database(database_url, name="test")
     wakeups = open_wakeups(redis_url)
     draining = asyncio.Event()

@@ -23,6 +23,7 @@ import redis
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tests.faults.hearing import Hearing, hearing
 from tests.faults.invariants import Evidence, Violation, violations
 from tests.faults.ledger import Entry, append, commit_now
 from tests.faults.load import Load
@@ -99,31 +100,43 @@ def _live(campaign: Campaign, scenario: Scenario, folder: Path, lane: int, lanes
     begun = time.monotonic()
     log_path = folder / "outside.jsonl"
     settings = campaign.clock.settings | scenario.settings(folder)
-    with running_up(folder, "--no-flower", "--workers", str(scenario.workers), **settings) as up:
+    with hearing() as ear, running_up(folder, "--no-flower", "--workers", str(scenario.workers), **settings) as up:
         told_to(f"up after {time.monotonic() - begun:.0f} s, seed {campaign.seed}")
-        harm = asyncio.run(_hurt(campaign, scenario, up, log_path, told_to))
+        harm = asyncio.run(_hurt(campaign, scenario, up, ear, log_path, told_to))
         hurt_at = time.monotonic()
         is_quiet = _wait_until_quiet(up, campaign.quiet_seconds)
         told_to(f"{'quiet' if is_quiet else 'NOT quiet'} {time.monotonic() - hurt_at:.0f} s after the last fault")
         told = read_log(log_path)
-        evidence = Evidence(database_url=up.ready["database_url"], told=told, inbox=tuple(_inbox(folder)))
+        evidence = Evidence(
+            database_url=up.ready["database_url"], told=told, inbox=tuple(_inbox(folder)), heard=tuple(ear.heard)
+        )
         found = violations(evidence) + harm.violations
         figures = _figures(evidence, up) | {"quiet_after_seconds": round(time.monotonic() - hurt_at, 1)}
     return _Lived(harm=harm, told=told, violations=found, figures=figures)
 
 
-async def _hurt(campaign: Campaign, scenario: Scenario, up: RunningUp, log_path: Path, tell: Tell) -> Harm:
+async def _hurt(  # noqa: PLR0913, PLR0917 - what a scenario is given
+    campaign: Campaign, scenario: Scenario, up: RunningUp, ear: Hearing, log_path: Path, tell: Tell
+) -> Harm:
     log = OutsideLog(log_path)
     headers = {"Authorization": f"Bearer {up.ready['api_key']}"}
     limits = httpx.Limits(max_keepalive_connections=0)  # a connection of its own each: none of them half dead
     async with httpx.AsyncClient(base_url=up.ready["api"], headers=headers, timeout=15, limits=limits) as client:
-        load = Load(
-            client, log, await _shelf(client, is_scarce=scenario.sells_out), seed=campaign.seed, jobs=campaign.jobs
-        )
+        products = await _shelf(client, is_scarce=scenario.sells_out)
+        await _listen(client, ear)
+        load = Load(client, log, products, seed=campaign.seed, jobs=campaign.jobs, webhook_url=ear.url)
         try:
             return await scenario.hurt(Scene(campaign=campaign, up=up, client=client, load=load, tell=tell))
         finally:
             log.close()
+
+
+async def _listen(client: httpx.AsyncClient, ear: Hearing) -> None:
+    """Be told of every job that fails; and know what deliveries to single jobs are signed with."""
+    body = {"url": ear.url, "events": ["job.failed"]}
+    for answer in (await client.post("/v1/webhooks", json=body), await client.get("/v1/webhooks/signing-secret")):
+        assert answer.is_success, answer.text
+        ear.secrets.append(answer.json()["secret"])
 
 
 async def _shelf(client: httpx.AsyncClient, *, is_scarce: bool) -> list[str]:
@@ -163,6 +176,8 @@ def _figures(evidence: Evidence, up: RunningUp) -> dict[str, Any]:
         "crash counts": Counter({row["crashes"]: row["count"] for row in crashes}),
         "answers": Counter(str(answer.status) for answer in evidence.told.answers.values()),
         "mails": len(evidence.inbox),
+        "deliveries": len({one.webhook_id for one in evidence.heard}),
+        "deliveries_doubled": len(evidence.heard) - len({one.webhook_id for one in evidence.heard}),
         "mails_doubled": len(evidence.inbox) - len(set(evidence.inbox)),
         "unacked": _unacked(up),
     }

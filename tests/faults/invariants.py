@@ -18,6 +18,7 @@ from domain.jobs.events import OF_STATE
 from domain.jobs.state import MOVES, TERMINAL, State
 from domain.jobs.verdict import MOST_CRASHES
 from storage.database import open_database
+from tests.faults.hearing import Heard
 from tests.faults.outside_log import Told
 from tests.support.shop import wrong_books
 
@@ -26,11 +27,15 @@ IDLE_SECONDS = 5.0
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
-    """What the checks look at. `inbox` has the Message-ID of every e-mail that arrived, one entry a copy."""
+    """What the checks look at. `inbox` has the Message-ID of every e-mail that arrived, one entry a copy.
+
+    `heard` are the deliveries of webhooks that arrived, copies too.
+    """
 
     database_url: str
     told: Told
     inbox: tuple[str, ...]
+    heard: tuple[Heard, ...] = ()
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
         with psycopg.connect(self.database_url) as connection, connection.cursor(row_factory=dict_row) as cursor:
@@ -194,7 +199,7 @@ _EFFECTS: Final = {
         LEFT JOIN (
             SELECT parent_id, count(*) FILTER (WHERE kind = 'emails.send') AS emails,
                 count(*) FILTER (WHERE kind = 'orders.ship') AS ships, count(*) AS jobs
-            FROM jobs GROUP BY parent_id
+            FROM jobs WHERE kind <> 'webhooks.deliver' GROUP BY parent_id
         ) AS ours ON ours.parent_id = parent.id
         WHERE coalesce(ours.emails, 0) <> CASE
                 WHEN parent.state = 'succeeded' AND parent.kind IN ('orders.place', 'orders.ship') THEN 1 ELSE 0 END
@@ -325,6 +330,52 @@ def every_email_said_to_be_sent_arrived(evidence: Evidence) -> Iterator[str]:
         yield f"{len(arrived)} Message-IDs arrived of {jobs} jobs"
 
 
+_UNTOLD: Final = """
+    WITH ends AS (
+        SELECT jobs.id, jobs.tenant_id, jobs.webhook_url, 'job.' || events.type AS type, events.at
+        FROM events JOIN jobs ON jobs.id = events.job_id
+        WHERE events.type IN ('succeeded', 'failed', 'cancelled', 'expired') AND jobs.kind <> 'webhooks.deliver'
+    ), wanted AS (
+        SELECT id, type, webhook_url AS receiver FROM ends WHERE webhook_url IS NOT NULL
+        UNION ALL
+        SELECT ends.id, ends.type, endpoints.id FROM ends JOIN webhook_endpoints AS endpoints
+            ON endpoints.tenant_id = ends.tenant_id AND endpoints.created_at < ends.at
+            AND endpoints.events && ARRAY['*', 'job.*', ends.type]
+    ), made AS (
+        SELECT notices.subject AS id, notices.type, coalesce(deliveries.endpoint_id, deliveries.url) AS receiver
+        FROM webhook_deliveries AS deliveries JOIN webhook_notices AS notices ON notices.id = deliveries.notice_id
+        WHERE deliveries.again_of IS NULL AND notices.type <> 'webhook.test'
+    )
+    SELECT id, type, receiver, coalesce(wanted.times, 0) AS ends, coalesce(made.times, 0) AS deliveries
+    FROM (SELECT id, type, receiver, count(*) AS times FROM wanted GROUP BY 1, 2, 3) AS wanted
+    FULL JOIN (SELECT id, type, receiver, count(*) AS times FROM made GROUP BY 1, 2, 3) AS made
+        USING (id, type, receiver)
+    WHERE wanted.times IS DISTINCT FROM made.times
+"""
+
+
+def no_webhook_is_lost(evidence: Evidence) -> Iterator[str]:
+    yield from (f"an end and its deliveries: {_spelled(row)}" for row in evidence.rows(_UNTOLD))
+    copies = Counter(one.webhook_id for one in evidence.heard)
+    tries: Counter[str] = Counter()
+    for row in evidence.rows("""
+        SELECT deliveries.id, notice_id, jobs.state, jobs.error ->> 'code' AS code,
+            (SELECT count(*) FROM attempts WHERE attempts.job_id = deliveries.job_id) AS tries
+        FROM webhook_deliveries AS deliveries LEFT JOIN jobs ON jobs.id = deliveries.job_id
+    """):
+        tries[row["notice_id"]] += row["tries"]
+        if row["state"] == "succeeded" and not copies[row["notice_id"]]:
+            yield f"{row['id']} was taken, and nobody heard {row['notice_id']}"
+        elif row["state"] != "succeeded" and row["code"] not in {"attempts_exhausted", "crashed"}:
+            yield f"{row['id']} is {row['state']} ({row['code']})"
+    yield from (
+        f"{webhook_id} was heard {count} times in {tries[webhook_id]} tries"
+        for webhook_id, count in copies.items()
+        if count > tries[webhook_id]
+    )
+    yield from (f"{one.webhook_id} was signed by nobody" for one in evidence.heard if not one.is_signed)
+
+
 def batches_count_what_became_of_their_jobs(evidence: Evidence) -> Iterator[str]:
     yield from map(
         _spelled,
@@ -393,6 +444,7 @@ INVARIANTS: Final[dict[str, Callable[[Evidence], Iterator[str]]]] = {
     "I7 jobs move only as they may": jobs_move_only_as_they_may,
     "I8 events have no gaps and no disorder": events_have_no_gaps_and_no_disorder,
     "I10 books add up": books_add_up,
+    "I13 no webhook is lost": no_webhook_is_lost,
     "I14 every e-mail said to be sent arrived": every_email_said_to_be_sent_arrived,
     "I16 nothing is left over": nothing_is_left_over,
     "I18 answers are those declared": answers_are_those_declared,

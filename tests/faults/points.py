@@ -148,6 +148,7 @@ class PointKiller:
             HEADRACE_REDIS_URL=ready["redis_url"],
             HEADRACE_SMTP_URL=ready["mail"],
             HEADRACE_SECRET_KEY=(self._up.data_dir / "secret.key").read_text().strip(),
+            HEADRACE_WEBHOOK_LOOPBACK="true",
             HEADRACE_DATA_DIR=str(self._up.data_dir),
             **self._settings,
         )

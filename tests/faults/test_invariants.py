@@ -3,6 +3,8 @@
 # ruff: noqa: S608 - what is put into these statements stands a few lines above them
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import psycopg
@@ -13,18 +15,21 @@ from sqlalchemy import text
 from domain.emails.send_email import SEND_EMAIL
 from domain.ids import OrderId
 from domain.jobs.job import Job
+from domain.jobs.kind import Kind
 from domain.jobs.state import State
 from domain.jobs.verdict import Verdict
 from domain.orders.cancel_order import CANCEL_ORDER, CancelOrder
 from domain.orders.order import CartLine
 from domain.orders.place_order import PLACE_ORDER, OrderPlaced, PlaceOrder
+from domain.webhooks.deliver_webhook import DELIVER_WEBHOOK
 from runtime.unique_ids import new_id
 from storage.database import Database
 from storage.jobs import Settlement, claim_jobs, settle_jobs
+from tests.faults.hearing import Heard
 from tests.faults.invariants import INVARIANTS, Evidence, violations
 from tests.faults.outside_log import Answer, Request, Told
 from tests.support.batches import make_batch
-from tests.support.jobs import mark_sent
+from tests.support.jobs import make_job, mark_sent, submit
 from tests.support.shop import ADA, PEN, TENT, give_credit
 from tests.support.shop_worker import open_shop_worker
 
@@ -39,7 +44,7 @@ _PLACED = "(SELECT id FROM jobs WHERE kind = 'orders.place' ORDER BY id LIMIT 1)
 
 @pytest.fixture
 def evidence(database_url: str, redis_url: str) -> Evidence:
-    """Two orders placed and cancelled, their e-mails sent, and a batch: what a campaign leaves when all goes well."""
+    """Two orders placed and cancelled, e-mails sent, a batch, a webhook: what a campaign leaves when all goes well."""
     asyncio.run(_live_a_little(database_url, redis_url))
     told = Told({}, {})
     with psycopg.connect(database_url) as connection:
@@ -52,7 +57,13 @@ def evidence(database_url: str, redis_url: str) -> Evidence:
             )
             told.answers[int(number)] = Answer(number=int(number), status=202, job_id=job_id)
         sent = connection.execute("SELECT result ->> 'message_id' FROM jobs WHERE kind = 'emails.send'").fetchall()
-    return Evidence(database_url=database_url, told=told, inbox=tuple(f"<{row[0]}@headrace>" for row in sent))
+        notices = connection.execute("SELECT id FROM webhook_notices").fetchall()
+    return Evidence(
+        database_url=database_url,
+        told=told,
+        inbox=tuple(f"<{row[0]}@headrace>" for row in sent),
+        heard=tuple(Heard(webhook_id=row[0], is_signed=True) for row in notices),
+    )
 
 
 async def _live_a_little(database_url: str, redis_url: str) -> None:
@@ -64,8 +75,10 @@ async def _live_a_little(database_url: str, redis_url: str) -> None:
             await worker.run(CANCEL_ORDER, CancelOrder(order_id=_order_of(placed)), ADA)
         async with worker.database.begin() as tx:
             await make_batch(tx, 2, kind=SEND_EMAIL)
+            await submit(tx, make_job(SEND_EMAIL, webhook_url="https://example.com/hook"))
         await _send_emails(worker.database)
         await _send_emails(worker.database)  # now that of the job that followed the batch
+        await _do_all(worker.database, DELIVER_WEBHOOK, lambda: '{"status_code": 200, "duration_ms": 1}')
 
 
 def _order_of(placed: Job) -> OrderId:
@@ -74,14 +87,17 @@ def _order_of(placed: Job) -> OrderId:
 
 
 async def _send_emails(database: Database) -> None:
+    await _do_all(database, SEND_EMAIL, lambda: f'{{"message_id":"{new_id("msg")}"}}')
+
+
+async def _do_all(database: Database, kind: Kind[Any, Any], result: Callable[[], str]) -> None:
     async with database.begin() as tx:
-        ids = list((await tx.execute(text("SELECT id FROM jobs WHERE kind = 'emails.send'"))).scalars())
+        ids = list((await tx.execute(text("SELECT id FROM jobs WHERE kind = :kind"), {"kind": kind.name})).scalars())
         await mark_sent(tx, ids)
         for job in await claim_jobs(
-            tx, ids, worker="worker-1", lease=new_id("lease"), lease_seconds=30, kinds=[SEND_EMAIL.name]
+            tx, ids, worker="worker-1", lease=new_id("lease"), lease_seconds=30, kinds=[kind.name]
         ):
-            result = f'{{"message_id":"{new_id("msg")}"}}'.encode()
-            verdict = Verdict(state=State.SUCCEEDED, result=result)
+            verdict = Verdict(state=State.SUCCEEDED, result=result().encode())
             await settle_jobs(tx, [Settlement(job_id=job.id, lease=job.lease or "", verdict=verdict)])
 
 
@@ -169,6 +185,16 @@ PLANTED = {
         "UPDATE stock_movements SET change = -1000000 WHERE id = (SELECT min(id) FROM stock_movements)",
         "I10",
     ),
+    "the end of a job was told to nobody": ("DELETE FROM webhook_deliveries", "I13"),
+    "the end of a job was told twice": (
+        """INSERT INTO webhook_deliveries (id, tenant_id, notice_id, url, job_id)
+        SELECT 'dlv_0', tenant_id, notice_id, url, job_id FROM webhook_deliveries""",
+        "I13",
+    ),
+    "a delivery was given up for no good reason": (
+        "UPDATE jobs SET state = 'failed', error = '{\"code\": \"rejected\"}' WHERE kind = 'webhooks.deliver'",
+        "I13",
+    ),
     "an e-mail said to be sent never arrived": (
         f'UPDATE jobs SET result = \'{{"message_id": "msg_0"}}\' WHERE id = {_EMAIL}',
         "I14",
@@ -208,6 +234,18 @@ def test_a_violation_planted_in_the_database_is_caught(evidence: Evidence, plant
 
 def test_an_email_that_came_more_often_than_it_was_tried_is_caught(evidence: Evidence) -> None:
     assert _named(replace(evidence, inbox=(*evidence.inbox, evidence.inbox[0]))) == {"I14"}
+
+
+def test_a_delivery_that_was_taken_and_never_heard_is_caught(evidence: Evidence) -> None:
+    assert _named(replace(evidence, heard=())) == {"I13"}
+
+
+def test_a_delivery_that_was_heard_more_often_than_it_was_tried_is_caught(evidence: Evidence) -> None:
+    assert _named(replace(evidence, heard=evidence.heard * 2)) == {"I13"}
+
+
+def test_a_delivery_that_nobody_signed_is_caught(evidence: Evidence) -> None:
+    assert _named(replace(evidence, heard=tuple(replace(one, is_signed=False) for one in evidence.heard))) == {"I13"}
 
 
 def test_an_email_that_nobody_sent_is_caught(evidence: Evidence) -> None:

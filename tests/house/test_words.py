@@ -56,6 +56,7 @@ _ALLOWED = (
     ("platform/*/emails/*", "message", "an e-mail, as its standard calls it"),
     ("platform/providers/mail/*", "message", "as above"),
     ("platform/runtime/broker.py", "message", "the broker's"),
+    ("platform/providers/http/outbound.py", "on_message_complete", "httptools' name for it"),
     ("platform/workers/*", "message", "the broker's"),
     ("platform/runtime/wakeups.py", "message", "Redis's"),
     ("platform/runtime/settings.py", "message", "an exception's"),

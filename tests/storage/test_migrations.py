@@ -40,7 +40,8 @@ def test_what_was_there_before_retention_stays_and_is_found_by_its_end(empty_dat
         before = connection.execute("SELECT * FROM jobs ORDER BY id").fetchall()
     migrate(empty_database_url)
     with psycopg.connect(empty_database_url) as connection:
-        assert connection.execute("SELECT * FROM jobs ORDER BY id").fetchall() == before
+        after = connection.execute("SELECT * FROM jobs ORDER BY id").fetchall()
+        assert [row[: len(before[0])] for row in after] == before  # later migrations add columns
         assert connection.execute("SELECT count(*) FROM batches").fetchone() == (1,)
         assert connection.execute("SELECT count(*) FROM pg_index WHERE NOT indisvalid").fetchone() == (0,)
 

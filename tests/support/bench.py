@@ -8,6 +8,8 @@ from typing import Any
 
 from domain.jobs.job import Job
 from domain.jobs.state import State
+from providers.http.outbound import Outbound
+from providers.http.target import Rules
 from providers.mail.provider import MailProvider
 from providers.mail.smtp import SmtpProvider
 from providers.mail.smtp_url import read_smtp_url
@@ -16,6 +18,7 @@ from providers.text.provider import TextProvider
 from runtime.broker import Sender, celery_url, make_celery
 from runtime.kill_points import KillPoints
 from runtime.resources import Resources
+from runtime.secret_box import SecretBox
 from runtime.settings import Settings
 from runtime.wakeups import open_wakeups
 from storage.database import Database, open_database
@@ -45,6 +48,7 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
     kill_points: str = "",
     text: TextProvider | None = None,
     mail: MailProvider | None = None,
+    outbound: Outbound | None = None,
     worker: str = "worker-1",
     connections: int = 8,
 ) -> AsyncIterator[Bench]:
@@ -60,6 +64,8 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
             text=text or LocalTextProvider(),
             mail=mail or SmtpProvider(read_smtp_url(smtp_url)),
             mail_from="Headrace <noreply@headrace.example>",
+            outbound=outbound or Outbound(Rules()),
+            secrets=SecretBox("a secret key of the tests"),
         )
         leases = Leases(
             use,

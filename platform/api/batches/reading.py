@@ -27,13 +27,14 @@ from api.bodies import (
 )
 from api.context import notes_of
 from api.fields import MOST_ERRORS, FieldError, pointed, readable
-from api.options import job_options
+from api.options import job_options, read_webhook
 from api.submissions import AnySubmission, kind_of
 from domain.accounts.user import Caller
 from domain.catalog import kind_named
 from domain.ids import BatchId, JobId
 from domain.jobs.batch import MOST_JOBS, NOTED, NewBatch
 from domain.jobs.job import MOST_METADATA, NewJob, new_job
+from providers.http.outbound import Outbound
 from runtime.unique_ids import new_id
 
 NDJSON: Final = "application/x-ndjson"
@@ -64,7 +65,7 @@ class _Piece(Struct, frozen=True):
     place: str = ""
 
 
-async def read_batch(request: ApiRequest, batch_id: BatchId) -> tuple[NewBatch, list[NewJob]]:
+async def read_batch(request: ApiRequest, batch_id: BatchId, outbound: Outbound) -> tuple[NewBatch, list[NewJob]]:
     """The batch that the body of `request` describes, and its jobs, for the caller of the request.
 
     In an error, a job is `/jobs/17` of an object, `/17` of lines; counted from 0, as its `index` is.
@@ -84,7 +85,7 @@ async def read_batch(request: ApiRequest, batch_id: BatchId) -> tuple[NewBatch, 
     jobs: list[NewJob] = []
     began = time.monotonic() - _TURN_SECONDS
     for index, piece in enumerate(pieces):
-        job = _read(piece, request.user, now, errors)
+        job = _read(piece, request.user, now, outbound, errors)
         if job is not None:
             place = {"batch_id": batch_id, "batch_index": index}
             jobs.append(replace(job, **place, request_id=notes.request_id, traceparent=notes.traceparent))
@@ -93,7 +94,7 @@ async def read_batch(request: ApiRequest, batch_id: BatchId) -> tuple[NewBatch, 
         if time.monotonic() - began > _TURN_SECONDS:
             await asyncio.sleep(0)
             began = time.monotonic()
-    following = None if last is None else _read_following(last, request.user, now, batch_id, errors)
+    following = None if last is None else _read_following(last, request.user, now, batch_id, outbound, errors)
     if errors:
         raise BodyInvalid(errors[:MOST_ERRORS])
     batch = NewBatch(
@@ -175,7 +176,7 @@ def _too_many(pointer: str) -> BodyInvalid:
     return BodyInvalid([FieldError(pointer, f"A batch has at most {MOST_JOBS} jobs.")])
 
 
-def _read(piece: _Piece, caller: Caller, now: datetime, errors: list[FieldError]) -> NewJob | None:
+def _read(piece: _Piece, caller: Caller, now: datetime, outbound: Outbound, errors: list[FieldError]) -> NewJob | None:
     """The job that `piece` spells; None, and what is wrong with it among `errors`, if it is none."""
     spelled = bytes(piece.spelled)
     own: list[FieldError] = []
@@ -185,7 +186,8 @@ def _read(piece: _Piece, caller: Caller, now: datetime, errors: list[FieldError]
         submission = decode_body(spelled, AnySubmission)
         if submission.unique is not None:
             own.append(FieldError("/unique", "A job of a batch cannot be unique: one that stands is of another batch."))
-        options = job_options(submission, "/{}".format, now=now, also=own)
+        webhook_url = read_webhook(submission.webhook, outbound, own)
+        options = replace(job_options(submission, "/{}".format, now=now, also=own), webhook_url=webhook_url)
     except BodyMalformed as error:
         errors.append(FieldError(piece.pointer, f"{piece.place}{error.detail}"))
         return None
@@ -198,10 +200,10 @@ def _read(piece: _Piece, caller: Caller, now: datetime, errors: list[FieldError]
     return new_job(kind, submission.given, caller, job_id=JobId(new_id("job")), options=options)
 
 
-def _read_following(
-    piece: _Piece, caller: Caller, now: datetime, batch_id: BatchId, errors: list[FieldError]
+def _read_following(  # noqa: PLR0913, PLR0917 - where it stands, whose it is, and what is wrong
+    piece: _Piece, caller: Caller, now: datetime, batch_id: BatchId, outbound: Outbound, errors: list[FieldError]
 ) -> NewJob | None:
-    job = _read(piece, caller, now, errors)
+    job = _read(piece, caller, now, outbound, errors)
     if job is None:
         return None
     pointer = f"{piece.pointer}/metadata"

@@ -56,7 +56,7 @@ async def submit_batch_(
     """
     with use.batches.one(caller.tenant_id), use.backlog.taking(caller.tenant_id) as take:
         key = await read_key(request)
-        batch, jobs = await read_batch(request, BatchId(new_id("batch")))
+        batch, jobs = await read_batch(request, BatchId(new_id("batch")), use.outbound)
         async with use.batches.writing, use.database.begin(within_seconds=_WITHIN_SECONDS) as tx:
             if kept := await find_answer(tx, key):
                 return replay(kept)

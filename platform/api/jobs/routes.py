@@ -7,6 +7,7 @@ from litestar import Router, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import Response, Stream
+from msgspec.structs import replace
 
 from api.absent import PRUNED, absence
 from api.auth import needs
@@ -19,7 +20,7 @@ from api.jobs.errors import JobFinished, JobNotFound, JobNotRetryable, JobUnfini
 from api.jobs.export import MEDIA_TYPES, Format, export_jobs, first_page
 from api.jobs.lists import Sort, provide_wanted, read_mark, spell_mark
 from api.jobs.stream import MEDIA_TYPE, stream_job
-from api.options import job_options, read_window
+from api.options import job_options, read_webhook, read_window
 from api.paging import DEFAULT, Cursor, Limit, Page, next_link
 from api.parameters import only_known
 from api.preferences import WAITS, wait_for_end, wanted_wait
@@ -49,11 +50,14 @@ async def submit_job(
 ) -> Response[JobView]:
     """Submit a job. With `Prefer: wait=N` the answer waits up to N seconds for its end.
 
-    Where `unique` finds a live job alike, that one is the answer, with status 200 and `deduplicated`.
+    Its end is told to the URL of `webhook`, signed with what GET /v1/webhooks/signing-secret shows. Where `unique`
+    finds a live job alike, that one is the answer, with status 200 and `deduplicated`.
     """
     errors: list[FieldError] = []
     window = None if data.unique is None else read_window(data.unique, errors)
+    webhook_url = read_webhook(data.webhook, use.outbound, errors)
     options = job_options(data, "/{}".format, now=datetime.now(UTC), also=errors)
+    options = replace(options, webhook_url=webhook_url)
     kind, key = kind_named(kind_of(data)), None if data.unique is None else data.unique.key
     return await submit(request, use, kind, data.given, options, window=window, unique_key=key)
 

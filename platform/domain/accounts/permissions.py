@@ -23,6 +23,8 @@ PERMISSIONS: Final[dict[str, str]] = {
     "chat:use": "Hold conversations",
     "schedules:read": "See schedules and their runs",
     "schedules:manage": "Create, change, pause and trigger schedules",
+    "webhooks:read": "See webhook endpoints and their deliveries",
+    "webhooks:manage": "Create, change, test and delete webhook endpoints, and send deliveries again",
     "users:manage": "Manage users, roles and API keys",
     "queues:manage": "Pause, resume and limit queues, for all tenants",
     "stats:read": "See queues, workers and numbers",
@@ -33,7 +35,7 @@ _USE: Final = frozenset({"jobs:submit", "jobs:read", "jobs:manage", "orders:read
 
 ROLE_PERMISSIONS: Final[dict[Role, frozenset[str]]] = {
     Role.ADMIN: frozenset(PERMISSIONS),
-    Role.OPERATOR: _VIEW | _USE | {"schedules:manage", "queues:manage"},
+    Role.OPERATOR: _VIEW | _USE | {"schedules:manage", "queues:manage", "webhooks:read", "webhooks:manage"},
     Role.MODERATOR: _VIEW | {"jobs:submit", "jobs:manage"},
     Role.USER: _USE,
     Role.VIEWER: _VIEW,

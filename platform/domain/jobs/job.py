@@ -40,6 +40,7 @@ class JobOptions(Struct, frozen=True, kw_only=True):
     timeout: timedelta | None = None
     max_attempts: int | None = None
     concurrency_key: str | None = None
+    webhook_url: str | None = None
 
 
 class NewJob(Struct, frozen=True, kw_only=True):
@@ -68,6 +69,7 @@ class NewJob(Struct, frozen=True, kw_only=True):
     traceparent: str | None = None
     idempotency: IdempotencyKey | None = None
     unique: Unique | None = None
+    webhook_url: str | None = None
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -111,6 +113,7 @@ class Job(Struct, frozen=True, kw_only=True):
     lease: str | None
     worker: str | None
     seq: int
+    webhook_url: str | None = None
 
     @property
     def is_terminal(self) -> bool:
@@ -163,6 +166,7 @@ def new_job(  # noqa: PLR0913 - whatever a job may be told at its making
         run_at=options.run_at,
         expires_in_seconds=None if options.expires_in is None else options.expires_in.total_seconds(),
         concurrency_key=options.concurrency_key,
+        webhook_url=options.webhook_url,
         schedule_id=schedule_id,
         batch_id=batch_id,
         batch_index=batch_index,

@@ -1,0 +1,1 @@
+"""Calling addresses that others name, without being led where they must not lead us."""
