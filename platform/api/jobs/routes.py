@@ -120,7 +120,7 @@ async def get_job(
     return response
 
 
-@get("/jobs/{job_id:str}/result", guards=[needs("jobs:read")])
+@get("/jobs/{job_id:str}/result", guards=[needs("jobs:read")], opt={"fails": (409,)})
 async def get_result(job_id: JobId, use: NamedDependency[Use], caller: NamedDependency[Caller]) -> Response[bytes]:
     """The result alone, as the handler gave it. 409 as long as there is none."""
     job = await _found(use, caller, job_id)
