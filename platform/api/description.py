@@ -63,7 +63,7 @@ _HEADERS: Final[dict[str, Json]] = {
         "in": "header",
         "required": False,
         "description": "`wait=N` holds the answer back until the job is finished, for at most N seconds (0 to 60).",
-        "schema": {"type": "string", "maxLength": 1000, "examples": ["wait=30"]},
+        "schema": {"type": "string", "examples": ["wait=30"]},
     },
     "once": {
         "name": "Idempotency-Key",

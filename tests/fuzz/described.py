@@ -1,6 +1,6 @@
-"""What the description allows, and what it does not, sent by Schemathesis as each role. Run by `headrace fuzz described`.
+"""What the description allows, and what it does not, sent by Schemathesis as each role.
 
-Exits 1 where a check fails; what failed, and how to send it again, is printed.
+Run by `headrace fuzz described`. Exits 1 where a check fails; what failed, and how to send it again, is printed.
 """
 
 # ruff: noqa: T201 - run by its name, and prints what it found
