@@ -35,6 +35,7 @@ _SENTENCES: Final[dict[str, str]] = {
     r"^At least one condition is needed": "which fields count as one",
     r"^No such kind goes through this queue": "it depends on the queue in the path",
     r"contains the character NUL": "no column could hold it",
+    r"does not fit into 64 bits": "where any JSON is taken, its integers are still within 64 bits",
     r"domain|address": "an address has more rules than a pattern has room for",
     r"twice|differ|distinct": "no two alike, by more than equality",
     r"currency": "ISO 4217 as the platform knows it",
