@@ -68,8 +68,9 @@ def called(module: str) -> Any:  # noqa: ANN401 - what was generated a moment ag
 
 
 @pytest.fixture
-def client(up: RunningUp, generated: Path) -> Any:  # noqa: ANN401 - as above
-    return called("client").AuthenticatedClient(base_url=up.ready["api"], token=up.ready["api_key"])
+def client(up: RunningUp, generated: Path) -> Generator[Any]:
+    with called("client").AuthenticatedClient(base_url=up.ready["api"], token=up.ready["api_key"]) as client:
+        yield client
 
 
 def summarize(text: str) -> Any:  # noqa: ANN401 - as above
