@@ -98,7 +98,14 @@ async def test_five_hundred_racing_submits_with_one_key_make_one_job_and_one_ans
     async with served(other) as second, httpx.AsyncClient(headers=house.client.headers, timeout=30) as client:
         urls = [f"{url}/v1/jobs" for url in (address, second)] * 250
         headers = {"Idempotency-Key": "race"}
-        answers = await asyncio.gather(*(client.post(url, json=SUMMARIZE, headers=headers) for url in urls))
+
+        async def submit(url: str) -> httpx.Response:
+            # a busy machine sheds some of so many: who is told to come back comes back
+            while (answer := await client.post(url, json=SUMMARIZE, headers=headers)).status_code == 503:
+                assert answer.json()["code"] == "overloaded"
+            return answer
+
+        answers = await asyncio.gather(*map(submit, urls))
     assert {answer.status_code for answer in answers} == {202}
     # the links are spelled by the host that was asked
     assert len({answer.text.replace(second, address) for answer in answers}) == 1

@@ -1,7 +1,7 @@
 """Requests nobody means well with: bodies, headers, URLs and framing, over every operation of the description.
 
 Made from the OpenAPI description, so that a route is covered from the day it is there. What is made follows from the
-seed.
+seed. Long because each way to spell a request wrongly stands beside the others that share its spelling.
 """
 
 import json
