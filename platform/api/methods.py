@@ -1,11 +1,12 @@
 """OPTIONS: which methods a path takes."""
 
+from typing import Any
+
+from litestar.connection import Request
 from litestar.response import Response
 
-from api.bodies import ApiRequest
 
-
-async def tell_methods(request: ApiRequest) -> Response[None] | None:
+async def tell_methods(request: Request[Any, Any, Any]) -> Response[None] | None:
     """Answer OPTIONS with every method of the path; leave anything else to its handler.
 
     Litestar would name those of the handler that was registered first, where a path has several.

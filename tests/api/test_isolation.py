@@ -59,8 +59,9 @@ async def operations(house: House) -> list[Operation]:
 def read(description: Json) -> Iterator[Operation]:
     for path, methods in description["paths"].items():
         for method, operation in methods.items():
-            content = operation.get("requestBody", {}).get("content", {})
-            media_type, media = next(iter(content.items()), ("", {}))
+            content: dict[str, Json] = operation.get("requestBody", {}).get("content", {})
+            media_type: str = next(iter(content), "")
+            media: Json = content.get(media_type, {})
             parameters = operation.get("parameters", ())
             yield Operation(
                 method=method.upper(),
@@ -113,7 +114,7 @@ async def ask(
 def told(answer: httpx.Response) -> tuple[object, ...]:
     """What a client learns from an answer, less what names the request itself."""
     own = {"x-request-id", "ratelimit", "content-length"}
-    body = answer.text
+    body: object = answer.text
     if "problem+json" in answer.headers.get("content-type", ""):
         problem = answer.json()
         body = {name: value for name, value in problem.items() if name not in {"request_id", "instance"}}

@@ -70,8 +70,9 @@ def craft_wrong(description: Json, *, key: str, ids: Mapping[str, str]) -> list[
 
 
 def _operation(description: Json, path: str, method: str, operation: Json) -> _Operation:
-    content = operation.get("requestBody", {}).get("content", {})
-    media_type, media = next(iter(content.items()), ("application/json", {}))
+    content: dict[str, Json] = operation.get("requestBody", {}).get("content", {})
+    media_type: str = next(iter(content), "application/json")
+    media: dict[str, Json] = content.get(media_type, {})
     schema = media.get("schema", {})
     while "$ref" in schema:
         schema = description["components"]["schemas"][schema["$ref"].rpartition("/")[2]]

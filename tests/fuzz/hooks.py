@@ -7,7 +7,7 @@ reason.
 
 import json
 import re
-from typing import Final
+from typing import Any, Final
 
 import schemathesis
 from schemathesis import Case, CheckContext, HookContext, Response, SerializationContext
@@ -55,7 +55,7 @@ def spell_lines(_: SerializationContext, value: object) -> bytes:
 
 
 @schemathesis.hook
-def before_call(_: HookContext, case: Case, kwargs: object) -> None:
+def before_call(_: HookContext, case: Case[Any], kwargs: object) -> None:
     """Ask for no wait: a thousand cases that each wait for half a minute tell nothing more."""
     for name in case.headers or ():
         if name.lower() == "prefer" and "wait" in str(case.headers[name]):
@@ -63,7 +63,7 @@ def before_call(_: HookContext, case: Case, kwargs: object) -> None:
 
 
 @schemathesis.hook
-def filter_failure(_: HookContext, failure: object, case: Case, response: Response) -> bool:
+def filter_failure(_: HookContext, failure: object, case: Case[Any], response: Response) -> bool:
     """Whether a failure counts."""
     match type(failure).__name__:
         case "AcceptedNegativeData":
@@ -79,7 +79,7 @@ def filter_failure(_: HookContext, failure: object, case: Case, response: Respon
 
 
 @schemathesis.check
-def told_by_number(_: CheckContext, response: Response, case: Case) -> bool | None:
+def told_by_number(_: CheckContext, response: Response, case: Case[Any]) -> bool | None:
     """The description names the status itself: that it names a default counts for nothing here."""
     told = case.operation.definition.raw["responses"]
     # another method than the operation's is another question

@@ -49,7 +49,7 @@ def test_an_answer_has_the_status_that_its_page_tells() -> None:
             importlib.import_module(source.path.removeprefix("platform/").removesuffix(".py").replace("/", "."))
     kinds = [kind for kind in subclasses(HeadraceError) if kind.code in CODES]
     wrong = [
-        f"{kind.__module__}.{kind.__name__}: {status_of(kind.__new__(kind))}, and its page says {CODES[kind.code].status}"
+        f"{kind.__name__}: {status_of(kind.__new__(kind))}, and its page says {CODES[kind.code].status}"
         for kind in kinds
         # a page of 0 stands in a job's error, or is said by the command: no answer carries it
         if CODES[kind.code].status not in {0, status_of(kind.__new__(kind))}
