@@ -34,7 +34,9 @@ from api.context import Use
 from api.envelope import Envelope
 from api.figures import Figures
 from api.limits import Limiter
+from api.methods import tell_methods
 from api.options import provide_options
+from api.parameters import only_known
 from api.problems import answer_problem
 from api.shedding import Shedding
 from providers.http.outbound import Outbound
@@ -115,7 +117,8 @@ def make_app(  # noqa: PLR0913 - what surrounds it
         await accept.close()
 
     app = Litestar(
-        route_handlers=[Router("/", route_handlers=list(ROUTERS), guards=[guard]), *OPEN_ROUTERS],
+        route_handlers=[Router("/", route_handlers=list(ROUTERS), guards=[guard, only_known]), *OPEN_ROUTERS],
+        before_request=tell_methods,
         request_class=ApiRequest,
         request_max_body_size=MOST_BYTES,
         dependencies={

@@ -4,8 +4,7 @@ Litestar has a generator of its own; it loses discriminators, the constraints of
 """
 
 import types
-from collections.abc import Iterator
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator, Mapping
 from functools import reduce
 from http import HTTPStatus
 from operator import or_
@@ -21,20 +20,19 @@ from litestar.typing import FieldDefinition
 from msgspec import Meta
 
 from api.bodies import JSON
+from api.examples import example_of
+from api.failures import failures_of, responses
 from api.job_view import JobView
+from api.operation_ids import operation_id
 from api.parameters import fields_of
-from api.problems import MEDIA_TYPE as PROBLEM_TYPE
 from api.problems import Problem
 from api.submissions import FORMS, AnySubmission
-from domain.catalog import kind_named
+from domain.catalog import KINDS, kind_named
 
 Json = dict[str, Any]
 
 _REF: Final = "#/components/schemas/{name}"
 _UNION: Final = "Submission"
-_FAILURES: Final = (401, 403, 422, 429, 503)
-_FAILURES_OF_BODIES: Final = (400, 413, 415)
-_FAILURES_OF_THINGS: Final = (404, 409)
 _SUCCESSES: Final = {
     200: "Done.",
     201: "Made.",
@@ -42,7 +40,17 @@ _SUCCESSES: Final = {
     204: "Done.",
     304: "Unchanged.",
 }
-_TEXTUAL: Final = frozenset({"text/event-stream", "text/plain", "text/html"})
+_TEXTUAL: Final = frozenset({"text/plain", "text/html"})
+_STREAM: Final = "text/event-stream"
+_STREAM_EXAMPLE: Final = """\
+event: snapshot
+data: {"id": "job_019ab1c2d3e47f5a8b9c0d1e2f3a4b5c", "state": "running"}
+
+event: succeeded
+id: 3
+data: {"job_id": "job_019ab1c2d3e47f5a8b9c0d1e2f3a4b5c", "at": "2030-01-01T09:00:02Z"}
+
+"""
 _WHERE: Final = {PathParameter: "path", QueryParameter: "query", HeaderParameter: "header"}
 
 _INTRODUCTION: Final = """\
@@ -62,7 +70,13 @@ _HEADERS: Final[dict[str, Json]] = {
         "in": "header",
         "required": False,
         "description": "The same request with the same key within 7 days is the first answer again, and is done once.",
-        "schema": {"type": "string", "maxLength": 257, "examples": ["order-42"]},
+        "schema": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 255,
+            "pattern": "^[!-~]([ -~]*[!-~])?$",
+            "examples": ["order-42"],
+        },
     },
 }
 """By the name in `opt` that says a route honours them."""
@@ -81,8 +95,10 @@ def describe(app: Litestar, *, version: str) -> Json:
     schemas = _Schemas()
     paths: dict[str, Json] = {}
     for route, method, handler in sorted(operations, key=lambda found: (found[0].path_format, found[1])):
-        operation = _operation(route, handler, schemas)
+        operation = _operation(route, method, handler, schemas)
         paths.setdefault(route.path_format or "/", {})[method.lower()] = operation
+    components = schemas.components()
+    _exemplify(paths, components)
     return {
         "openapi": "3.1.0",
         "jsonSchemaDialect": "https://spec.openapis.org/oas/3.1/dialect/base",
@@ -91,16 +107,21 @@ def describe(app: Litestar, *, version: str) -> Json:
         "tags": [{"name": tag} for tag in sorted({tag for _, _, handler in operations for tag in _tags(handler)})],
         "paths": paths,
         "components": {
-            "schemas": schemas.components(),
-            "responses": {
-                "Problem": {
-                    "description": "A problem; its `type` is the address of a page about it.",
-                    "content": {PROBLEM_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}}},
-                }
-            },
+            "schemas": components,
+            "responses": responses(),
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "hr_…"},
-                "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "hr_…",
+                    "description": "An API key, as `Authorization: Bearer hr_…`.",
+                },
+                "key": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "X-API-Key",
+                    "description": "The same key, for those who cannot set Authorization.",
+                },
             },
         },
     }
@@ -127,14 +148,37 @@ class _Schemas:
         for name, form in FORMS.items():
             given = msgspec.to_builtins(kind_named(name).example)
             found[form.__name__] = {**found[form.__name__], "examples": [{"kind": name, "input": given}]}
-        return dict(sorted(found.items()))
+        for kind in KINDS:
+            if kind.input.__name__ in found:
+                given = msgspec.to_builtins(kind.example)
+                found[kind.input.__name__] = {**found[kind.input.__name__], "examples": [given]}
+        return {name: _plain(found[name]) for name in sorted(found)}
 
 
-def _operation(route: HTTPRoute, handler: HTTPRouteHandler, schemas: _Schemas) -> Json:
+def _plain(component: Json) -> Json:
+    """`component` without objects as defaults, which generators of clients cannot spell."""
+    fields = {
+        name: {
+            key: value for key, value in field.items() if key != "default" or not isinstance(value, dict) or not value
+        }
+        for name, field in component.get("properties", {}).items()
+    }
+    return {**component, "properties": fields} if fields else component
+
+
+def _exemplify(paths: dict[str, Json], components: dict[str, Json]) -> None:
+    """Give each body and each answer an example, where it has none of its own."""
+    for operation in (operation for methods in paths.values() for operation in methods.values()):
+        given = [operation.get("requestBody", {}), *operation["responses"].values()]
+        for media in (media for one in given for media in one.get("content", {}).values()):
+            if "example" not in media:
+                media["example"] = example_of(media["schema"], components)
+
+
+def _operation(route: HTTPRoute, method: str, handler: HTTPRouteHandler, schemas: _Schemas) -> Json:
     text = (handler.fn.__doc__ or "").strip()
-    module = handler.fn.__module__.split(".")[1]
     operation: Json = {
-        "operationId": f"{module}_{handler.handler_name.strip('_')}",
+        "operationId": operation_id(method, route.path_format or "/", handler),
         "summary": text.partition(".")[0] + ".",
         "tags": _tags(handler),
     }
@@ -151,14 +195,11 @@ def _operation(route: HTTPRoute, handler: HTTPRouteHandler, schemas: _Schemas) -
     bodies = handler.opt.get("bodies") or ({} if data is None else {JSON: data.annotation})
     if bodies:
         content = {media_type: {"schema": schemas.of(body)} for media_type, body in bodies.items()}
+        if example := handler.opt.get("example"):
+            content[next(iter(content))]["example"] = example
         operation["requestBody"] = {"required": True, "content": content}
     permissions = _permissions(handler)
-    failures = {
-        *(_FAILURES if (route.path_format or "").startswith("/v1") else ()),
-        *(_FAILURES_OF_BODIES if bodies else ()),
-        *(_FAILURES_OF_THINGS if route.path_parameters else ()),
-        *((410,) if route.path_parameters and handler.opt.get("pruned") else ()),
-    }
+    failures = failures_of(route.path_format or "/", method, handler, has_body=bool(bodies))
     operation["responses"] = dict(_responses(handler, given, schemas, failures))
     if (route.path_format or "").startswith("/v1"):
         operation["security"] = [{"bearer": []}, {"key": []}]
@@ -171,7 +212,7 @@ def _responses(
     handler: HTTPRouteHandler,
     given: Any,  # noqa: ANN401 - any annotation
     schemas: _Schemas,
-    failures: AbstractSet[int],
+    failures: Mapping[int, str],
 ) -> Iterator[tuple[str, Json]]:
     also = (*handler.opt.get("also", ()), *((200, 202) if given is JobView else ()))
     for status in sorted({handler.status_code, *also}):
@@ -179,8 +220,8 @@ def _responses(
         if given is not None and status not in {204, 304}:
             response["content"] = _content(handler, given, schemas)
         yield str(status), response
-    for status in sorted(failures):
-        yield str(status), {"$ref": "#/components/responses/Problem"}
+    for status, name in sorted(failures.items()):
+        yield str(status), {"$ref": f"#/components/responses/{name}"}
     yield "default", {"$ref": "#/components/responses/Problem"}
 
 
@@ -188,9 +229,13 @@ def _content(handler: HTTPRouteHandler, given: Any, schemas: _Schemas) -> Json: 
     media_type = str(getattr(handler.media_type, "value", handler.media_type) or "application/json").partition(";")[0]
     if several := handler.opt.get("media_types"):
         return {one.partition(";")[0]: {"schema": {"type": "string"}} for one in several}
+    if media_type == _STREAM:
+        # OpenAPI 3.1 has no words for what a stream is made of
+        return {media_type: {"schema": {}, "example": _STREAM_EXAMPLE}}
     if media_type in _TEXTUAL:
         return {media_type: {"schema": {"type": "string"}}}
-    return {"application/json": {"schema": {} if given in {bytes, Any} else schemas.of(given)}}
+    pages: Json = {"text/html": {"schema": {"type": "string"}}} if handler.opt.get("pages") else {}
+    return {"application/json": {"schema": {} if given in {bytes, Any} else schemas.of(given)}, **pages}
 
 
 def _answer_type(handler: HTTPRouteHandler) -> Any:  # noqa: ANN401 - any annotation

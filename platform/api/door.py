@@ -1,19 +1,24 @@
-"""The server's side of shedding: a refused submission is answered before anything is made of it.
+"""The server's side: what is answered before a request is made of it.
 
-uvicorn starts a coroutine for every request, which costs several times what a refusal does. Here it is written straight
-to the connection, which stays open. Whatever is not plain goes the usual way, and is refused there if it must be.
+That is a submission to be shed: uvicorn starts a coroutine for every request, which costs several times what a refusal
+does. Here it is written straight to the connection, which stays open. Whatever is not plain goes the usual way, and is
+refused there if it must be. And it is what is no HTTP, of which no request can be made.
 """
 
 import asyncio
 from typing import ClassVar, Final, cast
 
+import msgspec
 from litestar.types import HTTPScope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.app import Application
 from api.envelope import Envelope
-from api.shedding import STATUS, SUBMISSIONS, TICKET, Shedding
+from api.headers import SECURITY
+from api.problems import MEDIA_TYPE, problem_before
+from api.shedding import STATUS, SUBMISSIONS, TICKET, Headers, Shedding
 from api.under_way import Ticket
+from runtime.unique_ids import new_id
 
 _PATHS: Final = frozenset(path.encode() for path in SUBMISSIONS)
 _STATUS_LINE: Final = b"HTTP/1.1 %d Service Unavailable" % STATUS
@@ -44,6 +49,24 @@ class Door(HttpToolsProtocol):
             self._ticket.open()
             self._ticket = None
 
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - as uvicorn calls it
+        """Refuse what is no HTTP, and close: nobody knows where on the connection the next request would begin."""
+        if self.cycle and not self.cycle.response_complete and not self.cycle.more_body:  # type: ignore[truthy-bool] # None at first
+            # a whole request before it is under way, and would be taken to be answered with this
+            self.transport.close()
+            return
+        told_id = new_id("req").encode()
+        body = msgspec.json.encode(problem_before(told_id.decode(), "malformed"))
+        headers = [
+            (b"content-type", MEDIA_TYPE.encode()),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", told_id),
+            *SECURITY,
+            (b"connection", b"close"),
+        ]
+        self._write(b"HTTP/1.1 400 Bad Request", headers, body)
+        self.transport.close()
+
     def _is_plain_post(self) -> bool:
         """Whether it is a POST, nothing else is under way on the connection, and that stays open afterwards."""
         parser = self.parser
@@ -60,10 +83,13 @@ class Door(HttpToolsProtocol):
 
     def _refuse(self, path: bytes) -> None:
         headers, body = self.shedding.refuse(cast("HTTPScope", self.scope), path)
-        lines = [b"%b: %b" % header for header in (*self.server_state.default_headers, *headers)]
-        self.transport.write(b"\r\n".join((_STATUS_LINE, *lines, b"", body)))
+        self._write(_STATUS_LINE, headers, body)
         self.cycle = _ANSWERED  # type: ignore[assignment] # what is left of the body is passed over
         self.on_response_complete()
+
+    def _write(self, status_line: bytes, headers: Headers, body: bytes) -> None:
+        lines = [b"%b: %b" % header for header in (*self.server_state.default_headers, *headers)]
+        self.transport.write(b"\r\n".join((status_line, *lines, b"", body)))
 
 
 class _Answered:

@@ -54,9 +54,9 @@ async def provide_options(  # noqa: PLR0913, PLR0917 - one an option
     priority: Annotated[int, QueryParameter(ge=-100, le=100, description="higher runs first")] = 0,
     tag: Annotated[list[Tag] | None, QueryParameter(max_items=10)] = None,
     run_at: Annotated[RunAt | None, QueryParameter()] = None,
-    delay: Annotated[str | None, QueryParameter(max_length=80)] = None,
-    expires_in: Annotated[str | None, QueryParameter(max_length=80)] = None,
-    timeout: Annotated[str | None, QueryParameter(max_length=80)] = None,  # noqa: ASYNC109 - the job's, not ours
+    delay: Annotated[Duration | None, QueryParameter()] = None,
+    expires_in: Annotated[Duration | None, QueryParameter()] = None,
+    timeout: Annotated[Duration | None, QueryParameter()] = None,  # noqa: ASYNC109 - the job's, not ours
     max_attempts: Annotated[int | None, QueryParameter(ge=1, le=50)] = None,
     concurrency_key: Annotated[str | None, QueryParameter(min_length=1, max_length=200)] = None,
 ) -> JobOptions:

@@ -24,6 +24,9 @@ _POLICY: Final = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _HEADERS: Final = {"Content-Security-Policy": _POLICY, "Vary": "Accept"}
+_TWO_FORMS: Final = {"pages": True}
+"""In `opt` of a route: to those who do not ask for JSON it answers a page."""
+
 VERSION: Final = "0.1.0"
 
 Accept = Annotated[str | None, HeaderParameter(name="Accept")]
@@ -64,8 +67,8 @@ async def front_door() -> Door:
     return Door()
 
 
-@get("/problems")
-async def list_problems(accept: Accept = None) -> Response[Any]:
+@get("/problems", opt=_TWO_FORMS)
+async def list_problems(accept: Accept = None) -> Response[list[Documented]]:
     """Every code a problem can have."""
     if _wants_json(accept):
         return Response([_documented(code, entry) for code, entry in CODES.items()], headers=_HEADERS)
@@ -78,8 +81,8 @@ async def list_problems(accept: Accept = None) -> Response[Any]:
     return _page("Problems", [table])
 
 
-@get("/problems/{code:str}")
-async def show_problem(code: FromPath[str], accept: Accept = None) -> Response[Any]:
+@get("/problems/{code:str}", opt=_TWO_FORMS)
+async def show_problem(code: FromPath[str], accept: Accept = None) -> Response[Documented]:
     """What a problem means, and what to do."""
     entry = CODES.get(code)
     if entry is None:

@@ -1,7 +1,11 @@
-"""Parameters of a query that a route does not know are refused, with the nearest name it does."""
+"""Parameters of a query: what a route does not know is refused, and what says nothing, or two things at once."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from difflib import get_close_matches
+from types import UnionType
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter
@@ -11,6 +15,8 @@ from api.auth import Connection
 from api.bodies import BodyInvalid
 from api.fields import FieldError
 
+_YEAR: Final = re.compile(r"[0-9]{4}-")
+
 
 class ParameterUnknown(BodyInvalid):
     """The query has a parameter that the route does not take; `errors` names them all."""
@@ -19,16 +25,31 @@ class ParameterUnknown(BodyInvalid):
     title = "There is no such parameter"
 
 
+class ParameterInvalid(BodyInvalid):
+    """The query says of a parameter what cannot be meant; `errors` names them all."""
+
+    code = "parameter_invalid"
+    title = "A parameter is not valid"
+
+
 async def only_known(connection: Connection, handler: BaseRouteHandler) -> None:
-    """A guard that lets pass whose query has only parameters of the route.
+    """A guard that lets pass whose query has only parameters of the route, each as often as it may stand.
 
     Raises:
         ParameterUnknown: it has others.
+        ParameterInvalid: one that has a single value stands twice, or is spelled `null`.
     """
-    known = sorted(names_in_query(fields_of(handler)))
-    unknown = [name for name in dict.fromkeys(connection.query_params.keys()) if name not in known]
+    if not connection.scope["query_string"]:
+        return
+    in_query = dict(_in_query(fields_of(handler)))
+    known = sorted(in_query)
+    given = connection.query_params
+    unknown = [name for name in dict.fromkeys(given.keys()) if name not in in_query]
     if unknown:
         raise ParameterUnknown([FieldError(f"query:{name}", _refusal(name, known)) for name in unknown])
+    wrong = [error for name, field in in_query.items() for error in _faults(name, field, given.getall(name, []))]
+    if wrong:
+        raise ParameterInvalid(wrong)
 
 
 def fields_of(handler: BaseRouteHandler) -> dict[str, FieldDefinition]:
@@ -40,14 +61,40 @@ def fields_of(handler: BaseRouteHandler) -> dict[str, FieldDefinition]:
     return {name: field for name, field in found.items() if name not in {"request", "data"}}
 
 
-def names_in_query(fields: dict[str, FieldDefinition]) -> Iterable[str]:
-    """What those of the fields that stand in the query are called there."""
+def _in_query(fields: dict[str, FieldDefinition]) -> Iterator[tuple[str, FieldDefinition]]:
+    """Those of the fields that stand in the query, by what they are called there."""
     for name, field in fields.items():
         if isinstance(field.kwarg_definition, QueryParameter):
-            yield field.kwarg_definition.name or name
+            yield field.kwarg_definition.name or name, field
+
+
+def _faults(name: str, field: FieldDefinition, given: list[str]) -> Iterable[FieldError]:
+    members = _members(field.annotation)
+    if not given or members & {list, tuple}:
+        return
+    if len(given) > 1:
+        # the last one would be taken, and the others lost without a word
+        yield FieldError(f"query:{name}", f"This has one value, and stands {len(given)} times.")
+    elif given[0] == "null" and str not in members:
+        # it would be taken for none
+        yield FieldError(f"query:{name}", "To give no value, leave the parameter out.")
+    elif datetime in members and not _YEAR.match(given[0]):
+        # a number would be taken for seconds since 1970
+        yield FieldError(f"query:{name}", "Expected a time such as 2030-01-01T00:00:00Z (RFC 3339).")
+
+
+def _members(annotation: Any) -> set[Any]:  # noqa: ANN401 - any annotation
+    """The types an annotation is made of; lists as what they are, without their items."""
+    if get_origin(annotation) is Annotated:
+        return _members(get_args(annotation)[0])
+    if get_origin(annotation) in {Union, UnionType}:
+        return {one for member in get_args(annotation) for one in _members(member)}
+    return {get_origin(annotation) or annotation}
 
 
 def _refusal(name: str, known: list[str]) -> str:
     near = get_close_matches(name[:64], known, n=1)
-    instead = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
-    return f"There is no such parameter. {instead}"
+    if near:
+        return f"There is no such parameter. Did you mean {near[0]}?"
+    there_are = f"There are: {', '.join(known)}." if known else "The route takes none."
+    return f"There is no such parameter. {there_are}"

@@ -34,7 +34,7 @@ CODES: Final[dict[str, ProblemCode]] = {
         408,
         "The body took too long to arrive",
         "The body was not complete after 15 s; that of a batch after 60 s.",
-        "Send it again, faster.",
+        "Send it again over a better connection, or split a batch into smaller ones.",
     ),
     "body_too_large": ProblemCode(
         413, "The body is too large", "A body has at most 1 MiB, a batch 16 MiB.", "Send less, or in several requests."
@@ -123,7 +123,10 @@ CODES: Final[dict[str, ProblemCode]] = {
         410, "The bulk action is kept no more", "It was finished longer ago than bulk actions are kept.", _KEPT
     ),
     "bulk_action_not_found": ProblemCode(
-        404, "No such bulk action", "There is none of this id, or it is another tenant's.", "List them."
+        404,
+        "No such bulk action",
+        "There is no bulk action of this id, or it is another tenant's.",
+        "Check the id: GET /v1/bulk-actions lists those there are.",
     ),
     "job_unfinished": ProblemCode(
         409,
@@ -148,10 +151,16 @@ CODES: Final[dict[str, ProblemCode]] = {
     ),
     # orders
     "unknown_order": ProblemCode(
-        404, "No such order", "There is no order of this id, or none that the caller may see.", "Check the id."
+        404,
+        "No such order",
+        "There is no order of this id, or none that the caller may see.",
+        "Check the id: GET /v1/orders lists the orders that you may see.",
     ),
     "unknown_product": ProblemCode(
-        404, "No such product", "The catalogue has no product of an id that was given.", "GET /v1/products lists them."
+        404,
+        "No such product",
+        "The catalogue has no product of an id that was given.",
+        "Check the ids: GET /v1/products lists the products there are.",
     ),
     "unknown_customer": ProblemCode(
         404, "No such customer", "There is no customer of this id in the tenant.", "Check the id; `me` is the caller."
@@ -160,10 +169,16 @@ CODES: Final[dict[str, ProblemCode]] = {
         422, "Unknown currency", "The currency is not one of ISO 4217 that the platform knows.", _FIX
     ),
     "mixed_currencies": ProblemCode(
-        422, "More than one currency", "The products of one order must be priced in one currency.", "Order them apart."
+        422,
+        "More than one currency",
+        "The products of one order must be priced in one currency.",
+        "Place one order for each currency.",
     ),
     "balance_full": ProblemCode(
-        409, "The balance is full", "The deposit would make the balance larger than can be kept.", "Deposit less."
+        409,
+        "The balance is full",
+        "The deposit would make the balance larger than can be kept: 10**15 minor units.",
+        "Deposit less, or let some of the balance be spent first.",
     ),
     "out_of_stock": ProblemCode(
         409,
@@ -172,7 +187,10 @@ CODES: Final[dict[str, ProblemCode]] = {
         "Order fewer, or wait until the product is back in stock.",
     ),
     "order_already_cancelled": ProblemCode(
-        409, "The order is cancelled", "The order was cancelled before.", "Nothing is to be done."
+        409,
+        "The order is cancelled",
+        "The order was cancelled before; its stock and its money were given back then.",
+        "Nothing is to be done.",
     ),
     "order_already_shipped": ProblemCode(
         409, "The order is shipped", "What has been shipped cannot be cancelled.", "Nothing is to be done."
@@ -182,13 +200,19 @@ CODES: Final[dict[str, ProblemCode]] = {
     ),
     # schedules and conversations
     "schedule_not_found": ProblemCode(
-        404, "No such schedule", "There is no schedule of this id, or it is another tenant's.", "Check the id."
+        404,
+        "No such schedule",
+        "There is no schedule of this id, or it is another tenant's.",
+        "Check the id: GET /v1/schedules lists the schedules there are.",
     ),
     "scheduled_job_refused": ProblemCode(
         409, "The schedule's job is not acceptable", "The job that a schedule repeats would be refused.", _FIX
     ),
     "cron_invalid": ProblemCode(
-        422, "Not a cron expression", "The expression is not one, or never comes true.", "Five fields, or @daily."
+        422,
+        "Not a cron expression",
+        "The expression is not one of cron's, or describes a time that never comes.",
+        "Write five fields, as in `0 7 * * MON-FRI`, or one of @hourly, @daily, @weekly, @monthly and @yearly.",
     ),
     "zone_unknown": ProblemCode(
         422, "Unknown time zone", "There is no such zone in the tz database.", "Use a name such as Europe/Berlin."
@@ -200,7 +224,10 @@ CODES: Final[dict[str, ProblemCode]] = {
         "Close streams of jobs that are of no interest any more, or ask with GET /v1/jobs/{id}.",
     ),
     "batch_not_found": ProblemCode(
-        404, "No such batch", "There is no batch of this id, or it is another tenant's.", "Check the id."
+        404,
+        "No such batch",
+        "There is no batch of this id, or it is another tenant's.",
+        "Check the id: GET /v1/batches lists the batches there are.",
     ),
     "batch_gone": ProblemCode(
         410,
@@ -212,14 +239,28 @@ CODES: Final[dict[str, ProblemCode]] = {
         409, "The batch is finished", "All of its jobs have ended; nothing is left to cancel.", "Nothing is to be done."
     ),
     "queue_not_found": ProblemCode(
-        404, "No such queue", "No kind of job goes through a queue of this name.", "GET /v1/queues lists them."
+        404,
+        "No such queue",
+        "No kind of job goes through a queue of this name.",
+        "Check the name: GET /v1/queues lists the queues there are.",
     ),
     "conversation_not_found": ProblemCode(
-        404, "No such conversation", "There is no conversation of this id, or it is somebody else's.", "Check the id."
+        404,
+        "No such conversation",
+        "There is no conversation of this id, or it is somebody else's.",
+        "Check the id: GET /v1/conversations lists your own conversations.",
     ),
-    "email_taken": ProblemCode(409, "The address is taken", "Another user has this e-mail address.", "Use another."),
+    "email_taken": ProblemCode(
+        409,
+        "The address is taken",
+        "Another user has this e-mail address; one belongs to one user only.",
+        "Use another address, or ask an administrator which tenant has it.",
+    ),
     "conflict": ProblemCode(
-        409, "Conflicts with the present state", "The thing is in a state that does not allow this.", "Read it again."
+        409,
+        "Conflicts with the present state",
+        "The thing is in a state that does not allow this.",
+        "Read the thing again, see how it stands now, and decide anew.",
     ),
     "gone": ProblemCode(410, "Gone", "It was there, and its retention has passed.", "It cannot be had any more."),
     # webhooks
@@ -266,7 +307,12 @@ CODES: Final[dict[str, ProblemCode]] = {
         "The request carries no API key, or none that is valid.",
         "Send the key as Authorization: Bearer hr_…, or as X-API-Key.",
     ),
-    "forbidden": ProblemCode(403, "Not allowed", "The caller is known, and may not do this.", "Ask an administrator."),
+    "forbidden": ProblemCode(
+        403,
+        "Not allowed",
+        "The caller is known, and may not do this.",
+        "Ask an administrator of your tenant whether you may.",
+    ),
     "permission_missing": ProblemCode(
         403,
         "Permission missing",
@@ -302,7 +348,12 @@ CODES: Final[dict[str, ProblemCode]] = {
     "database_unavailable": ProblemCode(
         503, "The database does not answer", "Postgres does not answer, or not in time; nothing was written.", _LATER
     ),
-    "error": ProblemCode(500, "Something went wrong", "The platform said what, in the detail.", "Read the detail."),
+    "error": ProblemCode(
+        500,
+        "Something went wrong",
+        "The platform said what went wrong in the detail, and has no code of its own for it.",
+        "Read the detail; if it does not help, report it with the `request_id`.",
+    ),
     "internal": ProblemCode(
         500,
         "Internal error",
@@ -325,7 +376,10 @@ CODES: Final[dict[str, ProblemCode]] = {
         0, "The conversation is gone", "It was deleted before the reply was written.", "Nothing is to be done."
     ),
     "ai_blocked": ProblemCode(
-        0, "The text was blocked", "The text engine refused for reasons of safety.", "Change the text."
+        0,
+        "The text was blocked",
+        "The text engine refused for reasons of safety.",
+        "Change the text so that it asks for nothing harmful; the same text is refused again.",
     ),
     "ai_malformed": ProblemCode(
         0, "The text engine's answer was not usable", "Its answer was cut short, or not of the shape asked for.", _JOB
@@ -336,7 +390,10 @@ CODES: Final[dict[str, ProblemCode]] = {
     "ai_throttled": ProblemCode(0, "The text engine is throttled", "Its quota is used up for now.", _JOB),
     "ai_unavailable": ProblemCode(0, "The text engine does not answer", "It is down, or too slow.", _JOB),
     "mail_refused": ProblemCode(
-        0, "The mail server refused", "It did not take the e-mail for any of its recipients.", "Check the addresses."
+        0,
+        "The mail server refused",
+        "It did not take the e-mail for any of its recipients.",
+        "Check the addresses; the detail says what the server answered.",
     ),
     "mail_unavailable": ProblemCode(0, "The mail server does not answer", "It is down, or asks to come later.", _JOB),
     "address_refused": ProblemCode(
@@ -376,23 +433,74 @@ CODES: Final[dict[str, ProblemCode]] = {
         "See whether it can be reached from elsewhere, and send the delivery again.",
     ),
     # what the command and the processes say
-    "mail_not_found": ProblemCode(0, "No such e-mail", "The local inbox has no e-mail of this name.", "List them."),
-    "api_key_misspelt": ProblemCode(0, "The API key is misspelt", "It has not the shape of a key.", "Copy it whole."),
-    "broker_unavailable": ProblemCode(0, "The broker does not answer", "Jobs wait in Postgres until it does.", _LATER),
-    "data_dir_in_use": ProblemCode(0, "The data directory is in use", "Another `up` runs there.", "Stop it first."),
-    "data_dir_refused": ProblemCode(0, "The data directory cannot be used", "See the detail.", "Choose another."),
-    "port_taken": ProblemCode(0, "The port is in use", "Somebody listens there already.", "Choose another port."),
-    "server_unavailable": ProblemCode(
-        0, "No embedded server", "This platform carries none.", "Set HEADRACE_DATABASE_URL and HEADRACE_REDIS_URL."
+    "mail_not_found": ProblemCode(
+        0,
+        "No such e-mail",
+        "The local inbox has no e-mail of this name.",
+        "`headrace mail list` shows the e-mails there are.",
     ),
-    "smtp_url_invalid": ProblemCode(0, "Not the address of a mail server", "See the detail.", "Correct it."),
-    "start_failed": ProblemCode(0, "A process did not start", "The detail names it.", "See its log."),
-    "setting_invalid": ProblemCode(0, "A setting is not acceptable", "A HEADRACE_ variable is wrong.", "Correct it."),
+    "api_key_misspelt": ProblemCode(
+        0,
+        "The API key is misspelt",
+        "It has not the shape of a key, or its checksum does not fit: a character is wrong or missing.",
+        "Copy the key whole, from `hr_` to its last character.",
+    ),
+    "broker_unavailable": ProblemCode(0, "The broker does not answer", "Jobs wait in Postgres until it does.", _LATER),
+    "data_dir_in_use": ProblemCode(
+        0,
+        "The data directory is in use",
+        "Another `headrace up` runs on this data directory, and two would destroy it.",
+        "Stop the other one first, or name another by --data-dir.",
+    ),
+    "data_dir_refused": ProblemCode(
+        0,
+        "The data directory cannot be used",
+        "The directory cannot be made, written or kept private; the detail says why.",
+        "Choose another by --data-dir, or mend its owner and its mode.",
+    ),
+    "port_taken": ProblemCode(
+        0,
+        "The port is in use",
+        "Another program listens on this port of this machine already.",
+        "Choose another by --port, or stop the program that listens.",
+    ),
+    "server_unavailable": ProblemCode(
+        0,
+        "No embedded server",
+        "No wheel with a Postgres or a Redis exists for this operating system or processor.",
+        "Set HEADRACE_DATABASE_URL and HEADRACE_REDIS_URL to servers of your own.",
+    ),
+    "smtp_url_invalid": ProblemCode(
+        0,
+        "Not the address of a mail server",
+        "HEADRACE_SMTP_URL is not the address of a mail server; the detail says what is wrong with it.",
+        "Write it as smtp://user:password@host:587, or smtps:// for TLS from the first byte.",
+    ),
+    "start_failed": ProblemCode(
+        0,
+        "A process did not start",
+        "A process of `headrace up` ended before it was ready; the detail names it.",
+        "Read its log in the folder `logs` of the data directory; `headrace doctor` looks for usual causes.",
+    ),
+    "setting_invalid": ProblemCode(
+        0,
+        "A setting is not acceptable",
+        "A HEADRACE_ variable has a value that is not acceptable, or a name that is not known.",
+        "Correct the variable that the detail names; docs/operations.md lists all of them.",
+    ),
     "redis_evicts": ProblemCode(
         0, "Redis evicts", "The Redis throws keys away when it is full.", "Set its maxmemory-policy to noeviction."
     ),
-    "setting_missing": ProblemCode(0, "A setting is missing", "A HEADRACE_ variable is needed.", "Set it."),
+    "setting_missing": ProblemCode(
+        0,
+        "A setting is missing",
+        "A HEADRACE_ variable is needed here and has no value.",
+        "Set the variable that the detail names; docs/operations.md tells what it is for.",
+    ),
     "kill_point_unknown": ProblemCode(
-        0, "Unknown kill point", "A test armed a point that is not there.", "Correct it."
+        0,
+        "Unknown kill point",
+        "HEADRACE_KILL_POINTS arms a point that is not in the code; only tests set it.",
+        "Correct the name, or leave the variable out.",
     ),
 }

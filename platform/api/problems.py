@@ -104,6 +104,21 @@ def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Respons
     return Response(problem, status_code=problem.status, headers=headers, media_type=MEDIA_TYPE)
 
 
+def problem_before(request_id: str, code: str) -> Problem:
+    """What is said where no request could be read: there is no host to spell links with, and no path."""
+    entry = CODES[code]
+    return Problem(
+        type=f"/problems/{code}",
+        title=entry.title,
+        status=entry.status,
+        detail=entry.meaning,
+        instance="",
+        code=code,
+        request_id=request_id,
+        retryable=False,
+    )
+
+
 def base_url(scope: Scope) -> str:
     """`https://host` as the client spelled it; empty when its Host is not one, which leaves links relative."""
     host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")

@@ -33,6 +33,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "openapi": ("cli.openapi:openapi", "Print the API's OpenAPI description."),
     "bench": ("cli.bench:bench", "Measure how fast jobs are done."),
     "faults": ("cli.faults:faults", "Kill its processes while jobs come in, and check that nothing is lost."),
+    "fuzz": ("cli.fuzz:fuzz", "Send its API what nobody means well with, and hold it to its description."),
     "test": ("cli.test:test", "Run the tests."),
     "api": ("cli.api:api", "Run the HTTP API alone."),
     "relay": ("cli.processes:relay", "Run the relay alone: it hands jobs to the broker."),

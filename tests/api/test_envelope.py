@@ -4,6 +4,7 @@ import asyncio
 import re
 
 import httpx
+import msgspec
 import pytest
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
@@ -175,3 +176,42 @@ async def test_whatever_is_sent_is_no_fault_of_ours(house: House, address: str, 
         assert re.match(rb"HTTP/1.1 [234]\d\d ", said) or said == b"", (request, said[:300])
     async with httpx.AsyncClient() as client:
         assert (await client.get(f"{address}/health/live")).status_code == 200
+
+
+async def test_what_is_no_http_is_answered_with_a_problem(address: str) -> None:
+    said = await asyncio.to_thread(exchange, address, b"nonsense\r\n\r\n")
+    head, _, body = said.partition(b"\r\n\r\n")
+    problem = msgspec.json.decode(body)
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"content-type: application/problem+json" in head
+    assert problem["code"] == "malformed"
+    assert f"x-request-id: {problem['request_id']}".encode() in head
+
+
+async def test_options_names_every_method_of_a_path(house: House) -> None:
+    for path, methods in {"/v1/jobs": "GET, OPTIONS, POST", "/v1/schedules/x": "DELETE, GET, OPTIONS, PATCH"}.items():
+        answer = await house.client.options(path)
+        assert (answer.status_code, answer.headers["allow"]) == (204, methods)
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("limit=1&limit=2", "parameter_invalid"),
+        ("created_after=null", "parameter_invalid"),
+        ("created_after=0", "parameter_invalid"),
+        ("created_after=1700000000", "parameter_invalid"),
+        ("limt=1", "parameter_unknown"),
+    ],
+)
+async def test_a_query_that_cannot_be_meant_is_refused(house: House, problem: Problem, query: str, code: str) -> None:
+    answer = await house.client.get(f"/v1/jobs?{query}")
+    assert (answer.status_code, problem(answer)["code"]) == (422, code)
+    assert problem(answer)["errors"]
+
+
+async def test_no_route_takes_a_parameter_that_it_does_not_know(house: House, problem: Problem) -> None:
+    for path in ("/v1/schedules", "/v1/kinds", "/v1/me"):
+        answer = await house.client.get(f"{path}?no_such=1")
+        assert (answer.status_code, problem(answer)["code"]) == (422, "parameter_unknown")
+    assert (await house.client.get("/v1/jobs?state=queued&state=running")).status_code == 200

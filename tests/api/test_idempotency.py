@@ -92,15 +92,23 @@ async def test_a_replay_shows_the_job_as_it_is_now(house: House) -> None:
     assert (await post(house, "/v1/jobs", SUMMARIZE)).status_code == 200
 
 
-async def test_two_hundred_racing_submits_with_one_key_make_one_job(house: House, address: str) -> None:
+async def test_five_hundred_racing_submits_with_one_key_make_one_job_and_one_answer(house: House, address: str) -> None:
     # two processes' worth of API over one database, so that two transactions race as well as two requests
     other = make_app(house.database, house.wakeups, Settings())
     async with served(other) as second, httpx.AsyncClient(headers=house.client.headers, timeout=30) as client:
-        urls = [f"{url}/v1/jobs" for url in (address, second)] * 100
+        urls = [f"{url}/v1/jobs" for url in (address, second)] * 250
         headers = {"Idempotency-Key": "race"}
-        answers = await asyncio.gather(*(client.post(url, json=SUMMARIZE, headers=headers) for url in urls))
+
+        async def submit(url: str) -> httpx.Response:
+            # on a busy machine some of so many find no room: who is told to come back comes back
+            while (answer := await client.post(url, json=SUMMARIZE, headers=headers)).status_code == 503:
+                assert answer.json()["retryable"]
+            return answer
+
+        answers = await asyncio.gather(*map(submit, urls))
     assert {answer.status_code for answer in answers} == {202}
-    assert len({answer.json()["id"] for answer in answers}) == 1
+    # the links are spelled by the host that was asked
+    assert len({answer.text.replace(second, address) for answer in answers}) == 1
     assert sum("idempotency-replayed" not in answer.headers for answer in answers) == 1
     assert await rows(house, "jobs") == await rows(house, "outbox") == 1
 

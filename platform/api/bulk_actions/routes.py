@@ -31,8 +31,10 @@ from storage.bulk import (
 
 ActionPath = FromPath[str]
 
+_EXAMPLE: Final = {"action": "retry", "filter": {"state": ["failed"], "kind": "emails.send"}, "dry_run": True}
 
-@post("/bulk-actions", guards=[needs("jobs:manage")], status_code=202, opt=ONCE)
+
+@post("/bulk-actions", guards=[needs("jobs:manage")], status_code=202, opt={**ONCE, "example": _EXAMPLE})
 async def create(
     request: ApiRequest, data: JSONBody[BulkActionBody], use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> Response[BulkActionView]:

@@ -47,10 +47,11 @@ from storage.jobs import submit_jobs
 ConversationPath = FromPath[str]
 
 _MAY_CHAT: Final = [needs("chat:use")]
+_EXAMPLE: Final = {"title": "Questions about an order"}
 _LAST_POSITION: Final = 2**31 - 1
 
 
-@post("/conversations", guards=_MAY_CHAT, status_code=201, opt=ONCE)
+@post("/conversations", guards=_MAY_CHAT, status_code=201, opt={**ONCE, "example": _EXAMPLE})
 async def begin(
     request: ApiRequest, data: JSONBody[ConversationBody], use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> Response[ConversationView]:

@@ -54,8 +54,8 @@ function field(parameter) {
 }
 
 // The examples of a union's members can be chosen from.
-function bodyForm(description, schema) {
-  const area = make("textarea", { spellcheck: false, value: pretty(example(description, schema)) });
+function bodyForm(description, schema, given) {
+  const area = make("textarea", { spellcheck: false, value: pretty(given ?? example(description, schema)) });
   area.setAttribute("aria-label", "Body");
   const mapping = (resolve(description, schema).discriminator || {}).mapping;
   if (!mapping) return [area, area];
@@ -109,7 +109,8 @@ function operationView(description, path, method, operation) {
   if (parameters.length) inside.append(make("table", {}, ...parameters.map(field)));
   let area = null;
   if (operation.requestBody) {
-    const [found, form] = bodyForm(description, operation.requestBody.content["application/json"].schema);
+    const media = Object.values(operation.requestBody.content)[0];
+    const [found, form] = bodyForm(description, media.schema, media.example);
     area = found;
     inside.append(make("h3", { textContent: "Body" }), form);
   }
@@ -122,7 +123,7 @@ function operationView(description, path, method, operation) {
   });
   const answers = Object.entries(operation.responses).map(([status, response]) => {
     const schema = Object.values(response.content || {})[0]?.schema;
-    const name = response.$ref ? "a problem" : schema?.$ref ? schema.$ref.split("/").pop() : response.description;
+    const name = response.$ref ? response.$ref.split("/").pop() : schema?.$ref ? schema.$ref.split("/").pop() : response.description;
     return `${status}: ${name}`;
   });
   inside.append(make("p", { textContent: `Answers ${answers.join(" · ")}` }), make("p", {}, button), output);

@@ -22,7 +22,6 @@ from api.jobs.lists import Sort, provide_wanted, read_mark, spell_mark
 from api.jobs.stream import MEDIA_TYPE, stream_job
 from api.options import job_options, read_webhook, read_window
 from api.paging import DEFAULT, Cursor, Limit, Page, next_link
-from api.parameters import only_known
 from api.preferences import WAITS, wait_for_end, wanted_wait
 from api.problems import base_url
 from api.submissions import AnySubmission, kind_of
@@ -62,7 +61,7 @@ async def submit_job(
     return await submit(request, use, kind, data.given, options, window=window, unique_key=key)
 
 
-@get("/jobs", guards=[needs("jobs:read"), only_known])
+@get("/jobs", guards=[needs("jobs:read")])
 async def list_jobs_(  # noqa: PLR0913, PLR0917 - a list has these parameters
     request: ApiRequest,
     use: NamedDependency[Use],
@@ -83,7 +82,7 @@ async def list_jobs_(  # noqa: PLR0913, PLR0917 - a list has these parameters
     return Response(Page(items, following), headers=next_link(request, following))
 
 
-@get("/jobs/export", guards=[needs("jobs:read"), only_known], opt={"media_types": tuple(MEDIA_TYPES.values())})
+@get("/jobs/export", guards=[needs("jobs:read")], opt={"media_types": tuple(MEDIA_TYPES.values())})
 async def export(  # noqa: PLR0913, PLR0917 - as the list
     request: ApiRequest,
     use: NamedDependency[Use],
@@ -125,7 +124,7 @@ async def get_job(
     return response
 
 
-@get("/jobs/{job_id:str}/result", guards=[needs("jobs:read")])
+@get("/jobs/{job_id:str}/result", guards=[needs("jobs:read")], opt={"fails": (409,)})
 async def get_result(job_id: JobId, use: NamedDependency[Use], caller: NamedDependency[Caller]) -> Response[bytes]:
     """The result alone, as the handler gave it. 409 as long as there is none."""
     job = await _found(use, caller, job_id)

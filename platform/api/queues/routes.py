@@ -21,6 +21,8 @@ from storage.job_lists import QueueCount, count_live
 from storage.queues import QueueSetting, limit_queue, pause_queue, read_queues, recent_rates
 from storage.workers import list_workers
 
+_EXAMPLE: Final = {"max_running": 50, "rate": {"count": 600, "per": "1m"}, "per_tenant": {"max_running": 20}}
+
 
 class QueueNotFound(NotFound):
     """No kind of job goes through a queue of this name."""
@@ -50,7 +52,7 @@ async def resume(name: FromPath[str], use: NamedDependency[Use]) -> QueueView:
     return view
 
 
-@put("/queues/{name:str}/limits", guards=[needs("queues:manage")])
+@put("/queues/{name:str}/limits", guards=[needs("queues:manage")], opt={"example": _EXAMPLE})
 async def limit(name: FromPath[str], data: JSONBody[LimitsBody], use: NamedDependency[Use]) -> QueueView:
     """Set the queue's limits in place of those there were; what is left out is no limit, `{}` lifts them all.
 

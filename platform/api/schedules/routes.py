@@ -42,12 +42,21 @@ from storage.schedules import (
 
 SchedulePath = FromPath[str]
 
+_EXAMPLE: Final = {
+    "name": "Morning report",
+    "cron": "0 7 * * MON-FRI",
+    "timezone": "Europe/Berlin",
+    "job": {"kind": "text.summarize", "input": {"text": "A long story, to be told in few words.", "max_chars": 60}},
+    "overlap": "skip",
+}
+_CHANGES: Final = {"cron": "0 8 * * MON-FRI", "catch_up": "none"}
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _MOST_MICROSECONDS: Final = 10**16  # the year 2286
 
 
-@post("/schedules", guards=[needs("schedules:manage")], status_code=201, opt=ONCE)
+@post("/schedules", guards=[needs("schedules:manage")], status_code=201, opt={**ONCE, "example": _EXAMPLE})
 async def create(
     request: ApiRequest, data: JSONBody[ScheduleBody], use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> Response[ScheduleView]:
@@ -89,7 +98,7 @@ async def show(
         return view_schedule(await _found(tx, caller, schedule_id), base_url(request.scope))
 
 
-@patch("/schedules/{schedule_id:str}", guards=[needs("schedules:manage")])
+@patch("/schedules/{schedule_id:str}", guards=[needs("schedules:manage")], opt={"example": _CHANGES})
 async def change(
     request: ApiRequest,
     schedule_id: SchedulePath,

@@ -1,0 +1,36 @@
+"""Things that are there to be asked for, one of each sort, by the name of the parameter that names them in a path."""
+
+from typing import Any, Final
+
+import httpx
+
+_LATER: Final = {"kind": "text.summarize", "input": {"text": "A long story."}, "delay": "1h"}
+_SCHEDULE: Final = {
+    "name": "never",
+    "cron": "0 0 1 1 *",
+    "job": {"kind": "text.summarize", "input": {"text": "A long story."}},
+    "paused": True,
+}
+_BULK: Final = {"action": "retry", "filter": {"tag": "no such tag"}, "dry_run": True}
+
+
+async def make_things(client: httpx.AsyncClient) -> dict[str, str]:
+    """Make one of each. The job has ended, so that its stream ends too."""
+
+    async def made(path: str, body: Any = None) -> str:  # noqa: ANN401 - any JSON
+        answer = await client.post(path, json=body)
+        assert answer.is_success, answer.text
+        return str(answer.json()["id"])
+
+    job_id = await made("/v1/jobs", _LATER)
+    await made(f"/v1/jobs/{job_id}/cancel")
+    return {
+        "job_id": job_id,
+        "batch_id": await made("/v1/batches", {"jobs": [_LATER, _LATER]}),
+        "schedule_id": await made("/v1/schedules", _SCHEDULE),
+        "conversation_id": await made("/v1/conversations", {}),
+        "action_id": await made("/v1/bulk-actions", _BULK),
+        "customer_id": "me",
+        "name": "text",
+        "code": "job_not_found",
+    }
