@@ -102,7 +102,7 @@ def _told(properties: dict[str, Any], fields: list[str]) -> Iterator[str]:
             first = ""
 
 
-_HEAD: Final = '''"""Jobs of the platform's own kinds. Made of the catalogue by `python -m tools.client`: do not edit."""
+_HEAD: Final = '''"""Jobs of the platform's own kinds. Made by `python -m tools.client`: do not edit."""
 
 # ruff: noqa: E501 - descriptions are as long as they are
 from collections.abc import Mapping, Sequence

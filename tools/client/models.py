@@ -91,7 +91,7 @@ def default(schema: Schema) -> str:
     match schema["default"]:
         case []:
             return "()"
-        case {}:
+        case dict() as filled if not filled:
             return "{}"
         case value:
             return repr(value)
@@ -146,8 +146,9 @@ class _Writer:
             typed = annotation(inner, hint, self.enums)
             if field in required:
                 yield f"    {field}: {typed}"
-            elif inner.get("default") == {} and "dict[" not in typed:
-                yield f"    {field}: {typed} = msgspec.field(default_factory=lambda: {typed.split(' ')[0]}())"
+            elif isinstance(inner.get("default"), dict) and "dict[" not in typed:
+                made = ", ".join(f"{name}={value!r}" for name, value in inner["default"].items())
+                yield f"    {field}: {typed} = msgspec.field(default_factory=lambda: {typed.split(' ')[0]}({made}))"
             elif "default" in inner:
                 yield f"    {field}: {typed} = {default(inner)}"
             else:  # told only where it applies

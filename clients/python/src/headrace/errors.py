@@ -1,6 +1,6 @@
 """What can go wrong, one class a meaning. `HeadraceError` catches all of it."""
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -71,8 +71,6 @@ class ApiError(HeadraceError):
     `request_id` is what the platform's people find the request by. `retry_after` is in seconds, where there is any.
     """
 
-    _MEANINGS: ClassVar[dict[int, "type[ApiError]"]] = {}
-
     def __init__(self, status: int, problem: Problem, *, retry_after: float | None = None) -> None:
         super().__init__(_sentence(status, problem))
         self.status = status
@@ -88,16 +86,16 @@ class ApiError(HeadraceError):
         """Errors cross processes whole."""
         return _remade, (type(self), self.status, self.problem, self.retry_after)
 
-    @classmethod
-    def of(cls, status: int, headers: "Mapping[str, str]", body: bytes) -> "ApiError":
-        """The error that an answer is."""
+    @staticmethod
+    def of(status: int, headers: "Mapping[str, str]", body: bytes) -> "ApiError":
+        """The error that an answer is, of the class that its status means."""
         try:
             problem = msgspec.json.decode(body, type=Problem)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             problem = Problem()  # of a proxy on the way, which speaks for itself by its status alone
         if not problem.request_id:
             problem = msgspec.structs.replace(problem, request_id=headers.get("x-request-id", ""))
-        meaning = cls._MEANINGS.get(status, ServerFault if status >= _OURS else Refused)
+        meaning = _OF_STATUS.get(status, ServerFault if status >= _OURS else Refused)
         return meaning(status, problem, retry_after=seconds_of(headers.get("retry-after")))
 
 
@@ -188,19 +186,17 @@ def ended_without_result(job: "JobInfo") -> JobNotSucceeded:
     return _OF_STATE.get(job.state, JobNotSucceeded)(job)
 
 
-ApiError._MEANINGS.update(  # noqa: SLF001 - the classes are made after the one that knows them
-    {
-        401: Unauthenticated,
-        403: Forbidden,
-        404: NotFound,
-        409: Conflict,
-        410: Gone,
-        413: TooLarge,
-        422: Invalid,
-        429: RateLimited,
-        503: Overloaded,
-    }
-)
+_OF_STATUS: Final[dict[int, type[ApiError]]] = {
+    401: Unauthenticated,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: Gone,
+    413: TooLarge,
+    422: Invalid,
+    429: RateLimited,
+    503: Overloaded,
+}
 
 
 def _remade(meaning: type[ApiError], status: int, problem: Problem, retry_after: float | None) -> ApiError:

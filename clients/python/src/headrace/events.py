@@ -82,7 +82,8 @@ class EventReader:
                 continue
             if self._lines:
                 yield Event(type=self._type or "message", id=self._id, raw=b"\n".join(self._lines))
-            self._type, self._lines = "", []
+            # By the standard an id lasts until the next; here an event has the one that came with it, or none.
+            self._type, self._id, self._lines = "", "", []
         self._rest = rest[start:]
 
     def _take(self, line: bytes) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
+import msgspec
 from msgspec import Struct
 
 from headrace.options import Input
@@ -489,7 +490,7 @@ class QueueLimits(Struct, frozen=True, kw_only=True, omit_defaults=True):
     rate: Rate | None = None
     per_tenant: Limit | None = None
     per_kind: dict[str, Limit] = {}
-    per_key: KeyLimit | None = {}
+    per_key: KeyLimit | None = msgspec.field(default_factory=lambda: KeyLimit(max_running=1))
 
 
 class Rate(Struct, frozen=True, kw_only=True, omit_defaults=True):

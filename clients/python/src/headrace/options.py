@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypedDict, TypeVar, Unpack, cast
 
 from msgspec import Struct
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 T = TypeVar("T")
+
+ANYTHING: Final[type[Any]] = cast("type[Any]", Any)
+"""The type of a result nobody described: it stays as JSON was decoded."""
 
 
 class Input(Struct, Generic[R], frozen=True, kw_only=True, omit_defaults=True):

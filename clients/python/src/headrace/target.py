@@ -4,6 +4,7 @@ import os
 from typing import Final
 from urllib.parse import urlsplit
 
+import httpx
 from msgspec import Struct
 
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
@@ -38,8 +39,12 @@ def find_target(url: str | None, key: str | None) -> Target:
     """
     url = (url or os.environ.get("HEADRACE_URL") or DEFAULT_URL).rstrip("/")
     key = key or os.environ.get("HEADRACE_API_KEY") or None
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+    try:
+        parts, host = urlsplit(url), httpx.URL(url).host  # each refuses what the other lets pass
+        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname and host) and parts.port != 0
+    except (ValueError, httpx.InvalidURL):
+        is_address = False
+    if not is_address:
         raise ValueError(f"{url!r} is not the address of an API; write http://host:port.")
     if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
         raise ValueError("The API key has characters no key has.")

@@ -1,7 +1,5 @@
 """Batches: many jobs submitted as one, all or none."""
 
-import time
-from asyncio import sleep
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from typing import Any, Final, Self
 
@@ -10,16 +8,12 @@ from msgspec import Raw
 from headrace._aio.http import AsyncConnection
 from headrace._aio.job import AsyncJob
 from headrace._aio.listing import AsyncListing
-from headrace.errors import HeadraceError
+from headrace._aio.polling import poll
 from headrace.lines import Lines, ndjson
 from headrace.models import BatchInfo, Counts, JobInfo
-from headrace.options import Input, NewJob, any_body
+from headrace.options import ANYTHING, Input, NewJob, any_body
 from headrace.requests import Answer, ask, create, decoded, segment
-from headrace.retrying import Waiting
 
-_POLL_SECONDS: Final = 30.0
-_PAUSE_SECONDS: Final = 0.5
-_GRACE_SECONDS: Final = 5.0
 _SILENCE_SECONDS: Final = 60.0
 
 
@@ -63,20 +57,9 @@ class AsyncBatch:
         Raises:
             WaitTimedOut: they have not after `timeout` seconds; they go on.
         """
-        waiting = Waiting(timeout, f"{self.id}, a batch of {self.total},")
-        while not self.is_finished:
-            asked, wait = time.monotonic(), int(waiting.left(_POLL_SECONDS))
-            try:
-                answer = await self._connection.send(ask("GET", self._path, wait=wait), within=wait + _GRACE_SECONDS)
-            except HeadraceError as failure:
-                pause = waiting.pause_after(failure)
-            else:
-                waiting.heard()
-                pause = 0.0 if time.monotonic() - asked > _PAUSE_SECONDS else _PAUSE_SECONDS
-                if self._seen(answer).is_finished:
-                    break
-            waiting.check()
-            await sleep(waiting.left(pause))
+        if not self.is_finished:
+            what = f"{self.id}, a batch of {self.total},"
+            await poll(self._connection, self._path, self._has_finished, timeout=timeout, what=what)
         return self
 
     async def cancel(self) -> Self:
@@ -89,12 +72,15 @@ class AsyncBatch:
             lines = Lines()
             async for piece in pieces:
                 for line in lines.feed(piece):
-                    yield AsyncJob[Any](self._connection, decoded(line, JobInfo), Any)
+                    yield AsyncJob(self._connection, decoded(line, JobInfo), ANYTHING)
             lines.end()
 
     @property
     def _path(self) -> str:
         return f"/v1/batches/{segment(self.id)}"
+
+    def _has_finished(self, answer: Answer) -> bool:
+        return self._seen(answer).is_finished
 
     def _seen(self, answer: Answer) -> Self:
         self.info = answer.into(BatchInfo)

@@ -1,6 +1,6 @@
 """The client: everything of one Headrace, by name."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Final, Self
@@ -16,6 +16,7 @@ from headrace._aio.jobs import AsyncJobs
 from headrace._aio.kinds import AsyncEmailsKinds, AsyncTextKinds
 from headrace._aio.listing import AsyncListing, everything
 from headrace._aio.operations import AsyncBulkActions, AsyncQueues, AsyncWorkers
+from headrace._aio.polling import LOOK_SECONDS, poll
 from headrace._aio.schedules import AsyncSchedules
 from headrace._aio.shop import AsyncCustomers, AsyncOrders, AsyncProducts
 from headrace.events import Event
@@ -116,22 +117,24 @@ class AsyncHeadrace:
         query: Query | None = None,
         headers: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
+        wait: float | None = None,
         within: float | None = None,
     ) -> Answer:
         """Any request of the API, for what has no method of its own; a `body` that is no bytes is sent as JSON.
 
-        What is no GET, PUT or DELETE is sent again after a lost answer only under an `idempotency_key`. `within` is how
-        many seconds it may take, all tries together.
+        What is no GET, PUT or DELETE is sent again after a lost answer only under an `idempotency_key`. The API is
+        asked to `wait` so many seconds, 60 at most, for the end of what the request is about. `within` is how many
+        seconds it may take, all tries together.
 
         Raises:
             ApiError: the API says no.
             Unreachable: it cannot be reached, or does not answer in time.
         """
         if idempotency_key is not None:
-            request = create(path, body, key=idempotency_key, query=query, headers=headers)
+            request = create(path, body, key=idempotency_key, query=query, headers=headers, wait=wait)
         else:
             is_repeatable = method in {"GET", "HEAD", "PUT", "DELETE"}
-            request = ask(method, path, query=query, headers=headers, body=body, is_repeatable=is_repeatable)
+            request = ask(method, path, query=query, headers=headers, body=body, is_repeatable=is_repeatable, wait=wait)
         return await self._connection.send(request, within=within)
 
     def stream(
@@ -144,6 +147,21 @@ class AsyncHeadrace:
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """The body of any GET piece by piece, as it comes; more than `silence` seconds of nothing break it off."""
         return self._connection.stream(ask("GET", path, query=query, headers=headers), silence=silence)
+
+    async def poll(
+        self,
+        path: str,
+        until: Callable[[Answer], bool],
+        *,
+        timeout: float | None = None,
+        look_seconds: float = LOOK_SECONDS,
+    ) -> Answer:
+        """The answer of any GET once `until` says so of it. The API is asked to wait up to `look_seconds` each time.
+
+        Raises:
+            WaitTimedOut: `timeout` seconds have passed.
+        """
+        return await poll(self._connection, path, until, timeout=timeout, what=path, look_seconds=look_seconds)
 
     def walk(self, path: str, *, query: Query | None = None, limit: int | None = None) -> AsyncListing[Raw]:
         """The things of any list as they come, page after page."""

@@ -9,12 +9,21 @@ from msgspec import structs
 from headrace._aio.http import AsyncConnection
 from headrace.errors import HeadraceError
 from headrace.events import Event, EventReader, Place
-from headrace.requests import Request
+from headrace.requests import Request, ask, segment
 from headrace.retrying import Waiting
 
 # A heartbeat comes each 15 s: who has heard nothing for three of them is alone.
 _SILENCE_SECONDS: Final = 45.0
 _PAUSE_SECONDS: Final = 0.2
+
+
+def job_events(
+    connection: AsyncConnection, job_id: str, *, timeout: float | None = None, after: str | int | None = None
+) -> AsyncGenerator[Event]:
+    """What happens to one job, until its end."""
+    query = {"after": None if after is None else str(after)}
+    request = ask("GET", f"/v1/jobs/{segment(job_id)}/events", query=query)
+    return follow(connection, request, is_of_one_job=True, timeout=timeout, what=job_id)
 
 
 async def follow(
@@ -24,16 +33,19 @@ async def follow(
 
     Raises:
         ApiError: there is no such thing, or not for this caller.
-        Unreachable: nothing has answered for a minute.
+        Unreachable: nothing has answered for a minute; at the beginning, as often as any request is tried.
         WaitTimedOut: `timeout` seconds have passed.
     """
     place, waiting = Place(is_of_one_job=is_of_one_job), Waiting(timeout, what)
+    tried, has_begun = 0, False
     while True:
+        tried += 1
         reader = EventReader()
         headers = {**request.headers, **({"Last-Event-ID": place.last_id} if place.last_id else {})}
         try:
             resumed = structs.replace(request, headers=headers)
             async with connection.stream(resumed, silence=max(0.001, waiting.left(_SILENCE_SECONDS))) as pieces:
+                has_begun = True
                 async for piece in pieces:
                     waiting.heard()
                     for event in reader.feed(piece):
@@ -42,6 +54,8 @@ async def follow(
                     waiting.check()
             pause = reader.retry_seconds or _PAUSE_SECONDS
         except HeadraceError as failure:
+            if not has_begun and tried > connection.max_retries:
+                raise
             # A stream that broke off after its last event has told all.
             pause = 0.0 if place.is_over else waiting.pause_after(failure)
         if place.is_over:

@@ -5,11 +5,13 @@ from typing import Any, Final, Literal, TypeVar, Unpack, overload
 
 from msgspec import Raw, Struct
 
+from headrace._aio.following import job_events
 from headrace._aio.http import AsyncConnection
 from headrace._aio.job import AsyncJob
 from headrace._aio.listing import AsyncListing
+from headrace.events import Event
 from headrace.models import JobInfo, JobSort
-from headrace.options import Input, JobConditions, SubmitOptions, body_of, query_of
+from headrace.options import ANYTHING, Input, JobConditions, SubmitOptions, body_of, query_of
 from headrace.requests import Answer, Query, as_seconds, ask, create, decoded, segment
 
 R = TypeVar("R")
@@ -50,7 +52,7 @@ class AsyncJobs:
         body = body_of(kind, input, options)
         request = create("/v1/jobs", body, key=options.get("idempotency_key"), wait=as_seconds(options.get("wait")))
         answer = await self._connection.send(request)
-        return job_in(self._connection, answer, Any if isinstance(kind, str) else kind.result_type)
+        return job_in(self._connection, answer, ANYTHING if isinstance(kind, str) else kind.result_type)
 
     @overload
     async def get(self, job_id: str) -> AsyncJob[Any]: ...
@@ -65,7 +67,7 @@ class AsyncJobs:
             NotFound: there is none, or it is another tenant's; Gone when its retention is over.
         """
         answer = await self._connection.send(ask("GET", f"/v1/jobs/{segment(job_id)}"))
-        return job_in(self._connection, answer, Any if kind is None else kind.result_type)
+        return job_in(self._connection, answer, ANYTHING if kind is None else kind.result_type)
 
     def list(
         self, *, sort: JobSort | None = None, limit: int | None = None, **conditions: Unpack[JobConditions]
@@ -73,6 +75,12 @@ class AsyncJobs:
         """The jobs that meet all conditions, newest first; `limit` of them, or all."""
         request = ask("GET", "/v1/jobs", query={**query_of(conditions), "sort": sort})
         return AsyncListing(self._connection, request, self._read, limit=limit)
+
+    def events(
+        self, job_id: str, timeout: float | None = None, *, after: str | int | None = None
+    ) -> AsyncGenerator[Event]:
+        """What happens to a job, as its handle's `events`, by its id alone."""
+        return job_events(self._connection, job_id, timeout=timeout, after=after)
 
     async def export(
         self,
@@ -90,7 +98,7 @@ class AsyncJobs:
                 yield piece
 
     def _read(self, raw: Raw) -> AsyncJob[Any]:
-        return AsyncJob[Any](self._connection, decoded(raw, JobInfo), Any)
+        return AsyncJob(self._connection, decoded(raw, JobInfo), ANYTHING)
 
 
 class _Told(Struct):

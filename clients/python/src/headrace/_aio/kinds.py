@@ -1,4 +1,4 @@
-"""Jobs of the platform's own kinds. Made of the catalogue by `python -m tools.client`: do not edit."""
+"""Jobs of the platform's own kinds. Made by `python -m tools.client`: do not edit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack

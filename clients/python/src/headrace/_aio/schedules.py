@@ -9,7 +9,7 @@ from headrace._aio.job import AsyncJob
 from headrace._aio.jobs import job_in
 from headrace._aio.listing import AsyncListing, reads
 from headrace.models import CatchUp, Overlap, Run, Schedule
-from headrace.options import Input, NewJob, any_body
+from headrace.options import ANYTHING, Input, NewJob, any_body
 from headrace.requests import Duration, as_seconds, ask, create, given, segment, spelled_duration, spelled_time
 from headrace.schedule_changes import ScheduleChanges, body_of_changes
 
@@ -90,7 +90,7 @@ class AsyncSchedules:
     ) -> AsyncJob[Any]:
         """Submit its job now, whatever the clock says."""
         request = create(f"{_path(schedule_id)}/trigger", None, key=idempotency_key, wait=as_seconds(wait))
-        return job_in(self._connection, await self._connection.send(request), Any)
+        return job_in(self._connection, await self._connection.send(request), ANYTHING)
 
     def runs(self, schedule_id: str, *, limit: int | None = None) -> AsyncListing[Run]:
         """What became of each time it was due, newest first."""

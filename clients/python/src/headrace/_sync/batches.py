@@ -2,9 +2,7 @@
 
 # Made by `python -m tools.client` of the module of this name in `_aio`: do not edit.
 
-import time
 from collections.abc import Generator, Iterable, Mapping
-from time import sleep
 from typing import Any, Final, Self
 
 from msgspec import Raw
@@ -12,16 +10,12 @@ from msgspec import Raw
 from headrace._sync.http import Connection
 from headrace._sync.job import Job
 from headrace._sync.listing import Listing
-from headrace.errors import HeadraceError
+from headrace._sync.polling import poll
 from headrace.lines import Lines, ndjson
 from headrace.models import BatchInfo, Counts, JobInfo
-from headrace.options import Input, NewJob, any_body
+from headrace.options import ANYTHING, Input, NewJob, any_body
 from headrace.requests import Answer, ask, create, decoded, segment
-from headrace.retrying import Waiting
 
-_POLL_SECONDS: Final = 30.0
-_PAUSE_SECONDS: Final = 0.5
-_GRACE_SECONDS: Final = 5.0
 _SILENCE_SECONDS: Final = 60.0
 
 
@@ -65,20 +59,9 @@ class Batch:
         Raises:
             WaitTimedOut: they have not after `timeout` seconds; they go on.
         """
-        waiting = Waiting(timeout, f"{self.id}, a batch of {self.total},")
-        while not self.is_finished:
-            asked, wait = time.monotonic(), int(waiting.left(_POLL_SECONDS))
-            try:
-                answer = self._connection.send(ask("GET", self._path, wait=wait), within=wait + _GRACE_SECONDS)
-            except HeadraceError as failure:
-                pause = waiting.pause_after(failure)
-            else:
-                waiting.heard()
-                pause = 0.0 if time.monotonic() - asked > _PAUSE_SECONDS else _PAUSE_SECONDS
-                if self._seen(answer).is_finished:
-                    break
-            waiting.check()
-            sleep(waiting.left(pause))
+        if not self.is_finished:
+            what = f"{self.id}, a batch of {self.total},"
+            poll(self._connection, self._path, self._has_finished, timeout=timeout, what=what)
         return self
 
     def cancel(self) -> Self:
@@ -91,12 +74,15 @@ class Batch:
             lines = Lines()
             for piece in pieces:
                 for line in lines.feed(piece):
-                    yield Job[Any](self._connection, decoded(line, JobInfo), Any)
+                    yield Job(self._connection, decoded(line, JobInfo), ANYTHING)
             lines.end()
 
     @property
     def _path(self) -> str:
         return f"/v1/batches/{segment(self.id)}"
+
+    def _has_finished(self, answer: Answer) -> bool:
+        return self._seen(answer).is_finished
 
     def _seen(self, answer: Answer) -> Self:
         self.info = answer.into(BatchInfo)

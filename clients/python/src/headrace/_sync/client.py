@@ -2,7 +2,7 @@
 
 # Made by `python -m tools.client` of the module of this name in `_aio`: do not edit.
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Final, Self
@@ -18,6 +18,7 @@ from headrace._sync.jobs import Jobs
 from headrace._sync.kinds import EmailsKinds, TextKinds
 from headrace._sync.listing import Listing, everything
 from headrace._sync.operations import BulkActions, Queues, Workers
+from headrace._sync.polling import LOOK_SECONDS, poll
 from headrace._sync.schedules import Schedules
 from headrace._sync.shop import Customers, Orders, Products
 from headrace.events import Event
@@ -118,22 +119,24 @@ class Headrace:
         query: Query | None = None,
         headers: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
+        wait: float | None = None,
         within: float | None = None,
     ) -> Answer:
         """Any request of the API, for what has no method of its own; a `body` that is no bytes is sent as JSON.
 
-        What is no GET, PUT or DELETE is sent again after a lost answer only under an `idempotency_key`. `within` is how
-        many seconds it may take, all tries together.
+        What is no GET, PUT or DELETE is sent again after a lost answer only under an `idempotency_key`. The API is
+        asked to `wait` so many seconds, 60 at most, for the end of what the request is about. `within` is how many
+        seconds it may take, all tries together.
 
         Raises:
             ApiError: the API says no.
             Unreachable: it cannot be reached, or does not answer in time.
         """
         if idempotency_key is not None:
-            request = create(path, body, key=idempotency_key, query=query, headers=headers)
+            request = create(path, body, key=idempotency_key, query=query, headers=headers, wait=wait)
         else:
             is_repeatable = method in {"GET", "HEAD", "PUT", "DELETE"}
-            request = ask(method, path, query=query, headers=headers, body=body, is_repeatable=is_repeatable)
+            request = ask(method, path, query=query, headers=headers, body=body, is_repeatable=is_repeatable, wait=wait)
         return self._connection.send(request, within=within)
 
     def stream(
@@ -146,6 +149,21 @@ class Headrace:
     ) -> AbstractContextManager[Iterator[bytes]]:
         """The body of any GET piece by piece, as it comes; more than `silence` seconds of nothing break it off."""
         return self._connection.stream(ask("GET", path, query=query, headers=headers), silence=silence)
+
+    def poll(
+        self,
+        path: str,
+        until: Callable[[Answer], bool],
+        *,
+        timeout: float | None = None,
+        look_seconds: float = LOOK_SECONDS,
+    ) -> Answer:
+        """The answer of any GET once `until` says so of it. The API is asked to wait up to `look_seconds` each time.
+
+        Raises:
+            WaitTimedOut: `timeout` seconds have passed.
+        """
+        return poll(self._connection, path, until, timeout=timeout, what=path, look_seconds=look_seconds)
 
     def walk(self, path: str, *, query: Query | None = None, limit: int | None = None) -> Listing[Raw]:
         """The things of any list as they come, page after page."""

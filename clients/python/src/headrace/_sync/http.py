@@ -32,7 +32,7 @@ class Connection:
     ) -> None:
         self.target = target
         self._timeout = timeout
-        self._max_retries = max_retries
+        self.max_retries = max_retries
         self._is_own = http_client is None
         self._http = http_client or httpx.Client(
             # Loading certificates takes time that a plain address has no use for; a proxy cannot reach loopback.
@@ -58,7 +58,7 @@ class Connection:
             try:
                 return self._send_once(request, _left(ends))
             except HeadraceError as failure:
-                pause = pause_before_retry(request, failure, tried) if tried <= self._max_retries else None
+                pause = pause_before_retry(request, failure, tried) if tried <= self.max_retries else None
                 if pause is None or (ends is not None and time.monotonic() + pause >= ends):
                     raise
                 _LOG.info("retrying %s %s in %.2f s: %s", request.method, request.path, pause, failure)

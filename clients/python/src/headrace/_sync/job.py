@@ -2,27 +2,21 @@
 
 # Made by `python -m tools.client` of the module of this name in `_aio`: do not edit.
 
-import time
 from collections.abc import Generator
-from time import sleep
-from typing import Final, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 import msgspec
 
-from headrace._sync.following import follow
+from headrace._sync.following import job_events
 from headrace._sync.http import Connection
 from headrace._sync.listing import everything
-from headrace.errors import HeadraceError, NotHeadrace, ended_without_result
+from headrace._sync.polling import poll
+from headrace.errors import NotHeadrace, ended_without_result
 from headrace.events import TERMINAL_STATES, Event
 from headrace.models import Attempt, JobError, JobInfo, State
 from headrace.requests import Answer, ask, segment
-from headrace.retrying import Waiting
 
 R = TypeVar("R")
-
-_POLL_SECONDS: Final = 30.0
-_PAUSE_SECONDS: Final = 0.5
-_GRACE_SECONDS: Final = 5.0
 
 
 class Job(Generic[R]):
@@ -78,21 +72,8 @@ class Job(Generic[R]):
         Raises:
             WaitTimedOut: it has not ended after `timeout` seconds; it goes on.
         """
-        waiting = Waiting(timeout, f"{self.id} ({self.kind})")
-        while not self.is_terminal:
-            asked, wait = time.monotonic(), int(waiting.left(_POLL_SECONDS))
-            try:
-                answer = self._connection.send(ask("GET", self._path, wait=wait), within=wait + _GRACE_SECONDS)
-            except HeadraceError as failure:
-                pause = waiting.pause_after(failure)
-            else:
-                waiting.heard()
-                # An API that is about to stop answers at once, and so does a proxy that knows nothing of waiting.
-                pause = 0.0 if time.monotonic() - asked > _PAUSE_SECONDS else _PAUSE_SECONDS
-                if self._seen(answer).is_terminal:
-                    break
-            waiting.check()
-            sleep(waiting.left(pause))
+        if not self.is_terminal:
+            poll(self._connection, self._path, self._has_ended, timeout=timeout, what=f"{self.id} ({self.kind})")
         return self
 
     def result(self, timeout: float | None = None) -> R:
@@ -134,8 +115,7 @@ class Job(Generic[R]):
         Raises:
             WaitTimedOut: it has not ended after `timeout` seconds; it goes on.
         """
-        request = ask("GET", f"{self._path}/events", query={"after": None if after is None else str(after)})
-        return follow(self._connection, request, is_of_one_job=True, timeout=timeout, what=f"{self.id} ({self.kind})")
+        return job_events(self._connection, self.id, timeout=timeout, after=after)
 
     def attempts(self) -> tuple[Attempt, ...]:
         """The tries that have ended, in that order."""
@@ -144,6 +124,9 @@ class Job(Generic[R]):
     @property
     def _path(self) -> str:
         return f"/v1/jobs/{segment(self.id)}"
+
+    def _has_ended(self, answer: Answer) -> bool:
+        return self._seen(answer).is_terminal
 
     def _seen(self, answer: Answer) -> Self:
         self.info = answer.into(JobInfo)

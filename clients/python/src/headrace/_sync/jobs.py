@@ -7,11 +7,13 @@ from typing import Any, Final, Literal, TypeVar, Unpack, overload
 
 from msgspec import Raw, Struct
 
+from headrace._sync.following import job_events
 from headrace._sync.http import Connection
 from headrace._sync.job import Job
 from headrace._sync.listing import Listing
+from headrace.events import Event
 from headrace.models import JobInfo, JobSort
-from headrace.options import Input, JobConditions, SubmitOptions, body_of, query_of
+from headrace.options import ANYTHING, Input, JobConditions, SubmitOptions, body_of, query_of
 from headrace.requests import Answer, Query, as_seconds, ask, create, decoded, segment
 
 R = TypeVar("R")
@@ -52,7 +54,7 @@ class Jobs:
         body = body_of(kind, input, options)
         request = create("/v1/jobs", body, key=options.get("idempotency_key"), wait=as_seconds(options.get("wait")))
         answer = self._connection.send(request)
-        return job_in(self._connection, answer, Any if isinstance(kind, str) else kind.result_type)
+        return job_in(self._connection, answer, ANYTHING if isinstance(kind, str) else kind.result_type)
 
     @overload
     def get(self, job_id: str) -> Job[Any]: ...
@@ -67,7 +69,7 @@ class Jobs:
             NotFound: there is none, or it is another tenant's; Gone when its retention is over.
         """
         answer = self._connection.send(ask("GET", f"/v1/jobs/{segment(job_id)}"))
-        return job_in(self._connection, answer, Any if kind is None else kind.result_type)
+        return job_in(self._connection, answer, ANYTHING if kind is None else kind.result_type)
 
     def list(
         self, *, sort: JobSort | None = None, limit: int | None = None, **conditions: Unpack[JobConditions]
@@ -75,6 +77,10 @@ class Jobs:
         """The jobs that meet all conditions, newest first; `limit` of them, or all."""
         request = ask("GET", "/v1/jobs", query={**query_of(conditions), "sort": sort})
         return Listing(self._connection, request, self._read, limit=limit)
+
+    def events(self, job_id: str, timeout: float | None = None, *, after: str | int | None = None) -> Generator[Event]:
+        """What happens to a job, as its handle's `events`, by its id alone."""
+        return job_events(self._connection, job_id, timeout=timeout, after=after)
 
     def export(
         self,
@@ -90,7 +96,7 @@ class Jobs:
                 yield piece
 
     def _read(self, raw: Raw) -> Job[Any]:
-        return Job[Any](self._connection, decoded(raw, JobInfo), Any)
+        return Job(self._connection, decoded(raw, JobInfo), ANYTHING)
 
 
 class _Told(Struct):

@@ -1,4 +1,4 @@
-"""Jobs of the platform's own kinds. Made of the catalogue by `python -m tools.client`: do not edit."""
+"""Jobs of the platform's own kinds. Made by `python -m tools.client`: do not edit."""
 
 # Made by `python -m tools.client` of the module of this name in `_aio`: do not edit.
 

@@ -11,7 +11,7 @@ from headrace._sync.job import Job
 from headrace._sync.jobs import job_in
 from headrace._sync.listing import Listing, reads
 from headrace.models import CatchUp, Overlap, Run, Schedule
-from headrace.options import Input, NewJob, any_body
+from headrace.options import ANYTHING, Input, NewJob, any_body
 from headrace.requests import Duration, as_seconds, ask, create, given, segment, spelled_duration, spelled_time
 from headrace.schedule_changes import ScheduleChanges, body_of_changes
 
@@ -92,7 +92,7 @@ class Schedules:
     ) -> Job[Any]:
         """Submit its job now, whatever the clock says."""
         request = create(f"{_path(schedule_id)}/trigger", None, key=idempotency_key, wait=as_seconds(wait))
-        return job_in(self._connection, self._connection.send(request), Any)
+        return job_in(self._connection, self._connection.send(request), ANYTHING)
 
     def runs(self, schedule_id: str, *, limit: int | None = None) -> Listing[Run]:
         """What became of each time it was due, newest first."""
