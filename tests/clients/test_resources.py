@@ -1,5 +1,7 @@
 """What else the API has, through the client, against the real API."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from domain.jobs.state import State
@@ -63,8 +65,11 @@ async def test_a_schedule_lives_from_its_making_to_its_end(client: AsyncHeadrace
         "nightly", NewJob(Summarize(text="A long story."), tags=["night"]), cron="0 3 * * *", timezone="Europe/Berlin"
     )
     assert (len(schedule.next_runs), schedule.job.tags, schedule.paused) == (5, ("night",), False)
-    changed = await client.schedules.update(schedule.id, cron=None, every="1h", overlap="allow")
+    changed = await client.schedules.update(
+        schedule.id, every=timedelta(hours=1), jitter=None, ends_at=datetime(2100, 1, 1, tzinfo=UTC), overlap="allow"
+    )
     assert (changed.cron, changed.every, changed.overlap) == (None, "1h", "allow")
+    assert changed.ends_at == datetime(2100, 1, 1, tzinfo=UTC)
     assert (await client.schedules.pause(schedule.id)).paused
     assert not (await client.schedules.resume(schedule.id)).paused
     job = await client.schedules.trigger(schedule.id)

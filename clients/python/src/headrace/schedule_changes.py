@@ -1,7 +1,7 @@
 """What may change of a schedule."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
 from headrace.models import CatchUp, Overlap
@@ -10,12 +10,12 @@ from headrace.requests import Duration, spelled_duration, spelled_time
 
 
 class ScheduleChanges(TypedDict, total=False):
-    """What is given changes, and nothing else; None takes away what may be absent."""
+    """What is given changes, and nothing else; None takes away. `cron` and `every` replace each other."""
 
     name: str
     job: NewJob | Input[Any] | Mapping[str, Any]
-    cron: str | None
-    every: Duration | None
+    cron: str
+    every: Duration
     timezone: str
     overlap: Overlap
     catch_up: CatchUp
@@ -30,8 +30,9 @@ def body_of_changes(changes: ScheduleChanges) -> dict[str, Any]:
     body: dict[str, Any] = dict(changes)
     if "job" in changes:
         body["job"] = any_body(changes["job"])
-    for name in body.keys() & {"every", "jitter"}:
-        body[name] = None if body[name] is None else spelled_duration(body[name])
-    for name in body.keys() & {"starts_at", "ends_at"}:
-        body[name] = None if body[name] is None else spelled_time(body[name])
+    for name, value in changes.items():
+        if isinstance(value, datetime):
+            body[name] = spelled_time(value)
+        elif name in {"every", "jitter"} and isinstance(value, timedelta | float | int | str):
+            body[name] = spelled_duration(value)
     return body
