@@ -1,1 +1,1 @@
-"""The client for asyncio; `_sync` is made of it."""
+"""One half of the client; the other, in `_sync`, is made of what stands in `_aio`."""

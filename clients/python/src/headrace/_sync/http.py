@@ -74,10 +74,11 @@ class Connection:
             Unreachable: it cannot be reached, or the connection broke.
         """
         timeout = httpx.Timeout(silence, connect=self._timeout, write=self._timeout, pool=self._timeout)
-        with _in_our_words(self.target), self._http.stream(**self._call(request), timeout=timeout) as response:
-            if response.status_code >= _ERRORS_BEGIN:
-                raise ApiError.of(response.status_code, response.headers, response.read())
-            yield response.iter_bytes()
+        with _in_our_words(self.target):
+            with self._http.stream(**self._call(request), timeout=timeout) as response:
+                if response.status_code >= _ERRORS_BEGIN:
+                    raise ApiError.of(response.status_code, response.headers, response.read())
+                yield response.iter_bytes()
 
     def _send_once(self, request: Request, within: float | None) -> Answer:
         # The API's own answer to a long poll comes a moment after its time.
