@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from headrace import AsyncHeadrace, Headrace
-from headrace.models import CartLine, Money
+from headrace.models import CartLine, Money, Summarize
 from tests.clients.readme import examples
 from tests.support.running_up import RunningUp, own_data_dir, running_up, wait_for
 
@@ -71,7 +71,9 @@ def test_something_said_is_answered() -> None:
         job = client.conversations.say(conversation.id, "Hello! What can you do for me?")
         assert [event.type for event in job.events(timeout=60)][-1] == "succeeded"
         reply = job.result(timeout=60)
-        assert {each.id: each.text for each in client.conversations.messages(conversation.id)}[reply.message_id] == reply.text
+        assert {each.id: each.text for each in client.conversations.messages(conversation.id)}[
+            reply.message_id
+        ] == reply.text
 
 
 @pytest.mark.usefixtures("environment")
@@ -79,6 +81,7 @@ def test_a_wait_and_a_story_outlive_an_api_that_is_killed_again_and_again(up: Ru
     with Headrace() as client:
         client.queues.pause("text")
         job = client.text.summarize("The council voted to rebuild the old mill race. Water will run.", max_chars=60)
+        other = client.jobs.get(job.id, Summarize)
         told: list[tuple[str, str]] = []
         summaries: list[str] = []
 
@@ -86,7 +89,7 @@ def test_a_wait_and_a_story_outlive_an_api_that_is_killed_again_and_again(up: Ru
             told.extend((event.type, event.id) for event in job.events(timeout=120))
 
         def wait() -> None:
-            summaries.append(client.jobs.get(job.id).result(timeout=120)["summary"])
+            summaries.append(other.result(timeout=120).summary)
 
         threads = [threading.Thread(target=each) for each in (listen, wait)]
         for thread in threads:

@@ -33,13 +33,12 @@ async def follow(
 
     Raises:
         ApiError: there is no such thing, or not for this caller.
-        Unreachable: nothing has answered for a minute; at the beginning, as often as any request is tried.
+        Unreachable: nothing has answered for a minute; at the beginning at once, if the client makes no retries.
         WaitTimedOut: `timeout` seconds have passed.
     """
     place, waiting = Place(is_of_one_job=is_of_one_job), Waiting(timeout, what)
-    tried, has_begun = 0, False
+    has_begun = False
     while True:
-        tried += 1
         reader = EventReader()
         headers = {**request.headers, **({"Last-Event-ID": place.last_id} if place.last_id else {})}
         try:
@@ -54,7 +53,8 @@ async def follow(
                     waiting.check()
             pause = reader.retry_seconds or _PAUSE_SECONDS
         except HeadraceError as failure:
-            if not has_begun and tried > connection.max_retries:
+            # Who makes no retries is told at once that nobody is there; what has begun is carried on all the same.
+            if not has_begun and not connection.max_retries:
                 raise
             # A stream that broke off after its last event has told all.
             pause = 0.0 if place.is_over else waiting.pause_after(failure)

@@ -27,7 +27,7 @@ from headrace.requests import Answer, Query, ask, create
 from headrace.target import find_target
 
 TIMEOUT_SECONDS: Final = 30.0
-MAX_RETRIES: Final = 4
+MAX_RETRIES: Final = 5
 
 
 class Headrace:
