@@ -48,6 +48,8 @@ _ALLOWED = (
     ("platform/cli/watching.py", "data", "the field of server-sent events"),
     ("platform/*/chat/*", "message", "chat's"),
     ("platform/*/chat.py", "message", "chat's"),
+    ("clients/python/src/headrace/*/chat.py", "message", "chat's"),
+    ("clients/python/src/headrace/models.py", "message", "chat's, and an e-mail's"),
     ("platform/storage/tables.py", "message", "chat's"),
     ("platform/domain/text/prompts.py", "message", "chat's: a prompt is a conversation"),
     ("platform/domain/ids.py", "MessageId", "chat's"),
@@ -76,7 +78,7 @@ def test_a_module_with_such_a_name_would_be_named() -> None:
 
 
 def test_names_keep_to_the_glossary() -> None:
-    assert not (broken := list(synonyms(sources("platform", "benchmarks")))), listed(broken)
+    assert not (broken := list(synonyms(sources("platform", "clients", "benchmarks")))), listed(broken)
 
 
 def test_a_synonym_would_be_named() -> None:
@@ -88,7 +90,7 @@ def test_a_synonym_would_be_named() -> None:
 
 
 def test_every_word_allowed_is_still_in_use() -> None:
-    used = {(where, word) for where, word in _hits(sources("platform", "benchmarks"))}
+    used = {(where, word) for where, word in _hits(sources("platform", "clients", "benchmarks"))}
     stale = [
         f"{where}: {word}"
         for where, word, _ in _ALLOWED
