@@ -1,12 +1,14 @@
 """What else the API has, through the client, against the real API."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from domain.jobs.state import State
 from domain.jobs.verdict import Verdict
-from headrace import AsyncHeadrace, Invalid, NewJob, NotFound
+from headrace import AsyncHeadrace, Input, Invalid, NewJob, NotFound
 from headrace.models import Limit, Moderate, Money, QueueLimits, Rate, Summarize
 from tests.api.conftest import House
 
@@ -30,7 +32,7 @@ async def test_a_batch_is_submitted_waited_for_and_its_results_read_in_order(
 
 
 async def test_a_batch_takes_jobs_of_every_spelling_and_one_to_follow(client: AsyncHeadrace) -> None:
-    jobs = [
+    jobs: list[NewJob | Input[Any] | Mapping[str, Any]] = [
         NewJob(Moderate(text="a"), priority=5),
         NewJob("text.moderate", {"text": "b"}),
         Moderate(text="c"),
