@@ -1,14 +1,13 @@
 """`headrace batches`: many jobs submitted as one, from a file with a job on each line."""
 
 import sys
-import time
 from pathlib import Path
 from typing import Final, TextIO
 
 import click
 import msgspec
 
-from cli.client import ANSWER_SECONDS, Client, Reply, segment
+from cli.client import ANSWER_SECONDS, Reply, segment
 from cli.durations import Deadline, spelled
 from cli.exits import CommandFailed, Exit, TimedOut
 from cli.options import ApiGroup, Use, pass_use
@@ -52,8 +51,7 @@ def submit(
     media_type, body = "application/x-ndjson", jobs
     if on_finished is not None:
         media_type, body = "application/json", _with_following(jobs, on_finished)
-    headers = {"Content-Type": media_type} | ({"Idempotency-Key": idempotency_key} if idempotency_key else {})
-    reply = use.client.post("/v1/batches", body, headers=headers)
+    reply = use.client.create("/v1/batches", body, key=idempotency_key, media_type=media_type)
     batch = reply.into(BatchReply)
     note(f"{batch.id}: {batch.total} jobs accepted")
     if wait:
@@ -133,12 +131,7 @@ def _await(use: Use, batch: BatchReply) -> Reply:
     """The batch once all of its jobs have ended; on the way, stderr is told how far it is."""
     progress = _Progress(sys.stderr, batch.id)
     try:
-        while True:
-            reply = _look(use.client, batch.id)
-            batch = reply.into(BatchReply)
-            progress.show(batch)
-            if batch.finished_at is not None:
-                return reply
+        return use.client.wait_until(f"/v1/batches/{segment(batch.id)}", progress.is_end, look_seconds=_LOOKS_SECONDS)
     except TimedOut:
         if use.timeout_seconds is None:
             raise
@@ -149,15 +142,6 @@ def _await(use: Use, batch: BatchReply) -> Reply:
         progress.end()
         # What was waited for has its own time; what is asked after it takes a moment more.
         use.client.deadline = Deadline(ANSWER_SECONDS)
-
-
-def _look(client: Client, batch_id: str) -> Reply:
-    """The batch as soon as it is finished, or as it stands a second later."""
-    left = client.deadline.left(at_most=_LOOKS_SECONDS)
-    reply = client.get(f"/v1/batches/{segment(batch_id)}", headers={"Prefer": f"wait={_LOOKS_SECONDS}"})
-    if reply.into(BatchReply).finished_at is None and "preference-applied" not in reply.headers:
-        time.sleep(left)
-    return reply
 
 
 def _fail_unless_all_succeeded(batch: BatchReply) -> None:
@@ -176,6 +160,12 @@ class _Progress:
         self._live = into.isatty()
         self._is_open = False
         self._told = -1.0
+
+    def is_end(self, reply: Reply) -> bool:
+        """Whether all have ended; tells how far it is on the way."""
+        batch = reply.into(BatchReply)
+        self.show(batch)
+        return batch.finished_at is not None
 
     def show(self, batch: BatchReply) -> None:
         """Tell it, if there is anything to tell."""

@@ -1,7 +1,6 @@
 """`headrace bulk`, and what `jobs cancel`, `jobs retry` and `deadletters redrive` have in common."""
 
 import sys
-import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
 
@@ -9,7 +8,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from cli.client import POLL_SECONDS, Refused, Reply, segment
+from cli.client import Refused, Reply, segment
 from cli.exits import CommandFailed, Exit, TimedOut
 from cli.options import ApiGroup, Use, pass_use
 from cli.output import note
@@ -109,7 +108,7 @@ def act_in_bulk(  # noqa: PLR0913 - the request, and whether to wait
         TimedOut: it goes on, but was not finished in time.
     """
     body = {"action": action.value, "filter": wanted, "dry_run": dry_run, "rate_per_second": rate}
-    reply = use.client.post("/v1/bulk-actions", msgspec.json.encode(body))
+    reply = use.client.create("/v1/bulk-actions", msgspec.json.encode(body))
     if wait or dry_run:
         reply = _finished(use, reply)
     use.output.thing(reply.body, _COLUMNS)
@@ -151,18 +150,23 @@ def check_choice(job_ids: tuple[str, ...], given: Iterable[str], instead: str) -
 
 def _finished(use: Use, reply: Reply) -> Reply:
     live = sys.stderr.isatty()
+    action_id = reply.into(BulkReply).id
+
+    def is_end(reply: Reply) -> bool:
+        action = reply.into(BulkReply)
+        if live:
+            click.echo(f"\r\x1b[2K{_progress(action)}", err=True, nl=False)
+        return action.state not in {BulkState.PENDING, BulkState.RUNNING}
+
     try:
-        while (action := reply.into(BulkReply)).state in {BulkState.PENDING, BulkState.RUNNING}:
-            if live:
-                click.echo(f"\r\x1b[2K{_progress(action)}", err=True, nl=False)
-            time.sleep(use.client.deadline.left(at_most=POLL_SECONDS))
-            reply = use.client.get(f"/v1/bulk-actions/{segment(action.id)}")
+        if not is_end(reply):
+            reply = use.client.wait_until(f"/v1/bulk-actions/{segment(action_id)}", is_end, look_seconds=0)
     except TimedOut:
-        raise TimedOut(f"{reply.into(BulkReply).id} is not finished yet.") from None
+        raise TimedOut(f"{action_id} is not finished yet.") from None
     finally:
         if live:
             click.echo("\r\x1b[2K", err=True, nl=False)
-    note(_progress(action))
+    note(_progress(reply.into(BulkReply)))
     return reply
 
 

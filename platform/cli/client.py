@@ -1,28 +1,29 @@
-"""A small client of the HTTP API, speaking in sentences when something is wrong."""
+"""The API as commands call it: by the client everybody uses, and in a person's sentences when something is wrong."""
 
 import contextlib
-import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from types import TracebackType
 from typing import Final, Self, TypeVar
-from urllib.parse import quote
+from uuid import uuid4
 
-import httpx
 import msgspec
 from msgspec import Raw, Struct
 
-from cli.durations import Deadline
+import headrace
+from cli.durations import Deadline, spelled
 from cli.exits import CommandFailed, Exit, TimedOut, Unreachable
-from cli.replies import JobReply, KindReply, Page, Problem
+from cli.replies import JobReply, KindReply
 from cli.target import Target
+from headrace.errors import Problem
+from headrace.requests import Query
+from headrace.requests import segment as segment_of
 
 T = TypeVar("T")
-Query = Mapping[str, str | int | list[str] | None]
 
-CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 30.0
-WAIT_SECONDS: Final = 30.0
-POLL_SECONDS: Final = 0.5
+LOOK_SECONDS: Final = 30.0
+_GRACE_SECONDS: Final = 0.5
+_RETRIES: Final = 2
 
 _EXITS: Final[dict[int, Exit]] = {
     400: Exit.USAGE,
@@ -71,13 +72,12 @@ class Client:
     def __init__(self, target: Target, *, deadline: Deadline | None = None) -> None:
         self.target = target
         self.deadline = deadline or Deadline(None)
-        self._http = httpx.Client(
-            base_url=target.url,
-            headers={"Authorization": f"Bearer {target.key}"} if target.key else {},
-            # Loading certificates takes time that a plain address has no use for; a proxy cannot reach loopback.
-            verify=target.url.startswith("https:"),
-            trust_env=not target.is_loopback,
-        )
+        # On this machine nothing gets lost on the way: what does not answer is down, which is said at once.
+        retries = 0 if target.is_loopback else _RETRIES
+        try:
+            self._api = headrace.Headrace(target.url, target.key, timeout=ANSWER_SECONDS, max_retries=retries)
+        except ValueError as error:
+            raise CommandFailed(str(error), Exit.USAGE) from None
 
     def __enter__(self) -> Self:
         return self
@@ -85,9 +85,9 @@ class Client:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._http.close()
+        self._api.close()
 
-    def get(self, path: str, query: Query | None = None, headers: Mapping[str, str] | None = None) -> Reply:
+    def get(self, path: str, query: Query | None = None) -> Reply:
         """Read `path`.
 
         Raises:
@@ -95,18 +95,25 @@ class Client:
             Unreachable: nothing answers there.
             TimedOut: the answer did not come in time.
         """
-        return self._ask("GET", path, query, headers, None)
+        return self._ask("GET", path, query=query)
 
-    def post(
-        self, path: str, body: bytes = b"", query: Query | None = None, headers: Mapping[str, str] | None = None
+    def post(self, path: str) -> Reply:
+        """Let `path` do what it does; raises as `get`."""
+        return self._ask("POST", path)
+
+    def create(
+        self, path: str, body: bytes = b"", *, key: str | None = None, media_type: str = "", wait: float | None = None
     ) -> Reply:
-        """Send JSON to `path`; raises as `get`."""
-        sent = {"Content-Type": "application/json", **(headers or {})} if body else headers
-        return self._ask("POST", path, query, sent, body)
+        """Make something of JSON at `path`, once however often it is sent: under `key`, or one nobody has used.
+
+        The answer may take `wait` seconds. Raises as `get`.
+        """
+        headers = {"Content-Type": media_type} if media_type else None
+        return self._ask("POST", path, body, headers=headers, idempotency_key=key or str(uuid4()), wait=wait)
 
     def put(self, path: str, body: bytes) -> Reply:
         """Put JSON at `path`; raises as `get`."""
-        return self._ask("PUT", path, None, {"Content-Type": "application/json"}, body)
+        return self._ask("PUT", path, body)
 
     def patch(self, path: str, body: bytes) -> Reply:
         """Change what is at `path`; raises as `get`."""
@@ -118,85 +125,88 @@ class Client:
 
     def items(self, path: str, query: Query | None = None, *, at_most: int) -> Iterator[Raw]:
         """The things of a list, page after page, until `at_most`; raises as `get`."""
-        cursor: str | None = None
-        while at_most > 0:
-            page = self.get(path, {**(query or {}), "limit": min(at_most, 100), "cursor": cursor}).into(Page)
-            yield from page.items[:at_most]
-            at_most -= len(page.items)
-            cursor = page.next_cursor
-            if cursor is None or not page.items:
-                return
+        with self._in_sentences():
+            yield from self._api.walk(path, query=query, limit=at_most)
 
     def kinds(self) -> tuple[KindReply, ...]:
         """Every kind this Headrace runs."""
-        page = self.get("/v1/kinds").into(Page)
-        return tuple(Reply(200, {}, bytes(item)).into(KindReply) for item in page.items)
+        with self._in_sentences():
+            items = self._api.walk("/v1/kinds").all()
+        return tuple(Reply(200, {}, bytes(item)).into(KindReply) for item in items)
 
     def wait_for(self, job_id: str) -> Reply:
         """The job once it is finished; raises as `get`."""
-        while True:
-            seconds = max(1, int(self.deadline.left(at_most=WAIT_SECONDS)))
-            reply = self.get(f"/v1/jobs/{segment(job_id)}", headers={"Prefer": f"wait={seconds}"})
-            if reply.into(JobReply).is_terminal:
-                return reply
-            if "preference-applied" not in reply.headers:
-                time.sleep(self.deadline.left(at_most=POLL_SECONDS))
+        return self.wait_until(f"/v1/jobs/{segment(job_id)}", lambda reply: reply.into(JobReply).is_terminal)
+
+    def wait_until(self, path: str, is_so: Callable[[Reply], bool], *, look_seconds: float = LOOK_SECONDS) -> Reply:
+        """What is at `path` once `is_so`; it is shown at least each `look_seconds`. Raises as `get`."""
+        left = self.deadline.left_if_any()
+        with self._in_sentences():
+            until = _of_replies(is_so)
+            return _reply(self._api.poll(path, until, timeout=left, look_seconds=look_seconds))
+
+    def follow(self, job_id: str) -> Iterator[headrace.Event]:
+        """What happens to a job until it is finished; a snapshot first. A lost connection is taken up again.
+
+        Raises:
+            Refused: there is no such job, or not for this caller.
+            Unreachable: nothing has answered for long.
+            TimedOut: the deadline passed.
+        """
+        segment(job_id)
+        left = self.deadline.left_if_any()
+        with self._in_sentences():
+            yield from self._api.jobs.events(job_id, left)
 
     @contextlib.contextmanager
-    def stream(
-        self, path: str, query: Query | None = None, headers: Mapping[str, str] | None = None
-    ) -> Generator[Iterator[bytes]]:
+    def stream(self, path: str, query: Query | None = None) -> Generator[Iterator[bytes]]:
         """The body of `path` piece by piece, as it comes; raises as `get`."""
-        with (
-            self._in_sentences(),
-            self._http.stream(
-                "GET",
-                path,
-                params=_given(query),
-                headers=dict(headers or {}),
-                timeout=self._timeout(),
-            ) as response,
-        ):
-            if response.status_code >= 400:  # noqa: PLR2004 - where HTTP's errors begin
-                response.read()
-                raise _refusal(response)
-            yield response.iter_bytes()
-
-    def _ask(
-        self, method: str, path: str, query: Query | None, headers: Mapping[str, str] | None, body: bytes | None
-    ) -> Reply:
         with self._in_sentences():
-            response = self._http.request(
-                method,
-                path,
-                params=_given(query),
-                headers=dict(headers or {}),
-                content=body,
-                timeout=self._timeout(),
-            )
-        if response.status_code >= 400:  # noqa: PLR2004 - where HTTP's errors begin
-            raise _refusal(response)
-        return Reply(response.status_code, response.headers, response.content)
+            silence = self.deadline.left(at_most=ANSWER_SECONDS) + _GRACE_SECONDS
+            with self._api.stream(path, query=query, silence=silence) as pieces:
+                yield pieces
 
-    def _timeout(self) -> httpx.Timeout:
-        # A long poll answers late on purpose; half a second of grace lets the API's own answer come first.
-        answer = self.deadline.left(at_most=ANSWER_SECONDS + WAIT_SECONDS) + 0.5
-        return httpx.Timeout(answer, connect=min(answer, CONNECT_SECONDS))
+    def _ask(  # noqa: PLR0913 - what a request has
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        *,
+        query: Query | None = None,
+        headers: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+        wait: float | None = None,
+    ) -> Reply:
+        # Half a second of grace lets the API's own answer to a long wait come first.
+        within = self.deadline.left(at_most=ANSWER_SECONDS + LOOK_SECONDS) + _GRACE_SECONDS
+        with self._in_sentences():
+            return _reply(
+                self._api.request(
+                    method,
+                    path,
+                    body or None,
+                    query=query,
+                    headers=headers,
+                    idempotency_key=idempotency_key,
+                    wait=wait,
+                    within=within,
+                )
+            )
 
     @contextlib.contextmanager
     def _in_sentences(self) -> Generator[None]:
-        url = self.target.url
         try:
             yield
-        except (httpx.ConnectError, httpx.ConnectTimeout):
-            remedy = "start one with ./headrace up" if self.target.is_loopback else "is the address right?"
-            raise Unreachable(f"No Headrace answers at {url}; {remedy}.") from None
-        except httpx.TimeoutException:
-            raise TimedOut(f"{url} did not answer in time.") from None
-        except httpx.InvalidURL as error:
-            raise CommandFailed(f"{url} is not an address: {error}.", Exit.USAGE) from None
-        except httpx.TransportError as error:
-            raise Unreachable(f"The connection to {url} broke: {str(error) or type(error).__name__}.") from None
+        except headrace.ApiError as error:
+            raise Refused(error.status, error.problem) from None
+        except headrace.WaitTimedOut:
+            raise TimedOut(f"Not finished after {spelled(self.deadline.seconds or 0)}.") from None
+        except headrace.NoAnswer as error:
+            raise TimedOut(str(error)) from None
+        except headrace.Unreachable as error:
+            raise Unreachable(str(error)) from None
+        except headrace.NotHeadrace as error:
+            raise CommandFailed(str(error)) from None
 
 
 def segment(text: str) -> str:
@@ -205,14 +215,15 @@ def segment(text: str) -> str:
     Raises:
         CommandFailed: it is empty, or would mean the folder or its parent.
     """
-    if text.strip(".") == "":
-        raise CommandFailed(f"{text!r} is no id.", Exit.USAGE)
-    return quote(text, safe="")
+    try:
+        return segment_of(text)
+    except ValueError as error:
+        raise CommandFailed(str(error), Exit.USAGE) from None
 
 
 def sentence_of(status: int, problem: Problem) -> str:
     """What went wrong, for a person: all failing fields, and the request's id when the fault is the platform's."""
-    said = problem.detail or problem.title or f"The API answered {status}"
+    said = problem.detail or problem.title or f"The server answered {status}"
     said = said if said.endswith((".", "!", "?", ":")) else f"{said}."
     fields = [f"{each.pointer or '/'}: {each.detail}" for each in problem.errors if each.detail not in said]
     if fields:
@@ -224,13 +235,9 @@ def sentence_of(status: int, problem: Problem) -> str:
     return said
 
 
-def _refusal(response: httpx.Response) -> Refused:
-    try:
-        problem = msgspec.json.decode(response.content, type=Problem)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        problem = Problem(title=f"The server answered {response.status_code} {response.reason_phrase}".rstrip())
-    return Refused(response.status_code, problem)
+def _reply(answer: headrace.Answer) -> Reply:
+    return Reply(answer.status, answer.headers, answer.body)
 
 
-def _given(query: Query | None) -> dict[str, str | int | list[str]]:
-    return {name: value for name, value in (query or {}).items() if value is not None}
+def _of_replies(is_so: Callable[[Reply], bool]) -> Callable[[headrace.Answer], bool]:
+    return lambda answer: is_so(_reply(answer))

@@ -14,10 +14,10 @@ from cli.bulk import (
     given_conditions,
     pace,
 )
-from cli.client import Query
 from cli.options import ApiGroup, Use, pass_use
 from domain.jobs.bulk import BulkVerb
 from domain.jobs.state import State
+from headrace.requests import Query
 
 _DEAD: Final[dict[str, list[str]]] = {"state": [State.FAILED.value], "error_code": ["attempts_exhausted", "crashed"]}
 

@@ -21,9 +21,8 @@ from cli.options import ApiCommand, given, settings_of_command, target_of_comman
 from cli.output import Format, Output, note, table_of
 from cli.own_up import own_headrace
 from cli.replies import JobReply
-from cli.stream import SNAPSHOT, follow
 from cli.target import Target
-from cli.watching import line_of
+from cli.watching import SNAPSHOT, facts_of, line_of
 from domain.jobs.state import State
 from runtime.settings import Settings
 
@@ -153,8 +152,8 @@ def _tell(client: Client, story: Story, board: Board) -> None:
         board.submitted(kinds[job_id], job_id)
 
     def watch(job_id: str) -> None:
-        for event in follow(client, job_id):
-            facts = event.facts()
+        for event in client.follow(job_id):
+            facts = facts_of(event)
             state = facts.get("state") or {"started": "running", "retrying": "scheduled"}.get(event.type, event.type)
             if state in set(State):
                 board.moved(job_id, state)

@@ -93,7 +93,7 @@ def do_job(teller: Teller, kind: str, given: dict[str, Any] | Raw) -> JobReply:
         CommandFailed: it did not succeed.
     """
     body = msgspec.json.encode({"kind": kind, "input": given, "tags": ["demo"]})
-    return see_job(teller, teller.client.post("/v1/jobs", body).into(JobReply))
+    return see_job(teller, teller.client.create("/v1/jobs", body).into(JobReply))
 
 
 def see_job(teller: Teller, job: JobReply) -> JobReply:
@@ -121,7 +121,7 @@ def place_order(teller: Teller) -> str:
     if product is None:
         raise CommandFailed("No product is in stock.")
     credit = {"amount": {"amount": max(_DEPOSIT_AMOUNT, product.price.amount), "currency": product.price.currency}}
-    teller.client.post("/v1/customers/me/deposits", msgspec.json.encode(credit))
+    teller.client.create("/v1/customers/me/deposits", msgspec.json.encode(credit))
     done = do_job(teller, "orders.place", {"lines": [{"product_id": product.id, "quantity": 1}]})
     result = done.result
     if text_at(result, "status") != "paid":
@@ -131,9 +131,9 @@ def place_order(teller: Teller) -> str:
 
 def talk(teller: Teller) -> None:
     """Say something in a new conversation and wait for the reply."""
-    conversation = teller.client.post("/v1/conversations", b"{}").into(Identified)
+    conversation = teller.client.create("/v1/conversations", b"{}").into(Identified)
     path = f"/v1/conversations/{conversation.id}/messages"
-    reply = teller.client.post(path, msgspec.json.encode({"text": _QUESTION}))
+    reply = teller.client.create(path, msgspec.json.encode({"text": _QUESTION}))
     see_job(teller, started_job(teller.client, reply.body, reply.headers.get("location", "")))
 
 
@@ -188,7 +188,7 @@ def _on_an_order(kind: str) -> Callable[[Teller], None]:
 
 def _triggered(schedule_id: str) -> Callable[[Teller], None]:
     def tell(teller: Teller) -> None:
-        reply = teller.client.post(f"/v1/schedules/{schedule_id}/trigger")
+        reply = teller.client.create(f"/v1/schedules/{schedule_id}/trigger")
         see_job(teller, started_job(teller.client, reply.body, reply.headers.get("location", "")))
 
     return tell

@@ -54,6 +54,14 @@ class Deadline:
         self.seconds = seconds
         self._at = None if seconds is None else time.monotonic() + seconds
 
+    def left_if_any(self) -> float | None:
+        """The seconds that may still be waited; None when nobody set an end.
+
+        Raises:
+            TimedOut: the time is up.
+        """
+        return None if self._at is None else self.left(at_most=float("inf"))
+
     def left(self, *, at_most: float) -> float:
         """The seconds that may still be waited, `at_most` at a time.
 

@@ -16,15 +16,15 @@ from cli.bulk import (
     pace,
     states_and_codes,
 )
-from cli.client import Query, segment
+from cli.client import segment
 from cli.exits import TimedOut
 from cli.options import ApiGroup, Use, pass_use
 from cli.output import Format
 from cli.replies import JobReply
-from cli.stream import follow
 from cli.watching import fail_unless_succeeded, show_events, show_events_as_json, watch_format
 from domain.jobs.bulk import BulkVerb
 from domain.jobs.state import State
+from headrace.requests import Query
 
 _FILTERS: Final = {**CONDITIONS, "sort": "created_at, -created_at, priority or finished_at."}
 
@@ -80,7 +80,7 @@ def show(use: Use, job_id: str) -> None:
 @pass_use
 def watch(use: Use, job_id: str) -> None:
     """Show what happens to a job until it is finished; exit 1 when it fails."""
-    events = follow(use.client, job_id)
+    events = use.client.follow(job_id)
     try:
         if watch_format(use.output.format):
             show_events_as_json(events)

@@ -9,23 +9,6 @@ from msgspec import Raw, Struct, field
 from domain.jobs.state import TERMINAL, State
 
 
-class FieldProblem(Struct, frozen=True):
-    """One field that is wrong."""
-
-    pointer: str = ""
-    detail: str = ""
-
-
-class Problem(Struct, frozen=True):
-    """An error as the API tells it (RFC 9457)."""
-
-    title: str = ""
-    detail: str = ""
-    code: str = ""
-    request_id: str = ""
-    errors: tuple[FieldProblem, ...] = ()
-
-
 class JobFault(Struct, frozen=True):
     """Why a job failed."""
 
@@ -78,13 +61,6 @@ class BatchReply(Struct, frozen=True):
     def ended(self) -> int:
         """How many of its jobs will not move any more."""
         return sum(self.counts.get(state.value, 0) for state in TERMINAL)
-
-
-class Page(Struct, frozen=True):
-    """A page of a list; the items stay as they came."""
-
-    items: tuple[Raw, ...] = ()
-    next_cursor: str | None = None
 
 
 class KindReply(Struct, frozen=True):

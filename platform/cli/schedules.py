@@ -38,7 +38,7 @@ def show(use: Use, schedule: str) -> None:
 @pass_use
 def trigger(use: Use, schedule: str) -> None:
     """Submit a schedule's job now."""
-    use.output.thing(use.client.post(f"/v1/schedules/{find_schedule(use.client, schedule)}/trigger").body)
+    use.output.thing(use.client.create(f"/v1/schedules/{find_schedule(use.client, schedule)}/trigger").body)
 
 
 @schedules.command()

@@ -11,7 +11,6 @@ from cli.inputs import read_input
 from cli.options import ApiCommand, Use, pass_use
 from cli.output import Format
 from cli.replies import JobReply
-from cli.stream import follow
 from cli.watching import fail_unless_succeeded, show_events, stderr, tell_end
 
 _RECEIPT = ("id", "kind", "state", "queue", "priority", "run_at", "deduplicated")
@@ -77,10 +76,8 @@ def submit(  # noqa: PLR0913, PLR0917 - a job has this many options
     }
     given = Raw(read_input(spelled_input, changes, kind, use.client.kinds))
     body = {"kind": kind, "input": given, **{name: each for name, each in options.items() if each is not None}}
-    headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-    if wait and not following:
-        headers["Prefer"] = f"wait={max(1, int(use.client.deadline.left(at_most=ANSWER_SECONDS)))}"
-    reply = use.client.post("/v1/jobs", msgspec.json.encode(body), headers=headers)
+    answer_in = max(1.0, use.client.deadline.left(at_most=ANSWER_SECONDS)) if wait and not following else None
+    reply = use.client.create("/v1/jobs", msgspec.json.encode(body), key=idempotency_key, wait=answer_in)
     job = reply.into(JobReply)
     if not (wait or following):
         use.output.thing(reply.body, _RECEIPT if use.output.format in {Format.TABLE, Format.CSV} else None)
@@ -94,7 +91,7 @@ def submit(  # noqa: PLR0913, PLR0917 - a job has this many options
 def _await(use: Use, job: JobReply, *, following: bool) -> None:
     try:
         if following:
-            show_events(follow(use.client, job.id), job.id, stderr())
+            show_events(use.client.follow(job.id), job.id, stderr())
         else:
             use.client.wait_for(job.id)
     except TimedOut:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 import msgspec
@@ -10,19 +10,22 @@ import msgspec
 from cli.exits import CommandFailed, Exit, defanged
 from cli.output import Format, note
 from cli.replies import JobReply
-from cli.stream import SNAPSHOT, JobEvent
 from domain.jobs.state import State
 
+if TYPE_CHECKING:
+    from headrace import Event
+
+SNAPSHOT: Final = "snapshot"
 _BAR_CELLS: Final = 24
 _SAID: Final = ("message", "text", "detail", "code", "reason", "run_at", "worker")
 
 
-def show_events(events: Iterable[JobEvent], job_id: str, into: TextIO) -> None:
+def show_events(events: Iterable["Event"], job_id: str, into: TextIO) -> None:
     """Write a line for each event to `into`; on a terminal, progress redraws one line and deltas run on."""
     live = into.isatty()
     open_line = False
     for event in events:
-        facts = event.facts()
+        facts = facts_of(event)
         if event.type == "delta" and live:
             click.echo(defanged(str(facts.get("text", ""))), file=into, nl=False)
             open_line = True
@@ -39,14 +42,23 @@ def show_events(events: Iterable[JobEvent], job_id: str, into: TextIO) -> None:
         click.echo("", file=into)
 
 
-def show_events_as_json(events: Iterable[JobEvent]) -> None:
+def show_events_as_json(events: Iterable["Event"]) -> None:
     """Write one JSON line for each event."""
     for event in events:
-        data = msgspec.Raw(event.data or b"null")
+        data = msgspec.Raw(event.raw or b"null")
         click.echo(msgspec.json.encode({"id": event.id, "event": event.type, "data": data}))
 
 
-def line_of(event: JobEvent, facts: Mapping[str, Any], job_id: str) -> str:
+def facts_of(event: "Event") -> dict[str, Any]:
+    """What the event tells, flat."""
+    found = msgspec.json.decode(event.raw) if event.raw else {}
+    if not isinstance(found, dict):
+        return {"data": found}
+    inner = found.pop("data", None)
+    return {**found, **inner} if isinstance(inner, dict) else found
+
+
+def line_of(event: "Event", facts: Mapping[str, Any], job_id: str) -> str:
     """An event as one line."""
     if event.type == SNAPSHOT:
         return f"{job_id}  {facts.get('kind', '')} is {facts.get('state', '')}"

@@ -86,13 +86,6 @@ def test_a_separator_of_unicode_ends_no_line_of_a_stream(api: ApiStandIn, run: R
     assert result.exit_code == 1
 
 
-def test_an_api_without_streams_is_asked_again_and_again(api: ApiStandIn, run: Run) -> None:
-    api.answers("GET", f"/v1/jobs/{JOB}", job(state="succeeded"))
-    result = run("jobs", "watch", JOB)
-    assert result.exit_code == 0
-    assert "is succeeded" in result.stdout
-
-
 def test_watching_an_unknown_job_ends_with_3(run: Run) -> None:
     assert run("jobs", "watch", JOB).exit_code == 3
 

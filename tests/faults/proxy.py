@@ -44,10 +44,12 @@ class Proxy:
         self._calm.set()
         self._calm = asyncio.Event()
 
-    def reset_all(self) -> None:
-        """Reset every connection that is open."""
-        for writer in tuple(self._open):
+    def reset_all(self) -> int:
+        """Reset every connection that is open; how many ends those had."""
+        ends = tuple(self._open)
+        for writer in ends:
             _reset(writer)
+        return len(ends)
 
     async def close(self) -> None:
         """Reset every connection, and wait until nothing of them is left."""

@@ -45,10 +45,11 @@ _ALLOWED = (
     ("platform/storage/*", "data", "the bytes the driver hands over, and a column of events"),
     ("platform/workers/context.py", "data", "what an event carries, as its column is named"),
     ("platform/domain/jobs/events.py", "data", "as above"),
-    ("platform/cli/stream.py", "data", "the field of server-sent events"),
-    ("platform/cli/watching.py", "data", "as above"),
+    ("platform/cli/watching.py", "data", "the field of server-sent events"),
     ("platform/*/chat/*", "message", "chat's"),
     ("platform/*/chat.py", "message", "chat's"),
+    ("clients/python/src/headrace/*/chat.py", "message", "chat's"),
+    ("clients/python/src/headrace/models.py", "message", "chat's, and an e-mail's"),
     ("platform/storage/tables.py", "message", "chat's"),
     ("platform/domain/text/prompts.py", "message", "chat's: a prompt is a conversation"),
     ("platform/domain/ids.py", "MessageId", "chat's"),
@@ -78,7 +79,7 @@ def test_a_module_with_such_a_name_would_be_named() -> None:
 
 
 def test_names_keep_to_the_glossary() -> None:
-    assert not (broken := list(synonyms(sources("platform", "benchmarks")))), listed(broken)
+    assert not (broken := list(synonyms(sources("platform", "clients", "benchmarks")))), listed(broken)
 
 
 def test_a_synonym_would_be_named() -> None:
@@ -90,7 +91,7 @@ def test_a_synonym_would_be_named() -> None:
 
 
 def test_every_word_allowed_is_still_in_use() -> None:
-    used = {(where, word) for where, word in _hits(sources("platform", "benchmarks"))}
+    used = {(where, word) for where, word in _hits(sources("platform", "clients", "benchmarks"))}
     stale = [
         f"{where}: {word}"
         for where, word, _ in _ALLOWED

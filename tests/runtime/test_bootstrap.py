@@ -112,6 +112,15 @@ def test_an_environment_half_made_or_moved_is_made_again(checkout: Checkout) -> 
     assert answer.stdout == checkout.sees("x")
 
 
+def test_an_environment_made_before_a_path_was_added_is_told_of_it_and_kept(checkout: Checkout) -> None:
+    assert installs(checkout.run("x")) == 1
+    (told,) = checkout.folder.glob(".venv/lib/*/site-packages/headrace.pth")
+    told.write_text(f"{checkout.folder}/platform\n")
+    (checkout.folder / ".venv/introduced").unlink()
+    assert installs(checkout.run("x")) == 0
+    assert told.read_text().splitlines() == [f"{checkout.folder}/platform", f"{checkout.folder}/clients/python/src"]
+
+
 def test_two_at_once_install_once(checkout: Checkout) -> None:
     with ThreadPoolExecutor() as threads:
         answers = list(threads.map(checkout.run, ["1", "2", "3"]))

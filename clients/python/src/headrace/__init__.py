@@ -1,0 +1,87 @@
+"""A client of Headrace, sync and async: `Headrace` and `AsyncHeadrace`."""
+
+from headrace import models, webhooks
+from headrace._aio.batches import AsyncBatch
+from headrace._aio.client import AsyncHeadrace
+from headrace._aio.job import AsyncJob
+from headrace._aio.listing import AsyncListing
+from headrace._sync.batches import Batch
+from headrace._sync.client import Headrace
+from headrace._sync.job import Job
+from headrace._sync.listing import Listing
+from headrace.errors import (
+    ApiError,
+    Conflict,
+    FieldError,
+    Forbidden,
+    Gone,
+    HeadraceError,
+    Invalid,
+    JobCancelled,
+    JobExpired,
+    JobFailed,
+    JobNotSucceeded,
+    NoAnswer,
+    NotFound,
+    NotHeadrace,
+    Overloaded,
+    RateLimited,
+    Refused,
+    ServerFault,
+    SignatureInvalid,
+    TooLarge,
+    Unauthenticated,
+    Unreachable,
+    WaitTimedOut,
+)
+from headrace.events import Event
+from headrace.models import JobInfo, Money
+from headrace.options import Input, JobConditions, JobOptions, NewJob, SubmitOptions
+from headrace.requests import Answer
+from headrace.version import __version__
+
+__all__ = [
+    "Answer",
+    "ApiError",
+    "AsyncBatch",
+    "AsyncHeadrace",
+    "AsyncJob",
+    "AsyncListing",
+    "Batch",
+    "Conflict",
+    "Event",
+    "FieldError",
+    "Forbidden",
+    "Gone",
+    "Headrace",
+    "HeadraceError",
+    "Input",
+    "Invalid",
+    "Job",
+    "JobCancelled",
+    "JobConditions",
+    "JobExpired",
+    "JobFailed",
+    "JobInfo",
+    "JobNotSucceeded",
+    "JobOptions",
+    "Listing",
+    "Money",
+    "NewJob",
+    "NoAnswer",
+    "NotFound",
+    "NotHeadrace",
+    "Overloaded",
+    "RateLimited",
+    "Refused",
+    "ServerFault",
+    "SignatureInvalid",
+    "SubmitOptions",
+    "TooLarge",
+    "Unauthenticated",
+    "Unreachable",
+    "WaitTimedOut",
+    "__version__",
+    "models",
+    "webhooks",
+]

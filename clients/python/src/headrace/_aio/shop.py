@@ -1,0 +1,93 @@
+"""The shop: products, orders, customers' store credit."""
+
+from headrace._aio.http import AsyncConnection
+from headrace._aio.jobs import AsyncJobs
+from headrace._aio.kinds import AsyncOrdersKinds
+from headrace._aio.listing import AsyncListing, reads
+from headrace.models import (
+    Balance,
+    Category,
+    CategoryList,
+    DepositMade,
+    Money,
+    Order,
+    OrderStatus,
+    Product,
+    ProductSort,
+)
+from headrace.requests import ask, create, segment
+
+
+class AsyncOrders(AsyncOrdersKinds):
+    """Places, cancels and ships orders, each by a job, and finds those there are."""
+
+    def __init__(self, connection: AsyncConnection, jobs: AsyncJobs) -> None:
+        super().__init__(jobs)
+        self._connection = connection
+
+    async def get(self, order_id: str) -> Order:
+        """An order by its id.
+
+        Raises:
+            NotFound: there is none, or it is somebody else's.
+        """
+        return (await self._connection.send(ask("GET", f"/v1/orders/{segment(order_id)}"))).into(Order)
+
+    def list(
+        self, *, status: OrderStatus | None = None, customer_id: str | None = None, limit: int | None = None
+    ) -> AsyncListing[Order]:
+        """The caller's orders, or with the permission anybody's, newest first."""
+        request = ask("GET", "/v1/orders", query={"status": status, "customer_id": customer_id})
+        return AsyncListing(self._connection, request, reads(Order), limit=limit)
+
+
+class AsyncProducts:
+    """Finds products."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def get(self, product_id: str) -> Product:
+        """A product by its id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return (await self._connection.send(ask("GET", f"/v1/products/{segment(product_id)}"))).into(Product)
+
+    def list(
+        self,
+        q: str | None = None,
+        *,
+        category: str | None = None,
+        in_stock: bool | None = None,
+        sort: ProductSort | None = None,
+        limit: int | None = None,
+    ) -> AsyncListing[Product]:
+        """The products that meet all conditions."""
+        query = {"q": q, "category": category, "in_stock": in_stock, "sort": sort}
+        return AsyncListing(self._connection, ask("GET", "/v1/products", query=query), reads(Product), limit=limit)
+
+    async def categories(self) -> tuple[Category, ...]:
+        """What products are sorted into."""
+        return (await self._connection.send(ask("GET", "/v1/categories"))).into(CategoryList).items
+
+
+class AsyncCustomers:
+    """Reads and fills customers' store credit; `me` stands for the caller."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def balance(self, customer_id: str = "me", *, currency: str | None = None) -> Balance:
+        """What a customer may spend."""
+        path = f"/v1/customers/{segment(customer_id)}/balance"
+        return (await self._connection.send(ask("GET", path, query={"currency": currency}))).into(Balance)
+
+    async def deposit(
+        self, amount: Money, customer_id: str = "me", *, idempotency_key: str | None = None
+    ) -> DepositMade:
+        """Give a customer store credit, once however often the request must be sent."""
+        path = f"/v1/customers/{segment(customer_id)}/deposits"
+        request = create(path, {"amount": amount}, key=idempotency_key)
+        return (await self._connection.send(request)).into(DepositMade)

@@ -1,0 +1,170 @@
+"""The client: everything of one Headrace, by name."""
+
+# Made by `python -m tools.client` of the module of this name in `_aio`: do not edit.
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Final, Self
+
+import httpx
+from msgspec import Raw
+
+from headrace._sync.batches import Batches
+from headrace._sync.chat import Conversations
+from headrace._sync.following import follow
+from headrace._sync.http import Connection
+from headrace._sync.jobs import Jobs
+from headrace._sync.kinds import EmailsKinds, TextKinds
+from headrace._sync.listing import Listing, everything
+from headrace._sync.operations import BulkActions, Queues, Workers
+from headrace._sync.polling import LOOK_SECONDS, poll
+from headrace._sync.schedules import Schedules
+from headrace._sync.shop import Customers, Orders, Products
+from headrace.events import Event
+from headrace.models import Caller, Kind, State, Stats, Window
+from headrace.requests import Answer, Query, ask, create
+from headrace.target import find_target
+
+TIMEOUT_SECONDS: Final = 30.0
+MAX_RETRIES: Final = 5
+
+
+class Headrace:
+    """A client of one Headrace. Make one and keep it: it reuses its connections, and close it, or use `with`.
+
+    `url` and `key` are taken from HEADRACE_URL and HEADRACE_API_KEY when not given. `timeout` is how many seconds an
+    answer may take. A request that failed and may succeed is sent again up to `max_retries` times: after what
+    Retry-After says, else after pauses that grow. What makes something is sent under an Idempotency-Key, and so is
+    made once.
+    `http_client` brings proxies, certificates or transports of one's own, and stays open.
+
+    Raises:
+        ValueError: the address or the key cannot be one.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        key: str | None = None,
+        *,
+        timeout: float = TIMEOUT_SECONDS,
+        max_retries: int = MAX_RETRIES,
+        http_client: httpx.Client | None = None,
+    ) -> None:
+        target = find_target(url, key)
+        self.url = target.url
+        self._connection = connection = Connection(
+            target, timeout=timeout, max_retries=max_retries, http_client=http_client
+        )
+        self.jobs = Jobs(connection)
+        self.batches = Batches(connection)
+        self.bulk_actions = BulkActions(connection)
+        self.schedules = Schedules(connection)
+        self.queues = Queues(connection)
+        self.workers = Workers(connection)
+        self.text = TextKinds(self.jobs)
+        self.emails = EmailsKinds(self.jobs)
+        self.orders = Orders(connection, self.jobs)
+        self.products = Products(connection)
+        self.customers = Customers(connection)
+        self.conversations = Conversations(connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._connection.close()
+
+    def me(self) -> Caller:
+        """Who calls, and what the key may do."""
+        return (self._connection.send(ask("GET", "/v1/me"))).into(Caller)
+
+    def kinds(self) -> tuple[Kind, ...]:
+        """Every kind the platform runs, with the JSON Schemas of its input and result."""
+        return everything(self._connection, "/v1/kinds", Kind)
+
+    def stats(self, window: Window = "24h") -> Stats:
+        """Counts and times of the jobs of the last hour, day or week."""
+        return (self._connection.send(ask("GET", "/v1/stats", query={"window": window}))).into(Stats)
+
+    def events(
+        self,
+        *,
+        kind: str | None = None,
+        tag: str | None = None,
+        state: State | Sequence[State] | None = None,
+        timeout: float | None = None,
+    ) -> Generator[Event]:
+        """What happens to the tenant's jobs from now on, without an end; over lost connections without gap or repeat.
+
+        Raises:
+            WaitTimedOut: `timeout` seconds have passed, if any were given.
+        """
+        request = ask("GET", "/v1/events", query={"kind": kind, "tag": tag, "state": state})
+        return follow(self._connection, request, is_of_one_job=False, timeout=timeout, what="The stream")
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: Query | None = None,
+        headers: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+        wait: float | None = None,
+        within: float | None = None,
+    ) -> Answer:
+        """Any request of the API, for what has no method of its own; a `body` that is no bytes is sent as JSON.
+
+        What is no GET, PUT or DELETE is sent again after a lost answer only under an `idempotency_key`. The API is
+        asked to `wait` so many seconds, 60 at most, for the end of what the request is about. `within` is how many
+        seconds it may take, all tries together.
+
+        Raises:
+            ApiError: the API says no.
+            Unreachable: it cannot be reached, or does not answer in time.
+        """
+        if idempotency_key is not None:
+            request = create(path, body, key=idempotency_key, query=query, headers=headers, wait=wait)
+        else:
+            is_repeatable = method in {"GET", "HEAD", "PUT", "DELETE"}
+            request = ask(method, path, query=query, headers=headers, body=body, is_repeatable=is_repeatable, wait=wait)
+        return self._connection.send(request, within=within)
+
+    def stream(
+        self,
+        path: str,
+        *,
+        query: Query | None = None,
+        headers: Mapping[str, str] | None = None,
+        silence: float = TIMEOUT_SECONDS,
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """The body of any GET piece by piece, as it comes; more than `silence` seconds of nothing break it off."""
+        return self._connection.stream(ask("GET", path, query=query, headers=headers), silence=silence)
+
+    def poll(
+        self,
+        path: str,
+        until: Callable[[Answer], bool],
+        *,
+        timeout: float | None = None,
+        look_seconds: float = LOOK_SECONDS,
+    ) -> Answer:
+        """The answer of any GET once `until` says so of it. The API is asked to wait up to `look_seconds` each time.
+
+        Raises:
+            WaitTimedOut: `timeout` seconds have passed.
+        """
+        return poll(self._connection, path, until, timeout=timeout, what=path, look_seconds=look_seconds)
+
+    def walk(self, path: str, *, query: Query | None = None, limit: int | None = None) -> Listing[Raw]:
+        """The things of any list as they come, page after page."""
+        return Listing(self._connection, ask("GET", path, query=query), lambda raw: raw, limit=limit)

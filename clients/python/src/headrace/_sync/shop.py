@@ -1,0 +1,93 @@
+"""The shop: products, orders, customers' store credit."""
+
+# Made by `python -m tools.client` of the module of this name in `_aio`: do not edit.
+
+from headrace._sync.http import Connection
+from headrace._sync.jobs import Jobs
+from headrace._sync.kinds import OrdersKinds
+from headrace._sync.listing import Listing, reads
+from headrace.models import (
+    Balance,
+    Category,
+    CategoryList,
+    DepositMade,
+    Money,
+    Order,
+    OrderStatus,
+    Product,
+    ProductSort,
+)
+from headrace.requests import ask, create, segment
+
+
+class Orders(OrdersKinds):
+    """Places, cancels and ships orders, each by a job, and finds those there are."""
+
+    def __init__(self, connection: Connection, jobs: Jobs) -> None:
+        super().__init__(jobs)
+        self._connection = connection
+
+    def get(self, order_id: str) -> Order:
+        """An order by its id.
+
+        Raises:
+            NotFound: there is none, or it is somebody else's.
+        """
+        return (self._connection.send(ask("GET", f"/v1/orders/{segment(order_id)}"))).into(Order)
+
+    def list(
+        self, *, status: OrderStatus | None = None, customer_id: str | None = None, limit: int | None = None
+    ) -> Listing[Order]:
+        """The caller's orders, or with the permission anybody's, newest first."""
+        request = ask("GET", "/v1/orders", query={"status": status, "customer_id": customer_id})
+        return Listing(self._connection, request, reads(Order), limit=limit)
+
+
+class Products:
+    """Finds products."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def get(self, product_id: str) -> Product:
+        """A product by its id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return (self._connection.send(ask("GET", f"/v1/products/{segment(product_id)}"))).into(Product)
+
+    def list(
+        self,
+        q: str | None = None,
+        *,
+        category: str | None = None,
+        in_stock: bool | None = None,
+        sort: ProductSort | None = None,
+        limit: int | None = None,
+    ) -> Listing[Product]:
+        """The products that meet all conditions."""
+        query = {"q": q, "category": category, "in_stock": in_stock, "sort": sort}
+        return Listing(self._connection, ask("GET", "/v1/products", query=query), reads(Product), limit=limit)
+
+    def categories(self) -> tuple[Category, ...]:
+        """What products are sorted into."""
+        return (self._connection.send(ask("GET", "/v1/categories"))).into(CategoryList).items
+
+
+class Customers:
+    """Reads and fills customers' store credit; `me` stands for the caller."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def balance(self, customer_id: str = "me", *, currency: str | None = None) -> Balance:
+        """What a customer may spend."""
+        path = f"/v1/customers/{segment(customer_id)}/balance"
+        return (self._connection.send(ask("GET", path, query={"currency": currency}))).into(Balance)
+
+    def deposit(self, amount: Money, customer_id: str = "me", *, idempotency_key: str | None = None) -> DepositMade:
+        """Give a customer store credit, once however often the request must be sent."""
+        path = f"/v1/customers/{segment(customer_id)}/deposits"
+        request = create(path, {"amount": amount}, key=idempotency_key)
+        return (self._connection.send(request)).into(DepositMade)

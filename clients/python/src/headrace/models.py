@@ -1,0 +1,698 @@
+"""What the API takes and shows. Made of its own description by `python -m tools.client`: do not edit.
+
+Long because it is a list. Fields that a newer API adds pass by.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from headrace.options import Input
+
+if TYPE_CHECKING:
+    BulkState: TypeAlias = Literal["aborted", "done", "pending", "running"]
+    BulkVerb: TypeAlias = Literal["cancel", "retry"]
+    CatchUp: TypeAlias = Literal["all", "last", "none"]
+    ClassificationSentiment: TypeAlias = Literal["negative", "neutral", "positive"]
+    DependencyStatus: TypeAlias = Literal["down", "up"]
+    GenerateFormat: TypeAlias = Literal["blog", "email", "product_description"]
+    HealthStatus: TypeAlias = Literal["degraded", "ready", "unavailable"]
+    JobSort: TypeAlias = Literal["-created_at", "-finished_at", "-priority", "created_at", "finished_at", "priority"]
+    MessageRole: TypeAlias = Literal["assistant", "user"]
+    OrderCancelledStatus: TypeAlias = Literal["cancelled"]
+    OrderPlacedStatus: TypeAlias = Literal["paid", "payment_failed"]
+    OrderShippedStatus: TypeAlias = Literal["shipped"]
+    OrderStatus: TypeAlias = Literal["cancelled", "paid", "payment_failed", "shipped"]
+    Overlap: TypeAlias = Literal["allow", "cancel_other", "skip"]
+    ProductSort: TypeAlias = Literal["-created_at", "-name", "-price", "created_at", "name", "price"]
+    RunOutcome: TypeAlias = Literal["missed", "refused", "skipped", "submitted"]
+    State: TypeAlias = Literal["cancelled", "expired", "failed", "queued", "running", "scheduled", "succeeded"]
+    Window: TypeAlias = Literal["1h", "24h", "7d"]
+    WorkerState: TypeAlias = Literal["running", "stopping"]
+else:  # a word that a newer API says is none that an older client refuses
+    BulkState = str
+    BulkVerb = str
+    CatchUp = str
+    ClassificationSentiment = str
+    DependencyStatus = str
+    GenerateFormat = str
+    HealthStatus = str
+    JobSort = str
+    MessageRole = str
+    OrderCancelledStatus = str
+    OrderPlacedStatus = str
+    OrderShippedStatus = str
+    OrderStatus = str
+    Overlap = str
+    ProductSort = str
+    RunOutcome = str
+    State = str
+    Window = str
+    WorkerState = str
+
+
+class Address(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where an order is to be sent."""
+
+    name: str
+    street: str
+    city: str
+    country: str
+    postal_code: str | None = None
+    region: str | None = None
+
+
+class Attempt(Struct, frozen=True, kw_only=True):
+    """One try at running a job, as it ended; `outcome` is the state it left the job in."""
+
+    attempt: int
+    worker: str
+    started_at: datetime
+    finished_at: datetime
+    outcome: str
+    code: str | None
+    detail: str | None
+
+
+class Balance(Struct, frozen=True, kw_only=True):
+    """What a customer may spend."""
+
+    customer_id: str
+    balance: Money
+
+
+class BatchInfo(Struct, frozen=True, kw_only=True):
+    """A batch. `finished_at` is null while a job of it is live; `on_finished_job_id` is the job that followed."""
+
+    id: str
+    total: int
+    counts: Counts
+    created_at: datetime
+    finished_at: datetime | None
+    on_finished_job_id: str | None
+    links: BatchLinks
+
+
+class BatchLinks(Struct, frozen=True, kw_only=True):
+    """Where to go from here."""
+
+    self: str
+    jobs: str
+    results: str
+    cancel: str
+
+
+class BulkAction(Struct, frozen=True, kw_only=True):
+    """A bulk action. `matched` counts the jobs found so far, of which `skipped` moved by themselves meanwhile."""
+
+    id: str
+    action: BulkVerb
+    filter: JobFilter
+    dry_run: bool
+    rate_per_second: int
+    state: BulkState
+    matched: int
+    done: int
+    skipped: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class Caller(Struct, frozen=True, kw_only=True):
+    """The user a request is made for, with what the key that made it may do."""
+
+    user_id: str
+    tenant_id: str
+    key_id: str | None
+    permissions: tuple[str, ...]
+    limits: CallerLimits
+
+
+class CallerLimits(Struct, frozen=True, kw_only=True):
+    """How much the caller may ask; RateLimit on every answer tells what is left."""
+
+    requests_per_minute: int
+
+
+class CartLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """So many pieces of one product."""
+
+    product_id: str
+    quantity: int
+
+
+class Category(Struct, frozen=True, kw_only=True):
+    """A shelf of the catalogue, named by its slug; `products` counts what stands on it."""
+
+    slug: str
+    name: str
+    products: int
+
+
+class CategoryList(Struct, frozen=True, kw_only=True):
+    """Every category, by slug."""
+
+    items: tuple[Category, ...]
+
+
+class Classification(Struct, frozen=True, kw_only=True):
+    """What a text is about, how it sounds and its language."""
+
+    category: str
+    scores: dict[str, float]
+    sentiment: ClassificationSentiment
+    sentiment_score: float
+    language: str
+    engine: str
+    cached: bool = False
+
+
+class Conversation(Struct, frozen=True, kw_only=True):
+    """A conversation; `messages` is how many it has."""
+
+    id: str
+    title: str | None
+    messages: int
+    tokens: Tokens
+    created_at: datetime
+    updated_at: datetime
+    links: ConversationLinks
+
+
+class ConversationLinks(Struct, frozen=True, kw_only=True):
+    """Where to go from here."""
+
+    self: str
+    messages: str
+
+
+class Counts(Struct, frozen=True, kw_only=True):
+    """How many of a batch's jobs stand in each state."""
+
+    scheduled: int
+    queued: int
+    running: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    expired: int
+
+
+class Dependency(Struct, frozen=True, kw_only=True):
+    """How something the API needs answered just now."""
+
+    status: DependencyStatus
+    duration_ms: float
+    needed: bool
+
+
+class DepositMade(Struct, frozen=True, kw_only=True):
+    """A deposit that was made, and the balance with it."""
+
+    id: str
+    customer_id: str
+    amount: Money
+    balance: Money
+
+
+class EmailSent(Struct, frozen=True, kw_only=True):
+    """Who the mail server took the e-mail for. `refused` gives its reason for each address it did not."""
+
+    message_id: str
+    accepted: tuple[str, ...]
+    refused: dict[str, str]
+
+
+class FailedAttempt(Struct, frozen=True, kw_only=True):
+    """An attempt that failed, in brief."""
+
+    attempt: int
+    at: datetime
+    code: str
+    detail: str
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """How many jobs failed with a code."""
+
+    code: str
+    count: int
+
+
+class Generated(Struct, frozen=True, kw_only=True):
+    """The text written. `engine` says what wrote it: `local-template` is no language model."""
+
+    text: str
+    engine: str
+    cached: bool = False
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """`degraded`: jobs are accepted, and kept until what is down is back."""
+
+    status: HealthStatus
+    checks: dict[str, Dependency]
+
+
+class JobError(Struct, frozen=True, kw_only=True):
+    """Why a job failed, or why it is tried again; `attempts` lists the attempts that failed so far."""
+
+    code: str
+    title: str
+    detail: str
+    retryable: bool
+    attempts: tuple[FailedAttempt, ...]
+
+
+class JobFilter(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which jobs; each condition as in the list of jobs."""
+
+    state: tuple[State, ...] = ()
+    kind: str | None = None
+    queue: str | None = None
+    tag: str | None = None
+    batch_id: str | None = None
+    schedule_id: str | None = None
+    error_code: tuple[str, ...] = ()
+    q: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+class JobInfo(Struct, frozen=True, kw_only=True):
+    """A job. `input`, `result` and `usage` are JSON of the kind's own shape; GET /v1/kinds has their schemas."""
+
+    id: str
+    kind: str
+    state: State
+    queue: str
+    priority: int
+    tags: tuple[str, ...]
+    metadata: Any
+    attempt: int
+    max_attempts: int
+    progress: float | None
+    input: Any
+    result: Any
+    error: JobError | None
+    usage: Any
+    created_at: datetime
+    run_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    expires_at: datetime | None
+    schedule_id: str | None
+    batch_id: str | None
+    parent_id: str | None
+    links: Links
+    deduplicated: bool | None = None
+
+
+class KeyLimit(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How many jobs that share a concurrency key may run at once; null is no limit."""
+
+    max_running: int | None = 1
+
+
+class Kind(Struct, frozen=True, kw_only=True):
+    """A kind. `timeout` bounds one attempt; `input_schema` and `result_schema` are JSON Schema 2020-12."""
+
+    name: str
+    summary: str
+    queue: str
+    permission: str
+    internal: bool
+    timeout: str
+    max_attempts: int
+    example: dict[str, Any]
+    input_schema: dict[str, Any]
+    result_schema: dict[str, Any]
+
+
+class KindStats(Struct, frozen=True, kw_only=True):
+    """The jobs of one kind."""
+
+    kind: str
+    total: int
+    states: dict[str, int]
+    wait_seconds: Seconds
+    run_seconds: Seconds
+
+
+class Label(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A label with what helps to choose it: a `description`, and `examples` of texts that belong under it."""
+
+    name: str
+    description: str | None = None
+    examples: tuple[str, ...] = ()
+
+
+class Limit(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What may run at once, and what may start; null is no limit."""
+
+    max_running: int | None = None
+    rate: Rate | None = None
+
+
+class Links(Struct, frozen=True, kw_only=True):
+    """Where to go from here."""
+
+    self: str
+    events: str
+    cancel: str
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """A message. `reply_to` names the one it answers, `engine` what wrote it."""
+
+    id: str
+    position: int
+    role: MessageRole
+    text: str
+    reply_to: str | None
+    engine: str | None
+    created_at: datetime
+
+
+class Moderation(Struct, frozen=True, kw_only=True):
+    """The judgement: `toxicity` is the probability that a reader would call the text toxic."""
+
+    flagged: bool
+    toxicity: float
+    categories: dict[str, float]
+    issues: tuple[str, ...]
+    engine: str
+    cached: bool = False
+
+
+class Money(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An amount of money, never negative. `str()` writes it as people read it: `12.99 USD`."""
+
+    amount: int
+    currency: str
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """An order. Names and prices are those of the moment it was placed."""
+
+    id: str
+    status: OrderStatus
+    customer_id: str
+    job_id: str
+    total: Money
+    lines: tuple[OrderLine, ...]
+    ship_to: Address | None
+    created_at: datetime
+    shipped_at: datetime | None
+    cancelled_at: datetime | None
+    links: OrderLinks
+
+
+class OrderCancelled(Struct, frozen=True, kw_only=True):
+    """The order is off; `refunded` went back to the customer's store credit, the pieces to the stock."""
+
+    order_id: str
+    status: OrderCancelledStatus
+    refunded: Money
+
+
+class OrderLine(Struct, frozen=True, kw_only=True):
+    """One line of an order: the product's name and price as they were when it was bought."""
+
+    product_id: str
+    name: str
+    unit_price: Money
+    quantity: int
+
+
+class OrderLinks(Struct, frozen=True, kw_only=True):
+    """Where to go from here: the order, and the job that placed it."""
+
+    self: str
+    job: str
+
+
+class OrderPlaced(Struct, frozen=True, kw_only=True):
+    """The order as it was written. With too little store credit it is `payment_failed`, and nothing was taken."""
+
+    order_id: str
+    status: OrderPlacedStatus
+    total: Money
+    lines: tuple[OrderLine, ...]
+
+
+class OrderShipped(Struct, frozen=True, kw_only=True):
+    """The order is on its way since `shipped_at`. Shipping it again changes nothing and sends no second notice."""
+
+    order_id: str
+    status: OrderShippedStatus
+    shipped_at: str
+
+
+class Product(Struct, frozen=True, kw_only=True):
+    """A product as it stands now. `rating` is the mean of its reviews, null while there are none."""
+
+    id: str
+    sku: str
+    name: str
+    description: str
+    price: Money
+    stock: int
+    categories: tuple[str, ...]
+    rating: float | None
+    reviews: int
+    created_at: datetime
+
+
+class Queue(Struct, frozen=True, kw_only=True):
+    """A queue: `depth` jobs wait to run, `scheduled` ones for their time; while `paused`, none of them begins."""
+
+    name: str
+    depth: int
+    oldest_age_seconds: float | None
+    running: int
+    scheduled: int
+    paused: bool
+    workers: int
+    rate: float
+    limits: QueueLimits | None
+
+
+class QueueLimits(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The limits of a queue: of all its jobs, of each tenant's, of those of a kind, of those that share a key."""
+
+    max_running: int | None = None
+    rate: Rate | None = None
+    per_tenant: Limit | None = None
+    per_kind: dict[str, Limit] = {}
+    per_key: KeyLimit | None = msgspec.field(default_factory=lambda: KeyLimit(max_running=1))
+
+
+class Rate(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """In no stretch of time as long as `per`, wherever it begins, start more than `count` jobs."""
+
+    count: int
+    per: str
+
+
+class RepeatedJob(Struct, frozen=True, kw_only=True):
+    """The job a schedule submits; nulls stand for what the kind says."""
+
+    kind: str
+    input: Any
+    priority: int
+    tags: tuple[str, ...]
+    metadata: dict[str, str]
+    expires_in: str | None
+    timeout: str | None
+    max_attempts: int | None
+    concurrency_key: str | None
+
+
+class Replied(Struct, frozen=True, kw_only=True):
+    """The answer, and the message it is kept as."""
+
+    message_id: str
+    text: str
+    engine: str
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """What became of one firing. `job_id` where a job was submitted; `by_hand` where somebody triggered it."""
+
+    fire_at: datetime
+    outcome: RunOutcome
+    job_id: str | None
+    by_hand: bool
+    detail: str | None
+
+
+class Schedule(Struct, frozen=True, kw_only=True):
+    """A schedule. `next_runs` are the next five firings; none while it is paused, or when there are none any more."""
+
+    id: str
+    name: str
+    cron: str | None
+    every: str | None
+    timezone: str
+    job: RepeatedJob
+    overlap: Overlap
+    catch_up: CatchUp
+    jitter: str | None
+    starts_at: datetime | None
+    ends_at: datetime | None
+    paused: bool
+    next_runs: tuple[datetime, ...]
+    last_run_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    links: ScheduleLinks
+
+
+class ScheduleLinks(Struct, frozen=True, kw_only=True):
+    """Where to go from here."""
+
+    self: str
+    runs: str
+    jobs: str
+    trigger: str
+
+
+class Seconds(Struct, frozen=True, kw_only=True):
+    """Half of them took at most `p50` seconds, 95 in 100 at most `p95`; null where there were none."""
+
+    p50: float | None = None
+    p95: float | None = None
+
+
+class Stats(Struct, frozen=True, kw_only=True):
+    """The tenant's jobs made within the window. They wait until they are claimed, and run until they end."""
+
+    window: Window
+    total: int
+    states: dict[str, int]
+    wait_seconds: Seconds
+    run_seconds: Seconds
+    kinds: tuple[KindStats, ...]
+    failures: tuple[Failure, ...]
+
+
+class Summary(Struct, frozen=True, kw_only=True):
+    """The short form: never over `max_chars` characters, never cut inside a word."""
+
+    summary: str
+    engine: str
+    cached: bool = False
+
+
+class Tokens(Struct, frozen=True, kw_only=True):
+    """What the replies have cost, where the engine counts."""
+
+    prompt: int
+    output: int
+
+
+class Worker(Struct, frozen=True, kw_only=True):
+    """A worker process as it last reported itself; `stopping`: it finishes what it runs and takes nothing new."""
+
+    name: str
+    pid: int
+    state: WorkerState
+    queues: tuple[str, ...]
+    concurrency: int
+    running: int
+    started_at: datetime
+    seen_at: datetime
+
+
+class CancelOrder(Input[OrderCancelled], frozen=True, kw_only=True, omit_defaults=True):
+    """Which order to call off: one's own, or with `orders:manage` anybody's."""
+
+    kind: ClassVar[str] = "orders.cancel"
+    result_type: ClassVar[type[Any]] = OrderCancelled
+
+    order_id: str
+
+
+class Classify(Input[Classification], frozen=True, kw_only=True, omit_defaults=True):
+    """A text to be put under one of `labels`, or under one of the platform's own when none are given."""
+
+    kind: ClassVar[str] = "text.classify"
+    result_type: ClassVar[type[Any]] = Classification
+
+    text: str
+    labels: tuple[str | Label, ...] | None = None
+
+
+class Generate(Input[Generated], frozen=True, kw_only=True, omit_defaults=True):
+    """A brief to be written out in a format."""
+
+    kind: ClassVar[str] = "text.generate"
+    result_type: ClassVar[type[Any]] = Generated
+
+    format: GenerateFormat
+    brief: str
+    tone: str | None = None
+    max_words: int | None = None
+
+
+class Moderate(Input[Moderation], frozen=True, kw_only=True, omit_defaults=True):
+    """A text to be judged."""
+
+    kind: ClassVar[str] = "text.moderate"
+    result_type: ClassVar[type[Any]] = Moderation
+
+    text: str
+
+
+class PlaceOrder(Input[OrderPlaced], frozen=True, kw_only=True, omit_defaults=True):
+    """What to buy. The buyer is the caller, unless a caller with `orders:manage` names another customer."""
+
+    kind: ClassVar[str] = "orders.place"
+    result_type: ClassVar[type[Any]] = OrderPlaced
+
+    lines: tuple[CartLine, ...]
+    ship_to: Address | None = None
+    customer_id: str | None = None
+
+
+class SendEmail(Input[EmailSent], frozen=True, kw_only=True, omit_defaults=True):
+    """An e-mail to send: either `subject` with `text`, `html` or both, or `template` with its `values`."""
+
+    kind: ClassVar[str] = "emails.send"
+    result_type: ClassVar[type[Any]] = EmailSent
+
+    to: tuple[str, ...]
+    cc: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()
+    reply_to: str | None = None
+    subject: str | None = None
+    text: str | None = None
+    html: str | None = None
+    template: str | None = None
+    values: dict[str, Any] | None = None
+
+
+class ShipOrder(Input[OrderShipped], frozen=True, kw_only=True, omit_defaults=True):
+    """Which order to send. A paid order submits this by itself, once its buyer has had time to cancel."""
+
+    kind: ClassVar[str] = "orders.ship"
+    result_type: ClassVar[type[Any]] = OrderShipped
+
+    order_id: str
+
+
+class Summarize(Input[Summary], frozen=True, kw_only=True, omit_defaults=True):
+    """A text to be said in at most `max_chars` characters; `language` is the text's own, where the caller knows it."""
+
+    kind: ClassVar[str] = "text.summarize"
+    result_type: ClassVar[type[Any]] = Summary
+
+    text: str
+    max_chars: int = 100
+    language: str | None = None

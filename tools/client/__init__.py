@@ -1,0 +1,1 @@
+"""Makes what is generated of `clients/python`: `python -m tools.client`."""
