@@ -13,10 +13,12 @@ from msgspec import Struct
 from api.accept import Accept, Overloaded
 from api.backlog import Backlog
 from api.figures import Figures
-from api.limits import Standing
+from api.key_ring import KeyRing
+from api.limits import Limiter, Standing, stop
 from api.under_way import Ticket
 from domain.accounts.user import Caller
 from domain.errors import Limited
+from runtime.passwords import Passwords
 from runtime.settings import Settings
 from runtime.wakeups import Wakeups
 from storage.database import Database
@@ -92,6 +94,26 @@ class Batches:
                 del self._under_way[tenant_id]
 
 
+class Texts:
+    """How many texts a user by token may have read or written in a minute, by whatever route they are asked for."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._limiter = Limiter("texts")
+        self._per_minute = per_minute
+
+    def take(self, notes: "Notes", caller: Caller, count: int = 1) -> None:
+        """Count so many, if the caller is a user by token; keys have limits of their own.
+
+        Raises:
+            RateLimited: that would be more than may be.
+        """
+        if caller.session_id is None:
+            return
+        for _ in range(count):
+            notes.standing, wait = self._limiter.take(caller.user_id, self._per_minute)
+            stop(wait)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Use:
     """What the API's handlers use.
@@ -107,6 +129,9 @@ class Use:
     backlog: Backlog
     health: Database
     figures: Figures
+    ring: KeyRing
+    passwords: Passwords
+    texts: Texts
     streams: Streams = field(default_factory=Streams)
     batches: Batches = field(default_factory=Batches)
     draining: asyncio.Event = field(default_factory=asyncio.Event)

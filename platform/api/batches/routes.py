@@ -14,7 +14,7 @@ from api.batches.reading import NDJSON, BatchBody, read_batch
 from api.batches.results import first_results, stream_results
 from api.batches.views import BatchView, batch_etag, view_batch
 from api.bodies import JSON, MOST_BATCH_BYTES, ApiRequest
-from api.context import Use
+from api.context import Use, notes_of
 from api.idempotency import ONCE, find_answer, keep_response, read_key, replay
 from api.job_view import matches
 from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
@@ -23,6 +23,7 @@ from api.problems import base_url
 from api.submissions import AnySubmission
 from api.submit import RETRY_AFTER
 from domain.accounts.user import Caller
+from domain.catalog import kind_named
 from domain.ids import BatchId, is_id
 from domain.jobs.batch import Batch, BatchFinished, BatchNotFound
 from domain.jobs.retention import BatchGone
@@ -57,6 +58,7 @@ async def submit_batch_(
     with use.batches.one(caller.tenant_id), use.backlog.taking(caller.tenant_id) as take:
         key = await read_key(request)
         batch, jobs = await read_batch(request, BatchId(new_id("batch")))
+        use.texts.take(notes_of(request.scope), caller, sum(kind_named(job.kind).is_text for job in jobs))
         async with use.batches.writing, use.database.begin(within_seconds=_WITHIN_SECONDS) as tx:
             if kept := await find_answer(tx, key):
                 return replay(kept)
