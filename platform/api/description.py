@@ -33,6 +33,7 @@ Json = dict[str, Any]
 _REF: Final = "#/components/schemas/{name}"
 _UNION: Final = "Submission"
 _FAILURES: Final = (401, 403, 422, 429, 503)
+_FAILURES_OF_THE_OPEN: Final = (400, 429, 503)
 _FAILURES_OF_BODIES: Final = (400, 413, 415)
 _FAILURES_OF_THINGS: Final = (404, 409)
 _SUCCESSES: Final = {
@@ -99,7 +100,7 @@ def describe(app: Litestar, *, version: str) -> Json:
                 }
             },
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "hr_…"},
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "hr_… or hra_…"},
                 "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
             },
         },
@@ -153,17 +154,22 @@ def _operation(route: HTTPRoute, handler: HTTPRouteHandler, schemas: _Schemas) -
         content = {media_type: {"schema": schemas.of(body)} for media_type, body in bodies.items()}
         operation["requestBody"] = {"required": True, "content": content}
     permissions = _permissions(handler)
+    is_open = bool(handler.opt.get("open"))
+    general = _FAILURES_OF_THE_OPEN if is_open else _FAILURES
     failures = {
-        *(_FAILURES if (route.path_format or "").startswith("/v1") else ()),
+        *(general if (route.path_format or "").startswith("/v1") else ()),
+        *handler.opt.get("failures", ()),
         *(_FAILURES_OF_BODIES if bodies else ()),
         *(_FAILURES_OF_THINGS if route.path_parameters else ()),
         *((410,) if route.path_parameters and handler.opt.get("pruned") else ()),
     }
     operation["responses"] = dict(_responses(handler, given, schemas, failures))
     if (route.path_format or "").startswith("/v1"):
-        operation["security"] = [{"bearer": []}, {"key": []}]
+        operation["security"] = [] if is_open else [{"bearer": []}, {"key": []}]
     if permissions:
         operation["x-permissions"] = permissions
+    if actions := handler.opt.get("audited"):
+        operation["x-audited"] = list(actions)
     return operation
 
 

@@ -1,6 +1,7 @@
-"""Parameters of a query that a route does not know are refused, with the nearest name it does."""
+"""Parameters of a query: those a route does not know are refused, with the nearest name it does."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from difflib import get_close_matches
 
 from litestar.handlers import BaseRouteHandler
@@ -10,6 +11,7 @@ from litestar.typing import FieldDefinition
 from api.auth import Connection
 from api.bodies import BodyInvalid
 from api.fields import FieldError
+from domain.errors import Invalid
 
 
 class ParameterUnknown(BodyInvalid):
@@ -29,6 +31,17 @@ async def only_known(connection: Connection, handler: BaseRouteHandler) -> None:
     unknown = [name for name in dict.fromkeys(connection.query_params.keys()) if name not in known]
     if unknown:
         raise ParameterUnknown([FieldError(f"query:{name}", _refusal(name, known)) for name in unknown])
+
+
+def zoned(name: str, when: datetime | None) -> datetime | None:
+    """A time in the query, which must say in which zone.
+
+    Raises:
+        Invalid: it does not.
+    """
+    if when is not None and when.tzinfo is None:
+        raise Invalid("A time names its zone, as in 2030-01-01T00:00:00Z.", pointer=f"query:{name}")
+    return when
 
 
 def fields_of(handler: BaseRouteHandler) -> dict[str, FieldDefinition]:

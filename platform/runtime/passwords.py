@@ -35,7 +35,7 @@ class LoginsBusy(Unavailable):
 
 
 class Verified(NamedTuple):
-    """Whether a password matched, and a `fresh` hash to keep where the one it matched has other parameters than today's."""
+    """Whether a password matched; `fresh`: a hash to keep in place of one with other parameters than today's."""
 
     matches: bool
     fresh: str | None = None

@@ -13,7 +13,8 @@ from storage.database import Tx
 
 _FIND_KEY: Final = text("""
 SELECT api_keys.id, api_keys.tenant_id, api_keys.user_id, secret_sha256, api_keys.permissions, requests_per_minute,
-    users.role, role_permissions.permissions AS told, coalesce(last_used_at < now() - interval '1 minute', true) AS unseen
+    users.role, role_permissions.permissions AS told,
+    coalesce(last_used_at < now() - interval '1 minute', true) AS unseen
 FROM api_keys JOIN users ON users.id = api_keys.user_id
 LEFT JOIN role_permissions ON role_permissions.tenant_id = users.tenant_id AND role_permissions.role = users.role
 WHERE public_id = :public_id AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
@@ -37,7 +38,8 @@ _TENANT_NAMED: Final = text("SELECT id FROM tenants WHERE name = :name")
 _USER_OF: Final = text("SELECT id FROM users WHERE tenant_id = :tenant_id AND lower(email) = lower(:email)")
 
 _ADD_KEY: Final = text("""
-INSERT INTO api_keys (id, tenant_id, user_id, name, public_id, secret_sha256, permissions, requests_per_minute, expires_at)
+INSERT INTO api_keys (id, tenant_id, user_id, name, public_id, secret_sha256, permissions,
+    requests_per_minute, expires_at)
 VALUES (:id, :tenant_id, :user_id, :name, :public_id, :secret_sha256, CAST(:permissions AS text[]),
     :requests_per_minute, :expires_at)
 ON CONFLICT (public_id) DO NOTHING

@@ -57,18 +57,14 @@ class KeptKey(Struct, frozen=True, kw_only=True):
     is_live: bool
 
 
-async def find_kept_key(
-    tx: Tx, tenant_id: str, key_id: str, *, of: str | None, lock: bool = False
-) -> KeptKey | None:
-    """The tenant's key of that id, if it is the user's `of` or `of` is None; with `lock`, until the transaction ends."""
+async def find_kept_key(tx: Tx, tenant_id: str, key_id: str, *, of: str | None, lock: bool = False) -> KeptKey | None:
+    """The tenant's key of that id, of the user `of` unless that is None; with `lock`, until the transaction ends."""
     given = {"id": key_id, "tenant_id": tenant_id, "of": of}
     row = (await tx.execute(_LOCK if lock else _FIND, given)).one_or_none()
     return None if row is None else _as_key(row)
 
 
-async def list_keys(
-    tx: Tx, tenant_id: str, *, of: str | None, limit: int, before: str | None = None
-) -> list[KeptKey]:
+async def list_keys(tx: Tx, tenant_id: str, *, of: str | None, limit: int, before: str | None = None) -> list[KeptKey]:
     """At most `limit` keys of a tenant, newest first: of the user `of`, or of all."""
     given = {"tenant_id": tenant_id, "of": of, "before": before, "limit": limit}
     return [_as_key(row) for row in await tx.execute(_LIST, given)]

@@ -136,7 +136,9 @@ async def find_session_user(tx: Tx, token: Token) -> SessionUser | None:
     if token.use is not TokenUse.ACCESS:
         return None
     row = (await tx.execute(_FIND_ACCESS, {"sha256": token.sha256})).one_or_none()
-    return None if row is None else _as_holder(row.tenant_id, row.user_id, row.session_id, row.scope, row.role, row.told)
+    return (
+        None if row is None else _as_holder(row.tenant_id, row.user_id, row.session_id, row.scope, row.role, row.told)
+    )
 
 
 async def spend_refresh(tx: Tx, token: Token, *, under_way_seconds: float) -> Shown:

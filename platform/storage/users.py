@@ -21,7 +21,7 @@ INSERT INTO users (id, tenant_id, email, name, role, password_hash)
 VALUES (:id, :tenant_id, :email, :name, :role, :password_hash)
 ON CONFLICT (lower(email)) DO NOTHING
 RETURNING {_USER}
-""")
+""")  # noqa: S608 - only a constant is formatted in
 
 _FIND: Final = text(f"SELECT {_USER} FROM users WHERE id = :id AND tenant_id = :tenant_id")  # noqa: S608 - a constant
 
@@ -121,7 +121,13 @@ async def list_users(
 
 async def save_user(tx: Tx, user: User) -> None:
     """Write name, role and state of a user that the transaction has locked."""
-    given = {"id": user.id, "name": user.name, "role": user.role, "state": user.state, "state_reason": user.state_reason}
+    given = {
+        "id": user.id,
+        "name": user.name,
+        "role": user.role,
+        "state": user.state,
+        "state_reason": user.state_reason,
+    }
     await tx.execute(_SAVE, given)
 
 

@@ -49,7 +49,9 @@ async def prune_forever(use: Stores, *, retention_days: int) -> None:
 async def prune(use: Stores, *, retention_days: int) -> Round:
     """Prune until nothing old is left: jobs, then the batches they leave behind, then bulk actions.
 
-    What has expired of sessions and failed logins goes too, however long jobs are kept. Each step is a transaction, and followed by as long a rest as it took: who dies in between has done whole steps or
+    What has expired of sessions and failed logins goes too, however long jobs are kept.
+
+    Each step is a transaction, and followed by as long a rest as it took: who dies in between has done whole steps or
     nothing, and whoever comes next goes on.
     """
     jobs = await _prune_jobs(use, retention_days)

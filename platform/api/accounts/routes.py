@@ -11,7 +11,7 @@ from api.acts import act, actor_of, audited
 from api.auth import address_of
 from api.bodies import ApiRequest
 from api.context import Use
-from api.sessions.logins import count_login, count_success, count_untried
+from api.logins import count_login, count_success, count_untried
 from api.user_view import Password
 from domain.accounts.password import check_password, spell_password
 from domain.accounts.permissions import Role

@@ -19,7 +19,15 @@ from api.fields import FieldError
 from api.idempotency import ONCE, find_answer, keep_response, read_key, replay
 from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
 from api.parameters import only_known
-from domain.accounts.api_key import LONGEST_OVERLAP, MOST_LIVE, ApiKey, ApiKeyDead, ApiKeyNotFound, ApiKeysFull, make_key
+from domain.accounts.api_key import (
+    LONGEST_OVERLAP,
+    MOST_LIVE,
+    ApiKey,
+    ApiKeyDead,
+    ApiKeyNotFound,
+    ApiKeysFull,
+    make_key,
+)
 from domain.accounts.permissions import KEEPS_THE_KEYS, PERMISSIONS
 from domain.accounts.user import Caller, UserNotFound
 from domain.durations import parse_duration, spell_duration
@@ -34,6 +42,7 @@ from storage.users import find_user
 
 MANAGE: Final = "keys:manage"
 _RANDOMNESS: Final = 40
+_LONGEST: Final = timedelta(days=3650)
 
 KeyPath = FromPath[str]
 UserParameter = Annotated[str | None, QueryParameter(pattern="^user_[0-9a-f]{32}$", description="whose keys")]
@@ -112,9 +121,7 @@ async def rotate(
         caller.demand_over(scopes & PERMISSIONS.keys())
         if old.requests_per_minute > caller.requests_per_minute:
             caller.demand(KEEPS_THE_KEYS)
-        key, new = _fresh(
-            caller.tenant_id, old.user_id, old.name, scopes, old.requests_per_minute, old.expires_at
-        )
+        key, new = _fresh(caller.tenant_id, old.user_id, old.name, scopes, old.requests_per_minute, old.expires_at)
         made = await _add(tx, new)
         ends = await end_key(tx, old.id, seconds=overlap.total_seconds())
         view = view_new_key(made, key, replaces=old.id, replaced_expires_at=ends)
@@ -147,8 +154,9 @@ def _check_body(data: KeyBody) -> None:
         for index, scope in enumerate(data.scopes)
         if scope not in PERMISSIONS
     ]
-    if data.expires_at is not None and data.expires_at <= datetime.now(UTC):
-        errors.append(FieldError("/expires_at", "This time is past."))
+    now = datetime.now(UTC)
+    if data.expires_at is not None and not now < data.expires_at < now + _LONGEST:
+        errors.append(FieldError("/expires_at", f"Expected a time to come, within {_LONGEST.days} days."))
     if errors:
         raise BodyInvalid(errors)
 
@@ -216,9 +224,7 @@ def _only(caller: Caller) -> str | None:
 
 async def _found(tx: Tx, caller: Caller, key_id: str, *, lock: bool = False) -> KeptKey:
     key = (
-        await find_kept_key(tx, caller.tenant_id, key_id, of=_only(caller), lock=lock)
-        if is_id("key", key_id)
-        else None
+        await find_kept_key(tx, caller.tenant_id, key_id, of=_only(caller), lock=lock) if is_id("key", key_id) else None
     )
     if key is None:
         raise ApiKeyNotFound("There is no such key.")

@@ -9,6 +9,7 @@ from litestar.params import FromPath
 from litestar.response import Response, Stream
 
 from api.absent import PRUNED, absence
+from api.acts import act, actor_of, audited
 from api.auth import needs
 from api.batches.reading import NDJSON, BatchBody, read_batch
 from api.batches.results import first_results, stream_results
@@ -30,6 +31,7 @@ from domain.jobs.retention import BatchGone
 from runtime.moves import tell_moved
 from runtime.unique_ids import new_id
 from runtime.wakeups import News
+from storage.audit import audit
 from storage.batches import ask_cancel, find_batch, jobs_to_cancel, list_batches, submit_batch
 from storage.jobs import cancel_jobs
 
@@ -111,7 +113,12 @@ async def show(
     return response
 
 
-@post("/batches/{batch_id:str}/cancel", guards=[needs("jobs:manage")], status_code=200, opt={"also": (202,)})
+@post(
+    "/batches/{batch_id:str}/cancel",
+    guards=[needs("jobs:manage")],
+    status_code=200,
+    opt={"also": (202,), **audited("batch.cancelled")},
+)
 async def cancel(
     request: ApiRequest, batch_id: BatchPath, use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> Response[BatchView]:
@@ -122,6 +129,8 @@ async def cancel(
     _check_id(batch_id)
     async with use.database.begin() as tx:
         asked = await ask_cancel(tx, caller.tenant_id, batch_id)
+        if asked:
+            await audit(tx, actor_of(request), act("batch.cancelled", batch_id))
     if asked:
         await _cancel_live(use, caller, batch_id)
     batch = await _found(use, caller, batch_id)

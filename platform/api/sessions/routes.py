@@ -15,8 +15,8 @@ from api.acts import act, audited
 from api.auth import address_of
 from api.bodies import ApiRequest
 from api.context import Use, notes_of
+from api.logins import Tried, count_login, count_registration, count_success, count_untried
 from api.sessions.form import MEDIA_TYPE, MOST_BYTES, RevokeForm, TokenForm, read_form
-from api.sessions.logins import Tried, count_login, count_registration, count_success, count_untried
 from api.user_view import Email, Name, Password, UserView, read_email, view_user
 from domain.accounts.audit import Actor
 from domain.accounts.password import check_password, spell_password
@@ -42,6 +42,7 @@ from storage.users import Login, NewUser, add_new_user, find_login, find_tenant_
 
 _FORM: Final = {"bodies": {MEDIA_TYPE: TokenForm}}
 _REVOKE: Final = {"bodies": {MEDIA_TYPE: RevokeForm}}
+_BEARER: Final = "Bearer"
 _NOT_KEPT: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _WRONG: Final = "The e-mail address or the password is wrong, or this account may not log in."
 _SPENT: Final = "The refresh token is unknown, expired or used. Log in again."
@@ -65,7 +66,7 @@ class TokensView(Unspoken, frozen=True, kw_only=True):
     scope: Annotated[str, Meta(description="what it may do, with spaces between")]
 
 
-@post("/auth/register", status_code=201, opt=audited("user.registered"))
+@post("/auth/register", status_code=201, opt={**audited("user.registered"), "failures": (403, 409, 422)})
 async def register(request: ApiRequest, data: JSONBody[Registration], use: NamedDependency[Use]) -> Response[UserView]:
     """Become a user of the tenant that is open to everybody, if one is. Log in next."""
     email = read_email(data.email)
@@ -203,7 +204,7 @@ async def _next_pair(tx: Tx, session_id: str, held: frozenset[str]) -> TokensVie
     return TokensView(
         access_token=str(access),
         refresh_token=str(refresh),
-        token_type="Bearer",
+        token_type=_BEARER,
         expires_in=ACCESS_KEPT // timedelta(seconds=1),
         scope=" ".join(sorted(held)),
     )

@@ -107,14 +107,14 @@ async def list_(  # noqa: PLR0913, PLR0917 - a list has these parameters
     use: NamedDependency[Use],
     caller: NamedDependency[Caller],
     role: Annotated[Role | None, QueryParameter()] = None,
-    state: Annotated[UserState | None, QueryParameter()] = None,
+    in_state: Annotated[UserState | None, QueryParameter(name="state")] = None,
     email: EmailParameter = None,
     limit: Limit = DEFAULT,
     cursor: Cursor = None,
 ) -> Response[Page[UserView]]:
     """The tenant's users, newest first."""
     before = read_cursor(cursor, "user")
-    wanted = UserFilter(role=role, state=state, email=email)
+    wanted = UserFilter(role=role, state=in_state, email=email)
     async with use.database.read() as tx:
         found = await list_users(tx, caller.tenant_id, wanted, limit=limit + 1, before=before)
     return answer_page(request, found, limit, view=view_user, mark=lambda one: one.id)
@@ -155,9 +155,7 @@ async def change(
     return view_user(changed)
 
 
-@post(
-    "/users/{user_id:str}/disable", status_code=200, guards=[needs("users:manage")], opt=audited("user.disabled")
-)
+@post("/users/{user_id:str}/disable", status_code=200, guards=[needs("users:manage")], opt=audited("user.disabled"))
 async def disable(
     request: ApiRequest,
     user_id: UserPath,

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
+from domain.accounts.common_words import COMMON_WORDS
 from domain.errors import Invalid
 
 SHORTEST: Final = 12
@@ -22,34 +23,17 @@ _MOST_PIECES: Final = 2  # three words together are a password, even of such wor
 _SHORTEST_RUN: Final = 4
 _SHORTEST_OWN_WORD: Final = 4
 _FIGURES: Final = str.maketrans("013457@$!|", "oleastasil")
-_ROWS: Final = ("abcdefghijklmnopqrstuvwxyz", "qwertyuiop", "asdfghjkl", "zxcvbnm", "qwertzuiop", "yxcvbnm", "azertyuiop")
+_ROWS: Final = (
+    "abcdefghijklmnopqrstuvwxyz",
+    "qwertyuiop",
+    "asdfghjkl",
+    "zxcvbnm",
+    "qwertzuiop",
+    "yxcvbnm",
+    "azertyuiop",
+)
 _COLUMNS: Final = ("1qaz2wsx3edc4rfv5tgb6yhn7ujm", "qazwsxedcrfvtgbyhnujm", "zaq1xsw2cde3vfr4")
 _RUNS: Final = _ROWS + tuple(row[::-1] for row in _ROWS) + _COLUMNS
-_EVERYBODYS: Final = frozenset(
-    """
-    a about access account admin administrator again all alpha always amazing america amour an and angel angels animal
-    anna apple april asdf august autumn awesome azerty baby babygirl back bad ball banana baseball basketball batman be
-    beautiful beer best big black blue bond boss boy brother bubbles buddy butter butterfly but california can car cat
-    chance change changeme charlie cheese chelsea chicken chocolate city coffee computer cookie cool correct could
-    cowboy crazy dad daddy dance daniel dark database day dear december default demo diamond do dog dolphin donald
-    dragon dream eagle easy eat else email enter ever example family father february fire first fish flower football
-    for forever forget freedom friday friend friends fuck fuckyou game gamer george get ginger girl go god gold golden
-    good google great green guest gun hacker happy hard harley have headrace heart heaven hello help here hi holiday
-    hockey home honey horse house how hunter i iloveyou in internet is isthe it jackson january jennifer jesus job
-    jobs john jordan july june justin key killer king kiss kitten know lady last let letmein life light like liverpool
-    living login london long lord lost love lovely lover loves lucky magic make man march marina mark master matrix
-    matthew maybe me merlin michael michelle mickey mine minecraft mom money monday monkey moon more mother mustang my
-    name never new ninja no not nothing november now number october of office oh ok old on one only open orange
-    our pass passcode passphrase password passwort peace pepper people phone pizza play please pokemon power pretty
-    prince princess private purple pussy queen rabbit rainbow red remember rock rocky root runner safe saturday school
-    secret secure security september service sex sexy shadow shop silver simple sister slayer smile snoopy soccer some
-    something soon spider spring staple star start starwars strong student summer sun sunday sunflower sunshine super
-    superman superstar support sweet system team temp temporary test tester testing thank thanks the thing this
-    thunder thursday tiger time to today together tomorrow trust trustno tuesday turtle two unicorn us user username
-    very wednesday welcome what whatever when white who why wild william winner winter with wizard woman work world
-    worker yankees year yellow yes you your zero zoo
-    """.split()
-)
 _LONGEST_WORD: Final = 16
 
 
@@ -123,6 +107,6 @@ def _is_made_of_words(text: str, own: frozenset[str]) -> bool:
 
 
 def _is_tried(piece: str, own: frozenset[str]) -> bool:
-    if piece.isdigit() or piece in _EVERYBODYS or piece in own or len(set(piece)) == 1:
+    if piece.isdigit() or piece in COMMON_WORDS or piece in own or len(set(piece)) == 1:
         return True
     return len(piece) >= _SHORTEST_RUN and any(piece in run for run in _RUNS)

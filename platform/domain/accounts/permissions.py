@@ -84,5 +84,5 @@ def role_named(name: str) -> Role:
 
 
 def permissions_of(role: Role, told: Iterable[str] | None) -> frozenset[str]:
-    """What a role bundles: what the tenant `told`, or else what it does everywhere. What no release knows is nothing."""
+    """What a role bundles: what the tenant `told`, or else what it does everywhere; only what there still is."""
     return ROLE_PERMISSIONS[role] if told is None else frozenset(told) & PERMISSIONS.keys()

@@ -91,9 +91,7 @@ def upgrade() -> None:
         sa.Column("expires_at", _MOMENT, nullable=False),
         sa.Column("spent_at", _MOMENT),
         sa.CheckConstraint("use IN ('access', 'refresh')", name=op.f("ck_tokens_use")),
-        sa.ForeignKeyConstraint(
-            ["session_id"], ["sessions.id"], name=op.f("fk_tokens_session_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["session_id"], ["sessions.id"], name=op.f("fk_tokens_session_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("sha256", name=op.f("pk_tokens")),
     )
     op.create_index("ix_tokens_session_id", "tokens", ["session_id"])
