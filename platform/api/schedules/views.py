@@ -27,9 +27,10 @@ from domain.schedules.schedule import (
     ScheduledJob,
     ScheduleName,
     ScheduleRun,
+    Timing,
     ZoneName,
 )
-from domain.schedules.timetable import Timing, next_fires
+from domain.schedules.timetable import next_fires
 from providers.cron import next_wall
 
 NEXT_RUNS: Final = 5

@@ -9,7 +9,7 @@ from litestar import Router, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from litestar.response import Response
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from api.acts import act, audited
 from api.auth import address_of
@@ -66,6 +66,10 @@ class TokensView(Unspoken, frozen=True, kw_only=True):
     scope: Annotated[str, Meta(description="what it may do, with spaces between")]
 
 
+class Revoked(Struct, frozen=True):
+    """The token opens nothing; whether it did is not said."""
+
+
 @post("/auth/register", status_code=201, opt={**audited("user.registered"), "failures": (403, 409, 422)})
 async def register(request: ApiRequest, data: JSONBody[Registration], use: NamedDependency[Use]) -> Response[UserView]:
     """Become a user of the tenant that is open to everybody, if one is. Log in next."""
@@ -118,7 +122,7 @@ async def make_tokens(request: ApiRequest, use: NamedDependency[Use]) -> Respons
 
 
 @post("/auth/revoke", status_code=200, opt=_REVOKE, request_max_body_size=MOST_BYTES)
-async def revoke(request: ApiRequest, use: NamedDependency[Use]) -> None:
+async def revoke(request: ApiRequest, use: NamedDependency[Use]) -> Revoked:
     """End the session that a token is of, whichever of its tokens that is. Also 200 where there is none (RFC 7009)."""
     form = await read_form(request, RevokeForm)
     token = parse_token(form.token)
@@ -127,6 +131,7 @@ async def revoke(request: ApiRequest, use: NamedDependency[Use]) -> None:
             ended = await end_session_of(tx, token, SessionEnd.LOGOUT)
         if ended is not None:
             use.ring.forget()
+    return Revoked()
 
 
 router: Final = Router("/v1", route_handlers=[register, make_tokens, revoke], tags=["Access"])
