@@ -16,19 +16,19 @@ INSERT INTO login_attempts AS tried (subject, at, last_at)
 SELECT :subject, ARRAY[given.at], given.at FROM given
 ON CONFLICT (subject) DO UPDATE SET
     at = ARRAY(
-        SELECT at FROM unnest(tried.at) AS at WHERE at > excluded.last_at - make_interval(secs => :seconds) ORDER BY at
+        SELECT one FROM unnest(tried.at) AS one WHERE one > excluded.last_at - make_interval(secs => :seconds)
     ) || excluded.at,
     last_at = excluded.last_at
 WHERE (
-    SELECT count(*) FROM unnest(tried.at) AS at WHERE at > excluded.last_at - make_interval(secs => :seconds)
+    SELECT count(*) FROM unnest(tried.at) AS one WHERE one > excluded.last_at - make_interval(secs => :seconds)
 ) < :most
 RETURNING last_at
 """)
 
 _WAIT: Final = text("""
-SELECT extract(epoch FROM min(at) + make_interval(secs => :seconds) - clock_timestamp())
-FROM login_attempts, unnest(at) AS at
-WHERE subject = :subject AND at > clock_timestamp() - make_interval(secs => :seconds)
+SELECT extract(epoch FROM min(tried) + make_interval(secs => :seconds) - clock_timestamp())
+FROM login_attempts, unnest(login_attempts.at) AS tried
+WHERE subject = :subject AND tried > clock_timestamp() - make_interval(secs => :seconds)
 """)
 
 _FORGET: Final = text("DELETE FROM login_attempts WHERE subject = :subject")

@@ -51,6 +51,11 @@ class House:
     keys: int = 0
 
     @property
+    def admin_key(self) -> str:
+        """The client's own key, which may do everything in its tenant."""
+        return self.client.headers["authorization"].removeprefix("Bearer ")
+
+    @property
     def shedding(self) -> Shedding:
         """Who decides at the API's door."""
         assert isinstance(self.app, Envelope)
