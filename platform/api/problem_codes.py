@@ -391,6 +391,9 @@ CODES: Final[dict[str, ProblemCode]] = {
     ),
     "mail_unavailable": ProblemCode(0, "The mail server does not answer", "It is down, or asks to come later.", _JOB),
     # what the command and the processes say
+    "role_differs": ProblemCode(
+        0, "The user has another role", "A key does no more than its user's role.", "Name that role, or change it."
+    ),
     "mail_not_found": ProblemCode(0, "No such e-mail", "The local inbox has no e-mail of this name.", "List them."),
     "api_key_misspelt": ProblemCode(0, "The API key is misspelt", "It has not the shape of a key.", "Copy it whole."),
     "broker_unavailable": ProblemCode(0, "The broker does not answer", "Jobs wait in Postgres until it does.", _LATER),

@@ -108,6 +108,14 @@ class Client:
         """Put JSON at `path`; raises as `get`."""
         return self._ask("PUT", path, None, {"Content-Type": "application/json"}, body)
 
+    def patch(self, path: str, body: bytes) -> Reply:
+        """Change what is at `path` by JSON; raises as `get`."""
+        return self._ask("PATCH", path, None, {"Content-Type": "application/json"}, body)
+
+    def delete(self, path: str) -> Reply:
+        """Remove what is at `path`; raises as `get`."""
+        return self._ask("DELETE", path, None, None, None)
+
     def items(self, path: str, query: Query | None = None, *, at_most: int) -> Iterator[Raw]:
         """The things of a list, page after page, until `at_most`; raises as `get`."""
         cursor: str | None = None
