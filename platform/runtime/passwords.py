@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 AT_ONCE: Final = 2
 MOST_WAITING: Final = 20
-_NICEST: Final = 19
+_NICENESS: Final = 10  # a tenth of a core where all are busy, all of one where they are not
 _MEMORY_KIB: Final = 46 * 1024
 
 
@@ -107,7 +107,7 @@ class Passwords:
 
 
 def _yield_to_others() -> None:
-    """Give this thread the least claim to the processor. Only Linux counts niceness by thread."""
+    """Give this thread a small claim to the processor. Only Linux counts niceness by thread."""
     if sys.platform == "linux":
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICEST)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -41,6 +41,9 @@ from storage.roles import read_role
 from storage.users import find_user
 
 MANAGE: Final = "keys:manage"
+PER_MINUTE: Final = 600
+"""How many requests a key may make that says nothing else."""
+
 _RANDOMNESS: Final = 40
 _LONGEST: Final = timedelta(days=3650)
 
@@ -59,7 +62,7 @@ async def create(
     _check_body(data)
     scopes = frozenset(data.scopes)
     caller.demand_over(scopes)
-    per_minute = data.requests_per_minute or caller.requests_per_minute
+    per_minute = data.requests_per_minute or min(PER_MINUTE, caller.requests_per_minute)
     if per_minute > caller.requests_per_minute:
         caller.demand(KEEPS_THE_KEYS)
     idempotency = await read_key(request)

@@ -31,7 +31,7 @@ async def test_a_key_is_shown_once_and_does_what_its_scopes_say(house: House) ->
 
 async def test_without_scopes_a_key_may_do_nothing(house: House) -> None:
     made = (await house.as_(house.admin_key, "POST", "/v1/api-keys", {"name": "idle"})).json()
-    assert made["scopes"] == []
+    assert (made["scopes"], made["requests_per_minute"]) == ([], 600)
     assert (await house.as_(made["key"], "GET", "/v1/me")).json()["permissions"] == []
 
 
