@@ -86,6 +86,14 @@ def logins(use: Use, rate: float, seconds: float, rounds: int) -> None:
 
 
 @bench.command()
+@click.option("--reads", type=click.IntRange(100), default=5000, show_default=True, help="How many are timed.")
+@pass_use
+def isolation(use: Use, reads: int) -> None:
+    """Time reads of a job as they are, and as they would be under row-level security. On a Postgres of its own."""
+    _measure(use, "isolation.py", ["--reads", str(reads)], environment_with())
+
+
+@bench.command()
 @pass_use
 def start(use: Use) -> None:
     """Time `headrace up` on an empty and on a used data directory, and weigh its processes. Takes half a minute."""
