@@ -61,7 +61,7 @@ def measure(url: str, reads: int) -> Figures:
         for statement in _FILL.replace(":jobs", str(JOBS)).strip().split(";\n"):
             owner.execute(statement.encode())
         with psycopg.connect(url.replace("postgres@", "api@"), autocommit=True) as api:
-            ways = {
+            ways: dict[str, Read] = {
                 "without": lambda job, tenant: _plain(owner, job, tenant),
                 "transaction": lambda job, tenant: _in_transaction(api, job, tenant),
                 "pipelined": lambda job, tenant: _pipelined(api, job, tenant),

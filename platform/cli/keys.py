@@ -88,7 +88,7 @@ def create(  # noqa: PLR0913 - one an option
     database of HEADRACE_DATABASE_URL, after `headrace migrate`; without that, into the one of a running `up`.
     """
     if tenant is None and email is None and role is None:
-        given = {"name": name, "scopes": scopes, "expires_at": expires_at, "user_id": user_id}
+        given: dict[str, object] = {"name": name, "scopes": scopes, "expires_at": expires_at, "user_id": user_id}
         if requests_per_minute is not None:
             given["requests_per_minute"] = requests_per_minute
         _show(use, use.client.post("/v1/api-keys", msgspec.json.encode(given)))

@@ -102,8 +102,9 @@ class House:
     async def as_(self, shown: str, method: str, path: str, body: object = None, **more: Any) -> httpx.Response:  # noqa: ANN401
         """A request by whoever shows this key or token."""
         headers = {"Authorization": f"Bearer {shown}", **more.pop("headers", {})}
-        given = {} if body is None else {"json": body}
-        return await self.client.request(method, path, headers=headers, **given, **more)
+        if body is not None:
+            more["json"] = body
+        return await self.client.request(method, path, headers=headers, **more)
 
     async def acts(self, tenant_id: str = "") -> list[AuditEntry]:
         """The tenant's audit log, oldest first."""

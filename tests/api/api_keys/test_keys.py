@@ -82,7 +82,7 @@ async def test_users_see_their_own_keys_and_who_manages_users_sees_all(house: Ho
     stranger = await house.person(Role.ADMIN, tenant_id=new_id("tenant"))
     for who in (ada.key, stranger.key):
         for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/rotate")):
-            body = {} if path else None
+            body: dict[str, str] | None = {} if path else None
             told = problem(await house.as_(who, method, f"/v1/api-keys/{bob.key_id}{path}", body))
             assert (told["status"], told["code"]) == (404, "api_key_not_found")
         assert bob.key_id not in (await house.as_(who, "GET", "/v1/api-keys")).text
