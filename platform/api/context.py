@@ -25,6 +25,9 @@ from storage.database import Database
 
 _KEY: Final = "headrace"
 
+MOST_LOGINS: Final = 2
+"""How many logins may be with the database at once: those from one address wait for each other, a connection each."""
+
 
 class TooManyStreams(Limited):
     """One user, or all together, hold as many event streams open as may be."""
@@ -119,7 +122,7 @@ class Use:
     """What the API's handlers use.
 
     `health` is a connection of its own to the same Postgres, for checks that must not wait for others. `draining` is
-    set when the process is about to stop: who waits, stops waiting.
+    set when the process is about to stop: who waits, stops waiting. `logins` is the turn to ask it about a login.
     """
 
     database: Database
@@ -132,6 +135,7 @@ class Use:
     ring: KeyRing
     passwords: Passwords
     texts: Texts
+    logins: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_LOGINS))
     streams: Streams = field(default_factory=Streams)
     batches: Batches = field(default_factory=Batches)
     draining: asyncio.Event = field(default_factory=asyncio.Event)

@@ -88,5 +88,17 @@ async def end_key(tx: Tx, key_id: str, *, seconds: float) -> datetime:
 
 
 def _as_key(row: Row[Any]) -> KeptKey:
-    given = {name: getattr(row, name) for name in KeptKey.__struct_fields__}
-    return KeptKey(**given | {"permissions": tuple(sorted(row.permissions))})
+    return KeptKey(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        user_id=row.user_id,
+        name=row.name,
+        public_id=row.public_id,
+        permissions=tuple(sorted(row.permissions)),
+        requests_per_minute=row.requests_per_minute,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        last_used_at=row.last_used_at,
+        is_live=row.is_live,
+    )

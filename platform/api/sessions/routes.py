@@ -77,7 +77,7 @@ async def register(request: ApiRequest, data: JSONBody[Registration], use: Named
     if use.settings.open_to is None:
         raise RegistrationClosed("Nobody may register here. Ask an administrator for an account.")
     password = check_password(data.password, pointer="/password", own_words=(email, data.name))
-    async with use.database.begin() as tx:
+    async with use.logins, use.database.begin() as tx:
         tried = await count_registration(tx, use.settings, address=address_of(request))
         tenant_id = await find_tenant_named(tx, use.settings.open_to)
     if tenant_id is None:
@@ -90,7 +90,7 @@ async def register(request: ApiRequest, data: JSONBody[Registration], use: Named
         role=Role.USER,
         password_hash=await use.passwords.hash(password),
     )
-    async with use.database.begin() as tx:
+    async with use.logins, use.database.begin() as tx:
         user = await add_new_user(tx, new)
         await count_success(tx, tried)
         view = view_user(user)
@@ -127,7 +127,7 @@ async def revoke(request: ApiRequest, use: NamedDependency[Use]) -> Revoked:
     form = await read_form(request, RevokeForm)
     token = parse_token(form.token)
     if token is not None:
-        async with use.database.begin() as tx:
+        async with use.logins, use.database.begin() as tx:
             ended = await end_session_of(tx, token, SessionEnd.LOGOUT)
         if ended is not None:
             use.ring.forget()
@@ -140,14 +140,14 @@ router: Final = Router("/v1", route_handlers=[register, make_tokens, revoke], ta
 async def _log_in(request: ApiRequest, use: Use, form: TokenForm) -> TokensView:
     email, password = form.username or "", spell_password(form.password or "")
     asked = _scope(form.scope)
-    async with use.database.begin() as tx:
+    async with use.logins, use.database.begin() as tx:
         tried = await count_login(tx, use.settings, email=email, address=address_of(request))
         login = await find_login(tx, email)
     verified = await _verify(use, tried, password, login)
     if login is None or login.password_hash is None or not verified.matches:
         raise GrantInvalid(_WRONG)
     session_id = new_id("session")
-    async with use.database.begin() as tx:
+    async with use.logins, use.database.begin() as tx:
         await count_success(tx, tried)
         is_open = await open_session(
             tx,
@@ -173,7 +173,7 @@ async def _verify(use: Use, tried: Tried, password: str, login: Login | None) ->
     try:
         return await use.passwords.verify(password, login.password_hash if login is not None and is_welcome else None)
     except LoginsBusy:
-        async with use.database.begin() as tx:
+        async with use.logins, use.database.begin() as tx:
             await count_untried(tx, tried)
         raise
 
@@ -182,7 +182,7 @@ async def _refresh(request: ApiRequest, use: Use, form: TokenForm, came: float) 
     token, asked = parse_token(form.refresh_token or ""), _scope(form.scope)
     if token is None:
         raise GrantInvalid(_SPENT)
-    async with use.database.begin() as tx:
+    async with use.logins, use.database.begin() as tx:
         shown = await spend_refresh(tx, token, under_way_seconds=time.monotonic() - came)
         if shown.outcome is Refresh.GOOD and shown.holder is not None:
             held = shown.holder.caller.permissions

@@ -237,9 +237,10 @@ async def test_revoking_what_is_no_token_is_done_too(house: House) -> None:
 async def test_users_by_token_have_fewer_texts_a_minute_by_whatever_route(house: House, problem: Problem) -> None:
     token = (await house.log_in(await house.person(Role.USER)))["access_token"]
     story = {"text": "A long story."}
-    for _ in range(4):
-        answer = await house.as_(token, "POST", "/v1/text/moderate", story)
-        assert answer.status_code == 202
+    for _ in range(3):
+        assert (await house.as_(token, "POST", "/v1/text/moderate", story)).status_code == 202
+    answer = await house.as_(token, "POST", "/v1/text/moderate", story)
+    assert answer.status_code == 202
     assert answer.headers["ratelimit-policy"] == '"texts";q=10;w=60'
     assert (await house.as_(token, "POST", "/v1/jobs", SUMMARIZE)).status_code == 202
     assert (await house.as_(token, "POST", "/v1/batches", {"jobs": [SUMMARIZE] * 3})).status_code == 202

@@ -1,6 +1,7 @@
 """Few may be tried: of an account, from an address; and headers change nothing about where it comes from."""
 
 import asyncio
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -75,7 +76,7 @@ async def test_a_login_that_succeeds_counts_for_nothing(house: House) -> None:
 async def test_only_a_trusted_proxy_is_believed(house: House, trusted: str, address: str) -> None:
     config = server_config(house.app, Settings(trusted_proxies=trusted))
     config.load()
-    transport = httpx.ASGITransport(config.loaded_app, client=("127.0.0.1", 1))
+    transport = httpx.ASGITransport(cast("Any", config.loaded_app), client=("127.0.0.1", 1))
     admin = await house.person(Role.ADMIN)
     async with httpx.AsyncClient(transport=transport, base_url="http://headrace.test") as client:
         for spoofed in ("10.9.8.7", "1.2.3.4, 10.9.8.7"):
