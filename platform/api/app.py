@@ -10,6 +10,8 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 import api.accounts.routes
+import api.api_keys.routes
+import api.audit.routes
 import api.batches.routes
 import api.bulk_actions.routes
 import api.chat.routes
@@ -21,18 +23,22 @@ import api.kinds.routes
 import api.orders.routes
 import api.pages
 import api.queues.routes
+import api.roles.routes
 import api.schedules.routes
+import api.sessions.routes
 import api.stats.routes
 import api.text.routes
+import api.users.routes
 import api.webhooks.routes
 import api.workers.routes
 from api.accept import Accept
-from api.auth import KeyRing, authenticated, provide_caller, provide_use
+from api.auth import OPEN, authenticated, counted, provide_caller, provide_use
 from api.backlog import Backlog
 from api.bodies import MOST_BYTES, ApiRequest
-from api.context import Use
+from api.context import Texts, Use
 from api.envelope import Envelope
 from api.figures import Figures
+from api.key_ring import KeyRing
 from api.limits import Limiter
 from api.methods import tell_methods
 from api.options import provide_options
@@ -42,6 +48,7 @@ from api.shedding import Shedding
 from providers.http.outbound import Outbound
 from runtime.kill_points import KillPoints
 from runtime.outgoing import open_outbound
+from runtime.passwords import Passwords
 from runtime.secret_box import SecretBox
 from runtime.settings import Settings
 from runtime.wakeups import Wakeups
@@ -61,9 +68,16 @@ ROUTERS: Final = (
     api.queues.routes.router,
     api.workers.routes.router,
     api.accounts.routes.router,
+    api.users.routes.router,
+    api.api_keys.routes.router,
+    api.roles.routes.router,
+    api.audit.routes.router,
     api.stats.routes.router,
 )
-"""Everything under /v1, which takes a key."""
+"""Everything under /v1 that takes a key or a token."""
+
+VISITORS: Final = (api.sessions.routes.router,)
+"""What of /v1 is for those who have none yet."""
 
 Application = Callable[..., Awaitable[None]]
 """An ASGI application, in the one type that every server and client of tests agrees on."""
@@ -100,11 +114,15 @@ def make_app(  # noqa: PLR0913 - what surrounds it
         figures=figures,
         outbound=outbound or open_outbound(settings),
         secrets=SecretBox(settings.secret_key),
+        ring=KeyRing(database, user_requests_per_minute=settings.user_requests_per_minute),
+        passwords=Passwords(),
+        texts=Texts(settings.user_texts_per_minute),
         draining=draining or asyncio.Event(),
     )
     strangers = Limiter("anonymous")
     shedding = Shedding(figures, strangers, target_seconds=settings.shed_above_ms / 1000)
-    guard = authenticated(KeyRing(database), Limiter("default"), strangers)
+    guard = authenticated(use.ring, Limiter("default"), strangers)
+    visitors = Router("/", route_handlers=list(VISITORS), guards=[counted(strangers), only_known], opt=OPEN)
 
     @asynccontextmanager
     async def until_accepted(_: Litestar) -> AsyncIterator[None]:
@@ -117,7 +135,11 @@ def make_app(  # noqa: PLR0913 - what surrounds it
         await accept.close()
 
     app = Litestar(
-        route_handlers=[Router("/", route_handlers=list(ROUTERS), guards=[guard, only_known]), *OPEN_ROUTERS],
+        route_handlers=[
+            Router("/", route_handlers=list(ROUTERS), guards=[guard, only_known]),
+            visitors,
+            *OPEN_ROUTERS,
+        ],
         before_request=tell_methods,
         request_class=ApiRequest,
         request_max_body_size=MOST_BYTES,

@@ -1,6 +1,5 @@
-"""Who calls: an API key becomes a `Caller`; each route demands its permission."""
+"""Who calls: an API key or an access token becomes a `Caller`; each route demands its permission."""
 
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias
 
@@ -8,51 +7,19 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from api.context import Use, notes_of
-from api.limits import Limiter, RateLimited
-from domain.accounts.api_key import parse_key
+from api.key_ring import KeyRing
+from api.limits import Limiter, stop
 from domain.accounts.user import Caller
 from domain.errors import Unauthenticated
-from storage.accounts import find_key
-from storage.database import Database
 
-_KEPT_SECONDS: Final = 5.0
-_WITHIN_SECONDS: Final = 2.0
-_MOST_KEPT: Final = 10_000
 ANONYMOUS_PER_MINUTE: Final = 600
 """Requests without a valid key that one address may make."""
 
 Connection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 Guard: TypeAlias = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 
-
-class KeyRing:
-    """Finds callers by their keys, and remembers them for 5 s: so long may a revoked key still open."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._kept: dict[str, tuple[float, Caller]] = {}
-
-    async def caller(self, spelled: str) -> Caller:
-        """Whose key this is.
-
-        Raises:
-            Unauthenticated: nobody's.
-        """
-        now = time.monotonic()
-        kept = self._kept.get(spelled)
-        if kept is not None and kept[0] > now:
-            return kept[1]
-        key = parse_key(spelled)
-        if key is None:
-            raise Unauthenticated("The API key is misspelt.")
-        async with self._database.read(within_seconds=_WITHIN_SECONDS) as tx:
-            stored = await find_key(tx, key.public_id)
-        if stored is None or not key.matches(stored.secret_sha256):
-            raise Unauthenticated("The API key is unknown, expired or revoked.")
-        if len(self._kept) >= _MOST_KEPT:
-            self._kept.clear()
-        self._kept[spelled] = (now + _KEPT_SECONDS, stored.caller)
-        return stored.caller
+OPEN: Final = {"open": True}
+"""In `opt` of a router: whoever asks needs no key, and is counted by address."""
 
 
 def authenticated(keys: KeyRing, callers: Limiter, strangers: Limiter) -> Guard:
@@ -63,15 +30,27 @@ def authenticated(keys: KeyRing, callers: Limiter, strangers: Limiter) -> Guard:
         try:
             caller = await keys.caller(spelled_key(connection))
         except Unauthenticated:
-            address = connection.client.host if connection.client else ""
-            notes.standing, wait = strangers.take(address, ANONYMOUS_PER_MINUTE)
-            _stop(wait)
+            _count_stranger(connection, strangers)
             raise
         notes.caller = connection.scope["user"] = caller
         notes.standing, wait = callers.take(caller.key_id or caller.user_id, caller.requests_per_minute)
-        _stop(wait)
+        stop(wait)
 
     return guard
+
+
+def counted(strangers: Limiter) -> Guard:
+    """A guard that lets everybody pass who has not asked too often from their address."""
+
+    async def guard(connection: Connection, _: BaseRouteHandler) -> None:
+        _count_stranger(connection, strangers)
+
+    return guard
+
+
+def address_of(connection: Connection) -> str:
+    """Where a request comes from: what the socket says, or a proxy that the settings trust; no header is believed."""
+    return connection.client.host if connection.client else ""
 
 
 def needs(permission: str) -> Guard:
@@ -85,7 +64,7 @@ def needs(permission: str) -> Guard:
 
 
 def spelled_key(connection: Connection) -> str:
-    """The key a request carries.
+    """The key or token a request carries.
 
     Raises:
         Unauthenticated: none.
@@ -94,11 +73,11 @@ def spelled_key(connection: Connection) -> str:
     if header is not None:
         scheme, _, key = header.partition(" ")
         if scheme.lower() != "bearer":
-            raise Unauthenticated("Send the API key as Authorization: Bearer hr_….")
+            raise Unauthenticated("Send an API key or an access token as Authorization: Bearer ….")
         return key.strip()
     key = connection.headers.get("x-api-key", "")
     if not key:
-        raise Unauthenticated("Send an API key, as Authorization: Bearer hr_… or as X-API-Key.")
+        raise Unauthenticated("Send an API key or an access token, as Authorization: Bearer … or as X-API-Key.")
     return key.strip()
 
 
@@ -114,6 +93,6 @@ async def provide_use(request: Connection) -> Use:
     return use
 
 
-def _stop(wait_seconds: float) -> None:
-    if wait_seconds > 0:
-        raise RateLimited("This minute's requests are used up.", retry_after_seconds=wait_seconds)
+def _count_stranger(connection: Connection, strangers: Limiter) -> None:
+    notes_of(connection.scope).standing, wait = strangers.take(address_of(connection), ANONYMOUS_PER_MINUTE)
+    stop(wait)

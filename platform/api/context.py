@@ -13,17 +13,22 @@ from msgspec import Struct
 from api.accept import Accept, Overloaded
 from api.backlog import Backlog
 from api.figures import Figures
-from api.limits import Standing
+from api.key_ring import KeyRing
+from api.limits import Limiter, Standing, stop
 from api.under_way import Ticket
 from domain.accounts.user import Caller
 from domain.errors import Limited
 from providers.http.outbound import Outbound
+from runtime.passwords import Passwords
 from runtime.secret_box import SecretBox
 from runtime.settings import Settings
 from runtime.wakeups import Wakeups
 from storage.database import Database
 
 _KEY: Final = "headrace"
+
+MOST_LOGINS: Final = 2
+"""How many logins may be with the database at once: those from one address wait for each other, a connection each."""
 
 
 class TooManyStreams(Limited):
@@ -94,12 +99,32 @@ class Batches:
                 del self._under_way[tenant_id]
 
 
+class Texts:
+    """How many texts a user by token may have read or written in a minute, by whatever route they are asked for."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._limiter = Limiter("texts")
+        self._per_minute = per_minute
+
+    def take(self, notes: "Notes", caller: Caller, count: int = 1) -> None:
+        """Count so many, if the caller is a user by token; keys have limits of their own.
+
+        Raises:
+            RateLimited: that would be more than may be.
+        """
+        if caller.session_id is None:
+            return
+        for _ in range(count):
+            notes.standing, wait = self._limiter.take(caller.user_id, self._per_minute)
+            stop(wait)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Use:
     """What the API's handlers use.
 
     `health` is a connection of its own to the same Postgres, for checks that must not wait for others. `draining` is
-    set when the process is about to stop: who waits, stops waiting.
+    set when the process is about to stop: who waits, stops waiting. `logins` is the turn to ask it about a login.
     """
 
     database: Database
@@ -111,6 +136,10 @@ class Use:
     figures: Figures
     outbound: Outbound
     secrets: SecretBox
+    ring: KeyRing
+    passwords: Passwords
+    texts: Texts
+    logins: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_LOGINS))
     streams: Streams = field(default_factory=Streams)
     batches: Batches = field(default_factory=Batches)
     draining: asyncio.Event = field(default_factory=asyncio.Event)

@@ -113,8 +113,8 @@ def describe(app: Litestar, *, version: str) -> Json:
                 "bearer": {
                     "type": "http",
                     "scheme": "bearer",
-                    "bearerFormat": "hr_…",
-                    "description": "An API key, as `Authorization: Bearer hr_…`.",
+                    "bearerFormat": "hr_… or hra_…",
+                    "description": "An API key or an access token, as `Authorization: Bearer …`.",
                 },
                 "key": {
                     "type": "apiKey",
@@ -199,12 +199,15 @@ def _operation(route: HTTPRoute, method: str, handler: HTTPRouteHandler, schemas
             content[next(iter(content))]["example"] = example
         operation["requestBody"] = {"required": True, "content": content}
     permissions = _permissions(handler)
+    is_open = bool(handler.opt.get("open"))
     failures = failures_of(route.path_format or "/", method, handler, has_body=bool(bodies))
     operation["responses"] = dict(_responses(handler, given, schemas, failures))
     if (route.path_format or "").startswith("/v1"):
-        operation["security"] = [{"bearer": []}, {"key": []}]
+        operation["security"] = [] if is_open else [{"bearer": []}, {"key": []}]
     if permissions:
         operation["x-permissions"] = permissions
+    if actions := handler.opt.get("audited"):
+        operation["x-audited"] = list(actions)
     return operation
 
 

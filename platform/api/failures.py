@@ -31,6 +31,7 @@ _NAMES: Final = {
 
 _ALWAYS: Final = (400, 414, 500)
 _WITH_KEY: Final = (401, 403, 422, 429, 503)
+_OPEN: Final = (429, 503)
 _WITH_BODY: Final = (408, 413, 415)
 _FIRST: Final = {400: "malformed", 403: "permission_missing", 404: "not_found", 409: "conflict", 410: "gone",
                  422: "body_invalid", 429: "rate_limited", 500: "internal", 503: "overloaded"}  # fmt: skip
@@ -52,7 +53,7 @@ def failures_of(path: str, method: str, handler: HTTPRouteHandler, *, has_body: 
     is_thing = "{" in path
     found = {
         *_ALWAYS,
-        *(_WITH_KEY if path.startswith("/v1") else ()),
+        *(_OPEN if handler.opt.get("open") else _WITH_KEY if path.startswith("/v1") else ()),
         *(_WITH_BODY if has_body else ()),
         *((404,) if is_thing else ()),
         *((409,) if is_thing and method != "GET" else ()),

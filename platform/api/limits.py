@@ -70,3 +70,13 @@ class Limiter:
         if name not in self._empty_at and len(self._empty_at) >= _MOST_CALLERS:
             self._empty_at = {other: at for other, at in self._empty_at.items() if at > now}
         self._empty_at[name] = empty_at
+
+
+def stop(wait_seconds: float) -> None:
+    """Go on only if there is nothing to wait for.
+
+    Raises:
+        RateLimited: there is.
+    """
+    if wait_seconds > 0:
+        raise RateLimited("This minute's requests are used up.", retry_after_seconds=wait_seconds)

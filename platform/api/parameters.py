@@ -14,6 +14,7 @@ from litestar.typing import FieldDefinition
 from api.auth import Connection
 from api.bodies import BodyInvalid
 from api.fields import FieldError
+from domain.errors import Invalid
 
 _YEAR: Final = re.compile(r"[0-9]{4}-")
 
@@ -50,6 +51,17 @@ async def only_known(connection: Connection, handler: BaseRouteHandler) -> None:
     wrong = [error for name, field in in_query.items() for error in _faults(name, field, given.getall(name, []))]
     if wrong:
         raise ParameterInvalid(wrong)
+
+
+def zoned(name: str, when: datetime | None) -> datetime | None:
+    """A time in the query, which must say in which zone.
+
+    Raises:
+        Invalid: it does not.
+    """
+    if when is not None and when.tzinfo is None:
+        raise Invalid("A time names its zone, as in 2030-01-01T00:00:00Z.", pointer=f"query:{name}")
+    return when
 
 
 def fields_of(handler: BaseRouteHandler) -> dict[str, FieldDefinition]:

@@ -256,6 +256,88 @@ CODES: Final[dict[str, ProblemCode]] = {
         "Another user has this e-mail address; one belongs to one user only.",
         "Use another address, or ask an administrator which tenant has it.",
     ),
+    # users, keys and sessions
+    "user_not_found": ProblemCode(
+        404, "No such user", "The tenant has no user of this id.", "GET /v1/users lists those there are."
+    ),
+    "user_state_conflict": ProblemCode(
+        409,
+        "The user's state does not allow this",
+        "Who is disabled cannot be banned, and who is banned is let in by unbanning; and so on.",
+        "GET /v1/users/{id} shows the state.",
+    ),
+    "own_account": ProblemCode(
+        409,
+        "Not on one's own account",
+        "Nobody changes their own role, shuts themselves out, or resets their own password.",
+        "Ask somebody else who manages users. PUT /v1/me/password changes one's own password.",
+    ),
+    "email_invalid": ProblemCode(422, "Not an e-mail address", "The address is not one that mail can reach.", _FIX),
+    "password_weak": ProblemCode(
+        422,
+        "The password cannot be used",
+        "A password has 12 to 128 characters, and is not among those that are tried first.",
+        "Take four or more words that nobody would expect together, or let a password manager make one.",
+    ),
+    "password_wrong": ProblemCode(
+        403, "The password is wrong", "The current password that was given is not the user's.", "Give the right one."
+    ),
+    "registration_closed": ProblemCode(
+        403,
+        "Registration is closed",
+        "No tenant is open to whoever registers.",
+        "Ask an administrator for an account. Operators: HEADRACE_REGISTRATION_TENANT opens one.",
+    ),
+    "grant_malformed": ProblemCode(
+        400,
+        "The token request is malformed",
+        "The form lacks a field, has one twice, or is no form; `error` is invalid_request.",
+        "Send application/x-www-form-urlencoded as RFC 6749 has it.",
+    ),
+    "grant_unsupported": ProblemCode(
+        400,
+        "No such grant type",
+        "Grant types are password and refresh_token; `error` is unsupported_grant_type.",
+        _FIX,
+    ),
+    "grant_invalid": ProblemCode(
+        400,
+        "Login or refresh token not accepted",
+        "The password is wrong, the account may not log in, or the refresh token is unknown, expired or used; `error` "
+        "is invalid_grant.",
+        "Log in again. A refresh token is good once: keep the one that came with the last answer.",
+    ),
+    "scope_invalid": ProblemCode(
+        400,
+        "The scope is not valid",
+        "The scope names what does not exist or what the user may not do; `error` is invalid_scope.",
+        "GET /v1/me lists what the user may do.",
+    ),
+    "login_throttled": ProblemCode(
+        429,
+        "Too many failed logins",
+        "Of an account 10 logins may fail in 15 minutes, from an address 30, unless the operator has set otherwise.",
+        "Try again after the seconds that Retry-After names. Sessions and keys go on as before.",
+    ),
+    "logins_busy": ProblemCode(503, "Too many logins at once", "As many passwords wait to be checked as may.", _LATER),
+    "api_key_not_found": ProblemCode(
+        404, "No such API key", "There is no key of this id, or it is somebody else's.", "GET /v1/api-keys lists them."
+    ),
+    "api_keys_full": ProblemCode(
+        409, "Too many API keys", "The user has 50 live keys, which is as many as may be.", "Revoke some first."
+    ),
+    "api_key_dead": ProblemCode(
+        409, "The API key is revoked or expired", "Only a live key is rotated.", "Make a new one: POST /v1/api-keys."
+    ),
+    "role_not_found": ProblemCode(
+        404, "No such role", "Roles are admin, operator, moderator, user and viewer.", "Check the name."
+    ),
+    "role_needed": ProblemCode(
+        409,
+        "The role cannot do without it",
+        "The role admin keeps users:manage: without it nobody could give anything back.",
+        _FIX,
+    ),
     "conflict": ProblemCode(
         409,
         "Conflicts with the present state",
@@ -304,8 +386,8 @@ CODES: Final[dict[str, ProblemCode]] = {
     "unauthenticated": ProblemCode(
         401,
         "Authentication required",
-        "The request carries no API key, or none that is valid.",
-        "Send the key as Authorization: Bearer hr_…, or as X-API-Key.",
+        "The request carries no API key or access token, or none that is valid.",
+        "Send the key or token as Authorization: Bearer …, or as X-API-Key. A token is had from POST /v1/auth/token.",
     ),
     "forbidden": ProblemCode(
         403,
@@ -316,8 +398,14 @@ CODES: Final[dict[str, ProblemCode]] = {
     "permission_missing": ProblemCode(
         403,
         "Permission missing",
-        "The key does not carry the permission that the detail names.",
-        "Use another key, or ask an administrator for the permission.",
+        "The user's role does not bundle the permission that the detail names, or the key does not carry it.",
+        "Use another key, or ask an administrator for the permission. GET /v1/me lists what the caller may do.",
+    ),
+    "permission_beyond": ProblemCode(
+        403,
+        "Beyond the caller's own permissions",
+        "Nobody gives others, or a key, more than they may do themselves, or rules over those who may do more.",
+        "Ask somebody who holds the permissions that the detail names.",
     ),
     # load and failure
     "limited": ProblemCode(429, "Limit reached", "A limit or a budget is used up.", _LATER),
@@ -433,6 +521,9 @@ CODES: Final[dict[str, ProblemCode]] = {
         "See whether it can be reached from elsewhere, and send the delivery again.",
     ),
     # what the command and the processes say
+    "role_differs": ProblemCode(
+        0, "The user has another role", "A key does no more than its user's role.", "Name that role, or change it."
+    ),
     "mail_not_found": ProblemCode(
         0,
         "No such e-mail",

@@ -9,13 +9,14 @@ from litestar.connection import Request
 from litestar.exceptions import HTTPException
 from litestar.response import Response
 from litestar.types import Scope
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from api.bodies import BodyInvalid, BodyMalformed, BodySlow, MediaTypeUnsupported
 from api.context import notes_of
 from api.fields import FieldError
 from api.parameters import fields_of
 from api.problem_codes import CODES
+from domain.accounts.session import GrantRefused
 from domain.errors import (
     Conflict,
     Forbidden,
@@ -36,6 +37,7 @@ _LOG: Final = structlog.stdlib.get_logger(__name__)
 
 _STATUSES: Final[tuple[tuple[type[HeadraceError], int], ...]] = (
     (BodyMalformed, 400),
+    (GrantRefused, 400),
     (BodySlow, 408),
     (MediaTypeUnsupported, 415),
     (BodyInvalid, 422),
@@ -55,7 +57,10 @@ _SANE_HOST: Final = re.compile(r"^(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253}
 
 
 class Problem(Struct, frozen=True, kw_only=True):
-    """What went wrong. `retryable`: the same request may succeed later; `errors` names the fields at fault."""
+    """What went wrong. `retryable`: the same request may succeed later; `errors` names the fields at fault.
+
+    `error`, of token requests, is the name that OAuth 2.0 has for it (RFC 6749, section 5.2).
+    """
 
     type: str
     title: str
@@ -66,6 +71,7 @@ class Problem(Struct, frozen=True, kw_only=True):
     request_id: str
     retryable: bool
     errors: tuple[FieldError, ...] = ()
+    error: str | UnsetType = UNSET
 
 
 def problem_of(scope: Scope, error: Exception) -> tuple[Problem, dict[str, str]]:
@@ -83,6 +89,7 @@ def problem_of(scope: Scope, error: Exception) -> tuple[Problem, dict[str, str]]
                 detail=error.detail,
                 retryable=error.retryable,
                 errors=_errors(error),
+                oauth=error.error if isinstance(error, GrantRefused) else UNSET,
             )
             return problem, _headers(error)
         case HTTPException(status_code=status) if status < 500:  # noqa: PLR2004 - Litestar's 5xx are faults like any
@@ -167,6 +174,7 @@ def _problem(  # noqa: PLR0913 - it has this many members
     title: str | None = None,
     retryable: bool = False,
     errors: tuple[FieldError, ...] = (),
+    oauth: str | UnsetType = UNSET,
 ) -> Problem:
     return Problem(
         type=f"{base_url(scope)}/problems/{code}",
@@ -178,6 +186,7 @@ def _problem(  # noqa: PLR0913 - it has this many members
         request_id=notes_of(scope).request_id,
         retryable=retryable,
         errors=errors,
+        error=oauth,
     )
 
 

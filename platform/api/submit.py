@@ -41,12 +41,15 @@ async def submit(  # noqa: PLR0913 - whatever a job may be told at the door
     Raises:
         PermissionMissing: the caller may not submit jobs of this kind.
         IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyAnswerGone: as they say.
+        RateLimited: the caller is a user by token, and asked for more texts in a minute than may be.
         Overloaded, DatabaseDown: it was not accepted.
     """
     caller = request.user
     caller.demand(kind.permission)
     given.check_caller(caller)
     notes = notes_of(request.scope)
+    if kind.is_text:
+        use.texts.take(notes, caller)
     new = new_job(
         kind,
         given,

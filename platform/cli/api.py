@@ -39,7 +39,8 @@ def api(host: str, port: int, name: str) -> None:
     """Answer HTTP. Several may run behind a balancer."""
     settings = read_settings()
     configure_logs(settings, process=name)
-    with _listen(host, port) as listener, asyncio.Runner(loop_factory=_config(None).get_loop_factory()) as runner:
+    loop_factory = server_config(None, settings).get_loop_factory()
+    with _listen(host, port) as listener, asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(_serve(settings, listener, name))
 
 
@@ -49,7 +50,7 @@ async def _serve(settings: Settings, listener: socket.socket, name: str) -> None
         health = open_database(needed(settings, "database_url"), name=f"{name}-health", size=1)
         try:
             app = make_app(use.database, use.wakeups, settings, health=health, draining=draining)
-            await _Server(_config(app), settings, draining).serve(sockets=[listener])
+            await _Server(server_config(app, settings), settings, draining).serve(sockets=[listener])
         finally:
             await health.close()
 
@@ -93,7 +94,11 @@ class _Server(uvicorn.Server):
         self._draining.set()
 
 
-def _config(app: Application | None) -> uvicorn.Config:
+def server_config(app: Application | None, settings: Settings) -> uvicorn.Config:
+    """How uvicorn is run. Where a request comes from is what its socket says, unless the settings trust a proxy.
+
+    Left to itself, uvicorn would believe any X-Forwarded-For that comes from this machine.
+    """
     return uvicorn.Config(
         app or "",
         loop="auto",
@@ -103,6 +108,9 @@ def _config(app: Application | None) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        # never its default, an environment variable of its own
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         backlog=_BACKLOG,

@@ -76,6 +76,24 @@ def overload(use: Use, seconds: float, times: float, *, run: bool) -> None:
 
 
 @bench.command()
+@click.option("--rate", type=click.FloatRange(0, min_open=True), default=50, show_default=True, help="Jobs a second.")
+@click.option("--seconds", type=click.FloatRange(1), default=10, show_default=True, help="Each turn.")
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Turns of quiet and of flood.")
+@pass_use
+def logins(use: Use, rate: float, seconds: float, rounds: int) -> None:
+    """Time submissions beside a flood of logins, and without it. Needs a key that manages users."""
+    _run(use, "logins.py", "--rate", str(rate), "--seconds", str(seconds), "--rounds", str(rounds))
+
+
+@bench.command()
+@click.option("--reads", type=click.IntRange(100), default=5000, show_default=True, help="How many are timed.")
+@pass_use
+def isolation(use: Use, reads: int) -> None:
+    """Time reads of a job as they are, and as they would be under row-level security. On a Postgres of its own."""
+    _measure(use, "isolation.py", ["--reads", str(reads)], environment_with())
+
+
+@bench.command()
 @pass_use
 def start(use: Use) -> None:
     """Time `headrace up` on an empty and on a used data directory, and weigh its processes. Takes half a minute."""

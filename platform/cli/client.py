@@ -97,9 +97,9 @@ class Client:
         """
         return self._ask("GET", path, query=query)
 
-    def post(self, path: str) -> Reply:
-        """Let `path` do what it does; raises as `get`."""
-        return self._ask("POST", path)
+    def post(self, path: str, body: bytes = b"") -> Reply:
+        """Let `path` do what it does, as the JSON says; raises as `get`."""
+        return self._ask("POST", path, body)
 
     def create(
         self, path: str, body: bytes = b"", *, key: str | None = None, media_type: str = "", wait: float | None = None
@@ -116,12 +116,12 @@ class Client:
         return self._ask("PUT", path, body)
 
     def patch(self, path: str, body: bytes) -> Reply:
-        """Change what is at `path`; raises as `get`."""
-        return self._ask("PATCH", path, None, {"Content-Type": "application/json"}, body)
+        """Change what is at `path` by JSON; raises as `get`."""
+        return self._ask("PATCH", path, body)
 
     def delete(self, path: str) -> Reply:
         """Remove what is at `path`; raises as `get`."""
-        return self._ask("DELETE", path, None, None, b"")
+        return self._ask("DELETE", path)
 
     def items(self, path: str, query: Query | None = None, *, at_most: int) -> Iterator[Raw]:
         """The things of a list, page after page, until `at_most`; raises as `get`."""

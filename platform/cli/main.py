@@ -41,7 +41,9 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "beat": ("cli.processes:beat", "Run the scheduler alone."),
     "flower": ("cli.processes:flower", "Run Flower alone."),
     "migrate": ("cli.migrate:migrate", "Bring the database's tables up to date."),
-    "keys": ("cli.keys:keys", "Make API keys."),
+    "keys": ("cli.keys:keys", "Make, list, rotate and revoke API keys."),
+    "audit": ("cli.audit:audit", "Read the audit log, and check that nobody has changed it."),
+    "users": ("cli.users:users", "List, show, make, change and shut out users."),
 }
 
 

@@ -14,7 +14,7 @@ from domain.ids import derived_id
 from runtime.kill_points import KillPoints
 from runtime.logs import configure_logs
 from runtime.resources import needed
-from runtime.settings import Settings, read_settings
+from runtime.settings import DEVELOPMENT_TENANT, Settings, read_settings
 from schedules.seed import seed_schedules
 from storage.accounts import NewKey, add_key, add_tenant, add_user
 from storage.database import Tx, open_database
@@ -94,7 +94,7 @@ async def _seed(url: str, key: ApiKey) -> Seeded:
 async def _seed_all(tx: Tx, key: ApiKey) -> Seeded:
     tenant_id = derived_id("tenant", _ORIGIN)
     user_id = derived_id("user", _ORIGIN, "admin")
-    await add_tenant(tx, tenant_id, "Development")
+    await add_tenant(tx, tenant_id, DEVELOPMENT_TENANT)
     await add_user(tx, user_id, tenant_id=tenant_id, email=ADMIN_EMAIL, name="Admin", role=Role.ADMIN.value)
     await add_key(
         tx,

@@ -1,13 +1,13 @@
 """`headrace webhooks`."""
 
-import time
 from typing import Final
 
 import click
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
-from cli.client import POLL_SECONDS, segment
+from cli.client import Reply, segment
+from cli.durations import Deadline
 from cli.exits import CommandFailed, Exit, TimedOut
 from cli.options import ApiGroup, Use, pass_use
 from cli.output import note
@@ -60,7 +60,7 @@ def list_webhooks(use: Use, limit: int) -> None:
 def create(use: Use, address: str, events: tuple[str, ...], description: str) -> None:
     """Make an endpoint, and print it with its secret, this once."""
     body = msgspec.json.encode({"url": address, "events": events, "description": description})
-    use.output.thing(use.client.post("/v1/webhooks", body).body)
+    use.output.thing(use.client.create("/v1/webhooks", body).body)
     note("Keep the secret: it is what the receiver verifies signatures with, and is not shown again.")
 
 
@@ -102,8 +102,8 @@ def delete(use: Use, webhook_id: str) -> None:
 @pass_use
 def test(use: Use, webhook_id: str) -> None:
     """Send an endpoint a test, and tell how it went: exit 1 if it was not taken."""
-    sent = use.client.post(f"{_path(webhook_id)}/test").body
-    ended = _wait(use, sent, use.timeout_seconds or _TEST_SECONDS)
+    sent = use.client.post(f"{_path(webhook_id)}/test").into(DeliveryReply)
+    ended = _wait(use, sent).body
     use.output.thing(ended)
     delivery = msgspec.json.decode(ended, type=DeliveryReply)
     if delivery.state is not DeliveryState.DELIVERED:
@@ -142,20 +142,20 @@ def _path(webhook_id: str) -> str:
     return f"/v1/webhooks/{segment(webhook_id)}"
 
 
-def _wait(use: Use, sent: bytes | Raw, seconds: float) -> bytes | Raw:
+def _wait(use: Use, sent: DeliveryReply) -> Reply:
     """The delivery once it was tried: a test is tried once.
 
     Raises:
         TimedOut: it was not in time.
     """
-    delivery = msgspec.json.decode(sent, type=DeliveryReply)
-    path = f"{_path(delivery.webhook_id)}/deliveries/{segment(delivery.id)}"
-    patience_ends = time.monotonic() + seconds
-    while True:
-        found = use.client.get(path).body
-        now = msgspec.json.decode(found, type=DeliveryReply)
-        if now.state is not DeliveryState.PENDING:
-            return found
-        if time.monotonic() > patience_ends:
-            raise TimedOut("The test was not sent in time: see whether a worker takes the queue webhooks.")
-        time.sleep(POLL_SECONDS)
+    path = f"{_path(sent.webhook_id)}/deliveries/{segment(sent.id)}"
+    if use.client.deadline.seconds is None:
+        use.client.deadline = Deadline(_TEST_SECONDS)
+    try:
+        return use.client.wait_until(path, _was_tried)
+    except TimedOut:
+        raise TimedOut("The test was not sent in time: see whether a worker takes the queue webhooks.") from None
+
+
+def _was_tried(reply: Reply) -> bool:
+    return reply.into(DeliveryReply).state is not DeliveryState.PENDING

@@ -32,10 +32,11 @@ PREFIXES: Final = (
     "dlv",
     "key",
     "user",
+    "session",
     "tenant",
 )
 
-_SHAPE: Final = re.compile(r"^([a-z]+)_([0-9a-f]{32})$")
+_SHAPE: Final = re.compile(r"([a-z]+)_([0-9a-f]{32})")
 
 
 def prefixed(prefix: str, uuid: UUID) -> str:
@@ -45,7 +46,7 @@ def prefixed(prefix: str, uuid: UUID) -> str:
 
 def is_id(prefix: str, text: str) -> bool:
     """Whether `text` has the shape of an id of that kind."""
-    match = _SHAPE.match(text)
+    match = _SHAPE.fullmatch(text)
     return match is not None and match[1] == prefix
 
 
@@ -58,7 +59,7 @@ def derived_id(prefix: str, origin: str, label: str = "", *, at: datetime | None
     Raises:
         ValueError: `origin` is not a prefixed id.
     """
-    match = _SHAPE.match(origin)
+    match = _SHAPE.fullmatch(origin)
     if match is None:
         raise ValueError(f"not an id: {origin!r}")
     digest = hashlib.sha256(f"{origin}|{prefix}|{label}".encode()).hexdigest()

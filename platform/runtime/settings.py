@@ -13,6 +13,9 @@ from domain.errors import Invalid
 
 PREFIX: Final = "HEADRACE_"
 
+DEVELOPMENT_TENANT: Final = "Development"
+"""What the tenant is called that is seeded in development."""
+
 Environment = Literal["development", "production"]
 
 
@@ -62,6 +65,24 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         10.0
     )
     retention_days: Annotated[int, Meta(ge=1, le=3650, description="how long jobs are kept after they ended")] = 30
+    registration_tenant: Annotated[
+        str | None, _doc("the tenant, by name, of whoever registers; absent: Development there, else nobody may")
+    ] = None
+    login_failures_per_account: Annotated[
+        int, Meta(ge=1, le=1000, description="how many logins of an account may fail in 15 minutes")
+    ] = 10
+    login_failures_per_address: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="how many logins from an address may fail in 15 minutes")
+    ] = 30
+    user_requests_per_minute: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="how many requests a user may make by token")
+    ] = 600
+    user_texts_per_minute: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="how many of them on text and chat routes")
+    ] = 10
+    trusted_proxies: Annotated[
+        str, _doc("addresses or networks, comma-separated, whose X-Forwarded-For and -Proto are believed")
+    ] = ""
     most_queued_per_tenant: Annotated[
         int, Meta(ge=1, description="how many jobs of a tenant may be accepted and not yet claimed")
     ] = 1_000_000
@@ -87,6 +108,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str, _doc("armed kill points, as name=kill|raise|sleep:SECONDS, comma-separated, or files:FOLDER")
     ] = ""
 
+    def __repr__(self) -> str:
+        """What is set, without what opens: keys, passwords, and addresses that may carry them."""
+        said = {name: getattr(self, name) for name in self.__struct_fields__}
+        shown = (f"{name}={'…' if value and _is_secret(name) else repr(value)}" for name, value in said.items())
+        return f"Settings({', '.join(shown)})"
+
     @property
     def is_production(self) -> bool:
         """Whether weak settings are refused and nothing is seeded."""
@@ -96,6 +123,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def webhook_port_numbers(self) -> frozenset[int]:
         """The ports of https that webhooks are sent to."""
         return frozenset(int(port) for port in self.webhook_ports.split(","))
+
+    @property
+    def open_to(self) -> str | None:
+        """The name of the tenant that whoever registers joins; None: nobody may."""
+        return self.registration_tenant or (None if self.is_production else DEVELOPMENT_TENANT)
 
     @property
     def wants_remote_control(self) -> bool:
@@ -138,6 +170,10 @@ def environment_with(**more: str) -> dict[str, str]:
 def environment_without_settings(**more: str) -> dict[str, str]:
     """This process's environment with `more` in it and no setting of ours, for a child that is given its own."""
     return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)} | more
+
+
+def _is_secret(name: str) -> bool:
+    return name.endswith(("_key", "_password", "_url"))
 
 
 def _path(wanted: type, value: object) -> Path:

@@ -1,18 +1,29 @@
-"""Tenants, users and their API keys."""
+"""Tenants, users and their API keys, as they enter."""
 
+from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
 from sqlalchemy import text
 
+from domain.accounts.permissions import Role, permissions_of
+from domain.accounts.session import EmailTaken
 from domain.accounts.user import Caller
-from domain.errors import Conflict
 from storage.database import Tx
 
 _FIND_KEY: Final = text("""
-SELECT api_keys.id, api_keys.tenant_id, api_keys.user_id, secret_sha256, permissions, requests_per_minute
-FROM api_keys
+SELECT api_keys.id, api_keys.tenant_id, api_keys.user_id, secret_sha256, api_keys.permissions, requests_per_minute,
+    users.role, role_permissions.permissions AS told,
+    coalesce(last_used_at < now() - interval '1 minute', true) AS unseen
+FROM api_keys JOIN users ON users.id = api_keys.user_id
+LEFT JOIN role_permissions ON role_permissions.tenant_id = users.tenant_id AND role_permissions.role = users.role
 WHERE public_id = :public_id AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+    AND users.state = 'active'
+""")
+
+_USED: Final = text("""
+UPDATE api_keys SET last_used_at = now()
+WHERE id = :id AND coalesce(last_used_at < now() - interval '1 minute', true)
 """)
 
 _ADD_TENANT: Final = text("INSERT INTO tenants (id, name) VALUES (:id, :name) ON CONFLICT DO NOTHING")
@@ -27,25 +38,24 @@ _TENANT_NAMED: Final = text("SELECT id FROM tenants WHERE name = :name")
 _USER_OF: Final = text("SELECT id FROM users WHERE tenant_id = :tenant_id AND lower(email) = lower(:email)")
 
 _ADD_KEY: Final = text("""
-INSERT INTO api_keys (id, tenant_id, user_id, name, public_id, secret_sha256, permissions, requests_per_minute)
+INSERT INTO api_keys (id, tenant_id, user_id, name, public_id, secret_sha256, permissions,
+    requests_per_minute, expires_at)
 VALUES (:id, :tenant_id, :user_id, :name, :public_id, :secret_sha256, CAST(:permissions AS text[]),
-    :requests_per_minute)
+    :requests_per_minute, :expires_at)
 ON CONFLICT (public_id) DO NOTHING
 """)
 
 
-class EmailTaken(Conflict):
-    """The address belongs to somebody else."""
-
-    code = "email_taken"
-    title = "E-mail address taken"
-
-
 class StoredKey(Struct, frozen=True, kw_only=True):
-    """A live API key as found by its public part; the secret is still to be compared."""
+    """A live API key as found by its public part; the secret is still to be compared.
+
+    Its caller may do what both the key carries and its user's role bundles. `unseen`: no use of it is noted within
+    the last minute.
+    """
 
     secret_sha256: bytes
     caller: Caller
+    unseen: bool
 
 
 class NewKey(Struct, frozen=True, kw_only=True):
@@ -59,6 +69,7 @@ class NewKey(Struct, frozen=True, kw_only=True):
     secret_sha256: bytes
     permissions: frozenset[str]
     requests_per_minute: int
+    expires_at: datetime | None = None
 
 
 async def find_key(tx: Tx, public_id: str) -> StoredKey | None:
@@ -69,11 +80,16 @@ async def find_key(tx: Tx, public_id: str) -> StoredKey | None:
     caller = Caller(
         tenant_id=row.tenant_id,
         user_id=row.user_id,
-        permissions=frozenset(row.permissions),
+        permissions=frozenset(row.permissions) & permissions_of(Role(row.role), row.told),
         key_id=row.id,
         requests_per_minute=row.requests_per_minute,
     )
-    return StoredKey(secret_sha256=bytes(row.secret_sha256), caller=caller)
+    return StoredKey(secret_sha256=bytes(row.secret_sha256), caller=caller, unseen=row.unseen)
+
+
+async def note_use(tx: Tx, key_id: str) -> None:
+    """Note that a key was used, to the minute."""
+    await tx.execute(_USED, {"id": key_id})
 
 
 async def add_tenant(tx: Tx, tenant_id: str, name: str) -> None:
@@ -119,5 +135,6 @@ async def add_key(tx: Tx, key: NewKey) -> None:
             "secret_sha256": key.secret_sha256,
             "permissions": sorted(key.permissions),
             "requests_per_minute": key.requests_per_minute,
+            "expires_at": key.expires_at,
         },
     )

@@ -86,6 +86,8 @@ def open_database(url: str, *, name: str, size: int = 8, wait_seconds: float = 5
         # Postgres may have been restarted since the connection was last used; one ping beats a failed job
         pool_pre_ping=True,
         pool_use_lifo=True,
+        # what was being written is nobody's business who reads a log
+        hide_parameters=True,
         connect_args={
             "application_name": f"headrace-{name}",
             "connect_timeout": 5,

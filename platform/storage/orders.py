@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import CursorResult, Row, text
 
-from domain.accounts.permissions import ROLE_PERMISSIONS, Role
+from domain.accounts.permissions import Role, permissions_of
 from domain.orders.money import Money
 from domain.orders.order import MANAGE, Address, Customer, NewOrder, Order, OrderLine, Status, UnknownCustomer
 from storage.database import Tx
@@ -62,7 +62,11 @@ WHERE {_WHOSE} AND (CAST(:status AS text) IS NULL OR status = :status)
 ORDER BY id DESC LIMIT :limit
 """)  # noqa: S608 - as above
 
-_CUSTOMER: Final = text("SELECT id, email, role FROM users WHERE id = :id AND tenant_id = :tenant_id")
+_CUSTOMER: Final = text("""
+SELECT users.id, email, users.role, permissions AS told FROM users
+LEFT JOIN role_permissions ON role_permissions.tenant_id = users.tenant_id AND role_permissions.role = users.role
+WHERE users.id = :id AND users.tenant_id = :tenant_id
+""")
 
 
 async def get_customer(tx: Tx, tenant_id: str, user_id: str) -> Customer:
@@ -74,7 +78,7 @@ async def get_customer(tx: Tx, tenant_id: str, user_id: str) -> Customer:
     row = (await tx.execute(_CUSTOMER, {"id": user_id, "tenant_id": tenant_id})).one_or_none()
     if row is None:
         raise UnknownCustomer(f"There is no customer {user_id}.")
-    return Customer(id=row.id, email=row.email, manages=MANAGE in ROLE_PERMISSIONS[Role(row.role)])
+    return Customer(id=row.id, email=row.email, manages=MANAGE in permissions_of(Role(row.role), row.told))
 
 
 async def write_order(tx: Tx, order: NewOrder) -> None:

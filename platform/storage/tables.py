@@ -26,6 +26,8 @@ from sqlalchemy import (
     text,
 )
 
+from domain.accounts.token import TokenUse
+from domain.accounts.user import UserState
 from domain.jobs.bulk import BulkState, BulkVerb
 from domain.jobs.state import TERMINAL, State
 from domain.orders.balance import TransferReason
@@ -80,8 +82,98 @@ users = Table(
     Column("email", Text, nullable=False),
     Column("name", Text, nullable=False, server_default=""),
     Column("role", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="active"),
+    Column("state_reason", Text),
+    # Argon2id, in its own spelling with salt and parameters; null: no login by password
+    Column("password_hash", Text),
+    Column("last_login_at", Moment),
     Column("created_at", Moment, nullable=False, server_default=text("now()")),
     Index("uq_users_email", text("lower(email)"), unique=True),
+    Index("ix_users_tenant_id_id", "tenant_id", desc("id")),
+    CheckConstraint(_one_of("state", [state.value for state in UserState]), name="state"),
+)
+
+# what a role bundles where a tenant has said so; where it has not, what the release says
+role_permissions = Table(
+    "role_permissions",
+    METADATA,
+    Column("tenant_id", Id, ForeignKey("tenants.id"), primary_key=True),
+    Column("role", Text, primary_key=True),
+    Column("permissions", ARRAY(Text), nullable=False),
+    Column("changed_at", Moment, nullable=False, server_default=text("now()")),
+)
+
+# what a login opened: all tokens that came of one password
+sessions = Table(
+    "sessions",
+    METADATA,
+    Column("id", Id, primary_key=True),
+    Column("tenant_id", Id, ForeignKey("tenants.id"), nullable=False),
+    Column("user_id", Id, ForeignKey("users.id"), nullable=False),
+    # null: whatever the user may do
+    Column("scope", ARRAY(Text)),
+    Column("address", Text, nullable=False),
+    Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    Column("ended_at", Moment),
+    Column("ended_why", Text),
+    Index("ix_sessions_user_id", "user_id"),
+    CheckConstraint("(ended_at IS NULL) = (ended_why IS NULL)", name="ended"),
+)
+
+tokens = Table(
+    "tokens",
+    METADATA,
+    # of the whole token; itself it is kept nowhere
+    Column("sha256", LargeBinary, primary_key=True),
+    Column("session_id", Id, ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False),
+    Column("use", Text, nullable=False),
+    Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    Column("expires_at", Moment, nullable=False),
+    # when a refresh token was changed for the next pair
+    Column("spent_at", Moment),
+    Index("ix_tokens_session_id", "session_id"),
+    Index("ix_tokens_expires_at", "expires_at"),
+    CheckConstraint(_one_of("use", [use.value for use in TokenUse]), name="use"),
+)
+
+# when logins were tried of late that have not succeeded, by account and by address
+login_attempts = Table(
+    "login_attempts",
+    METADATA,
+    Column("subject", Text, primary_key=True),
+    Column("at", ARRAY(Moment), nullable=False),
+    Column("last_at", Moment, nullable=False),
+    Index("ix_login_attempts_last_at", "last_at"),
+)
+
+# append-only: triggers refuse everything but INSERT
+audit_log = Table(
+    "audit_log",
+    METADATA,
+    Column("tenant_id", Id, primary_key=True),
+    # counts the tenant's entries
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Moment, nullable=False),
+    Column("user_id", Id),
+    Column("key_id", Id),
+    Column("session_id", Id),
+    Column("address", Text),
+    Column("request_id", Text),
+    Column("action", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("before", JSON),
+    Column("after", JSON),
+    Column("previous_hash", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+# where each tenant's chain ends; the row's lock is the turn to add to it
+audit_heads = Table(
+    "audit_heads",
+    METADATA,
+    Column("tenant_id", Id, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
 )
 
 api_keys = Table(
@@ -100,6 +192,8 @@ api_keys = Table(
     Column("revoked_at", Moment),
     Column("last_used_at", Moment),
     Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    Index("ix_api_keys_tenant_id_id", "tenant_id", desc("id")),
+    Index("ix_api_keys_user_id", "user_id"),
 )
 
 # --- jobs -------------------------------------------------------------------------------------------------------------

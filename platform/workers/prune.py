@@ -13,7 +13,9 @@ from domain.errors import Unavailable
 from domain.jobs.retention import AT_ONCE
 from runtime.resources import Stores
 from storage.database import Tx
+from storage.logins import prune_attempts
 from storage.retention import forget_pruned, prune_batches, prune_bulk_actions, prune_deliveries, prune_jobs
+from storage.sessions import prune_sessions, prune_tokens
 
 log: Final = structlog.get_logger()
 
@@ -48,6 +50,8 @@ async def prune_forever(use: Stores, *, retention_days: int) -> None:
 async def prune(use: Stores, *, retention_days: int) -> Round:
     """Prune until nothing old is left: jobs, then what they leave behind: batches, deliveries; and bulk actions.
 
+    What has expired of sessions and failed logins goes too, however long jobs are kept.
+
     Each step is a transaction, and followed by as long a rest as it took: who dies in between has done whole steps or
     nothing, and whoever comes next goes on.
     """
@@ -55,7 +59,8 @@ async def prune(use: Stores, *, retention_days: int) -> Round:
     batches = await _repeat(use, prune_batches, retention_days)
     bulk_actions = await _repeat(use, prune_bulk_actions, retention_days)
     deliveries = await _repeat(use, prune_deliveries, retention_days)
-    await _repeat(use, forget_pruned, retention_days)
+    for step in (forget_pruned, prune_tokens, prune_sessions, prune_attempts):
+        await _repeat(use, step, retention_days)
     done = Round(jobs=jobs, batches=batches, bulk_actions=bulk_actions, deliveries=deliveries)
     if done != Round():
         log.info("prune.done", **structs.asdict(done), kept_days=retention_days)

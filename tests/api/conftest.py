@@ -18,7 +18,8 @@ from api.door import door_to
 from api.envelope import Envelope
 from api.shedding import Shedding
 from domain.accounts.api_key import make_key
-from domain.accounts.permissions import PERMISSIONS
+from domain.accounts.audit import AuditEntry
+from domain.accounts.permissions import PERMISSIONS, Role
 from domain.catalog import BY_NAME
 from domain.jobs.job import Job
 from domain.jobs.verdict import Verdict
@@ -26,9 +27,11 @@ from runtime.settings import Settings
 from runtime.unique_ids import new_id
 from runtime.wakeups import Wakeups, open_wakeups
 from storage.accounts import NewKey, add_key, add_tenant, add_user
+from storage.audit import AuditFilter, list_entries
 from storage.database import Database, open_database
 from storage.jobs import Settlement, claim_jobs, settle_jobs
 from tests.support.jobs import mark_sent
+from tests.support.people import PASSWORD, Person, add_person
 
 SUMMARIZE = {"kind": "text.summarize", "input": {"text": "A long story."}}
 
@@ -46,6 +49,11 @@ class House:
     settings: Settings
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     keys: int = 0
+
+    @property
+    def admin_key(self) -> str:
+        """The client's own key, which may do everything in its tenant."""
+        return self.client.headers["authorization"].removeprefix("Bearer ")
 
     @property
     def shedding(self) -> Shedding:
@@ -76,6 +84,32 @@ class House:
                 ),
             )
         return str(key)
+
+    async def person(self, role: Role, *, tenant_id: str = "", password: str | None = PASSWORD) -> Person:
+        """A fresh user of the client's tenant, or of another."""
+        return await add_person(self.database, tenant_id or self.tenant_id, role, password=password)
+
+    async def ask_tokens(self, **form: str) -> httpx.Response:
+        """What the token endpoint says to a form, to somebody who shows nothing."""
+        return await self.client.post("/v1/auth/token", data=form, headers={"Authorization": ""})
+
+    async def log_in(self, person: Person, password: str = PASSWORD, **form: str) -> dict[str, Any]:
+        """A pair of tokens."""
+        answer = await self.ask_tokens(grant_type="password", username=person.email, password=password, **form)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    async def as_(self, shown: str, method: str, path: str, body: object = None, **more: Any) -> httpx.Response:  # noqa: ANN401
+        """A request by whoever shows this key or token."""
+        headers = {"Authorization": f"Bearer {shown}", **more.pop("headers", {})}
+        if body is not None:
+            more["json"] = body
+        return await self.client.request(method, path, headers=headers, **more)
+
+    async def acts(self, tenant_id: str = "") -> list[AuditEntry]:
+        """The tenant's audit log, oldest first."""
+        async with self.database.read() as tx:
+            return (await list_entries(tx, tenant_id or self.tenant_id, AuditFilter(), limit=10_000))[::-1]
 
     async def submit(self, **changes: object) -> dict[str, Any]:
         """A job, accepted."""

@@ -7,7 +7,8 @@ from click.testing import CliRunner, Result
 
 from cli.keys import keys
 from domain.accounts.api_key import parse_key
-from storage.accounts import EmailTaken, find_key
+from domain.accounts.session import EmailTaken
+from storage.accounts import find_key
 from storage.database import open_database
 
 

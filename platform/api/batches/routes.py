@@ -9,12 +9,13 @@ from litestar.params import FromPath
 from litestar.response import Response, Stream
 
 from api.absent import PRUNED, absence
+from api.acts import act, actor_of, audited
 from api.auth import needs
 from api.batches.reading import NDJSON, BatchBody, read_batch
 from api.batches.results import first_results, stream_results
 from api.batches.views import BatchView, batch_etag, view_batch
 from api.bodies import JSON, MOST_BATCH_BYTES, ApiRequest
-from api.context import Use
+from api.context import Use, notes_of
 from api.idempotency import ONCE, find_answer, keep_response, read_key, replay
 from api.job_view import matches
 from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
@@ -23,12 +24,14 @@ from api.problems import base_url
 from api.submissions import AnySubmission
 from api.submit import RETRY_AFTER
 from domain.accounts.user import Caller
+from domain.catalog import kind_named
 from domain.ids import BatchId, is_id
 from domain.jobs.batch import Batch, BatchFinished, BatchNotFound
 from domain.jobs.retention import BatchGone
 from runtime.moves import tell_moved
 from runtime.unique_ids import new_id
 from runtime.wakeups import News
+from storage.audit import audit
 from storage.batches import ask_cancel, find_batch, jobs_to_cancel, list_batches, submit_batch
 from storage.jobs import cancel_jobs
 
@@ -57,6 +60,7 @@ async def submit_batch_(
     with use.batches.one(caller.tenant_id), use.backlog.taking(caller.tenant_id) as take:
         key = await read_key(request)
         batch, jobs = await read_batch(request, BatchId(new_id("batch")), use.outbound)
+        use.texts.take(notes_of(request.scope), caller, sum(kind_named(job.kind).is_text for job in jobs))
         async with use.batches.writing, use.database.begin(within_seconds=_WITHIN_SECONDS) as tx:
             if kept := await find_answer(tx, key):
                 return replay(kept)
@@ -109,7 +113,12 @@ async def show(
     return response
 
 
-@post("/batches/{batch_id:str}/cancel", guards=[needs("jobs:manage")], status_code=200, opt={"also": (202,)})
+@post(
+    "/batches/{batch_id:str}/cancel",
+    guards=[needs("jobs:manage")],
+    status_code=200,
+    opt={"also": (202,), **audited("batch.cancelled")},
+)
 async def cancel(
     request: ApiRequest, batch_id: BatchPath, use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> Response[BatchView]:
@@ -120,6 +129,8 @@ async def cancel(
     _check_id(batch_id)
     async with use.database.begin() as tx:
         asked = await ask_cancel(tx, caller.tenant_id, batch_id)
+        if asked:
+            await audit(tx, actor_of(request), act("batch.cancelled", batch_id))
     if asked:
         await _cancel_live(use, caller, batch_id)
     batch = await _found(use, caller, batch_id)

@@ -8,6 +8,7 @@ from litestar.params import FromPath, JSONBody
 from litestar.response import Response
 
 from api.absent import PRUNED, absence
+from api.acts import act, actor_of, audited
 from api.auth import needs
 from api.bodies import ApiRequest
 from api.bulk_actions.views import BulkActionBody, BulkActionView, read_filter, view_bulk_action
@@ -19,6 +20,7 @@ from domain.ids import is_id
 from domain.jobs.bulk import MOST_UNFINISHED, BulkActionNotFound, BulkActionsFull
 from domain.jobs.retention import BulkActionGone
 from runtime.unique_ids import new_id
+from storage.audit import audit
 from storage.bulk import (
     BulkAction,
     NewBulkAction,
@@ -34,7 +36,12 @@ ActionPath = FromPath[str]
 _EXAMPLE: Final = {"action": "retry", "filter": {"state": ["failed"], "kind": "emails.send"}, "dry_run": True}
 
 
-@post("/bulk-actions", guards=[needs("jobs:manage")], status_code=202, opt={**ONCE, "example": _EXAMPLE})
+@post(
+    "/bulk-actions",
+    guards=[needs("jobs:manage")],
+    status_code=202,
+    opt={**ONCE, **audited("bulk_action.created"), "example": _EXAMPLE},
+)
 async def create(
     request: ApiRequest, data: JSONBody[BulkActionBody], use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> Response[BulkActionView]:
@@ -64,6 +71,7 @@ async def create(
         view = view_bulk_action(await add_bulk_action(tx, new))
         response = Response(view, status_code=202, headers={"Location": f"/v1/bulk-actions/{view.id}"})
         await keep_response(tx, key, response)
+        await audit(tx, actor_of(request), act("bulk_action.created", view.id, after=data))
     return response
 
 
@@ -91,12 +99,22 @@ async def show(action_id: ActionPath, use: NamedDependency[Use], caller: NamedDe
     return await _viewed(use, caller, action_id, action)
 
 
-@post("/bulk-actions/{action_id:str}/abort", guards=[needs("jobs:manage")], status_code=200)
-async def abort(action_id: ActionPath, use: NamedDependency[Use], caller: NamedDependency[Caller]) -> BulkActionView:
+@post(
+    "/bulk-actions/{action_id:str}/abort",
+    guards=[needs("jobs:manage")],
+    status_code=200,
+    opt=audited("bulk_action.aborted"),
+)
+async def abort(
+    request: ApiRequest, action_id: ActionPath, use: NamedDependency[Use], caller: NamedDependency[Caller]
+) -> BulkActionView:
     """Do nothing more for a bulk action; what it has done stays done. A finished one stays as it is."""
     _check_id(action_id)
     async with use.database.begin() as tx:
+        before = await find_bulk_action(tx, caller.tenant_id, action_id)
         action = await abort_bulk_action(tx, caller.tenant_id, action_id)
+        if before is not None and action is not None and action.state is not before.state:
+            await audit(tx, actor_of(request), act("bulk_action.aborted", action_id))
     return await _viewed(use, caller, action_id, action)
 
 

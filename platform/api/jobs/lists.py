@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from api.job_view import Time
 from api.paging import CursorInvalid, read_cursor_text, spell_cursor
-from domain.errors import Invalid
+from api.parameters import zoned
 from domain.ids import is_id
 from domain.jobs.state import State
 from storage.job_lists import JobFilter, JobSort, Mark
@@ -50,8 +50,8 @@ async def provide_wanted(  # noqa: PLR0913, PLR0917 - one a filter
         schedule_id=schedule_id,
         error_codes=tuple(error_codes or ()),
         q=q,
-        created_after=_zoned("created_after", created_after),
-        created_before=_zoned("created_before", created_before),
+        created_after=zoned("created_after", created_after),
+        created_before=zoned("created_before", created_before),
     )
 
 
@@ -93,9 +93,3 @@ def _read_at(spelled: str, sort: JobSort) -> int | datetime | None:
             if at is not None and (at.tzinfo is not UTC or at > _LATEST):
                 raise ValueError(spelled)
             return at
-
-
-def _zoned(name: str, when: datetime | None) -> datetime | None:
-    if when is not None and when.tzinfo is None:
-        raise Invalid("A time names its zone, as in 2030-01-01T00:00:00Z.", pointer=f"query:{name}")
-    return when

@@ -10,6 +10,7 @@ from litestar.response import Response, Stream
 from msgspec.structs import replace
 
 from api.absent import PRUNED, absence
+from api.acts import act, actor_of, audited
 from api.auth import needs
 from api.bodies import ApiRequest
 from api.context import Use
@@ -33,6 +34,7 @@ from domain.jobs.job import Job
 from domain.jobs.retention import JobGone
 from domain.jobs.state import State
 from runtime.moves import tell_moved
+from storage.audit import audit
 from storage.job_lists import JobFilter, JobSort, list_attempts, list_jobs
 from storage.jobs import cancel_jobs, find_job, retry_job
 
@@ -163,7 +165,7 @@ async def get_events(  # noqa: PLR0913, PLR0917 - what a resumption takes
     )
 
 
-@post("/jobs/{job_id:str}/cancel", guards=[needs("jobs:manage")], status_code=200)
+@post("/jobs/{job_id:str}/cancel", guards=[needs("jobs:manage")], status_code=200, opt=audited("job.cancelled"))
 async def cancel(
     request: ApiRequest, job_id: JobId, use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> Response[JobView]:
@@ -171,6 +173,8 @@ async def cancel(
     _check_id(job_id)
     async with use.database.begin() as tx:
         moved = await cancel_jobs(tx, caller.tenant_id, [job_id])
+        if any(job.caller_id != caller.user_id for job in moved):
+            await audit(tx, actor_of(request), act("job.cancelled", job_id))
     tell_moved(use.wakeups, moved)
     job = next(iter(moved), None)
     if job is None:
@@ -180,7 +184,7 @@ async def cancel(
     return await answer_job(request, use, job)
 
 
-@post("/jobs/{job_id:str}/retry", guards=[needs("jobs:manage")], status_code=202)
+@post("/jobs/{job_id:str}/retry", guards=[needs("jobs:manage")], status_code=202, opt=audited("job.retried"))
 async def retry(
     request: ApiRequest, job_id: JobId, use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> Response[JobView]:
@@ -188,6 +192,8 @@ async def retry(
     _check_id(job_id)
     async with use.database.begin() as tx:
         job = await retry_job(tx, caller.tenant_id, job_id)
+        if job is not None and job.caller_id != caller.user_id:
+            await audit(tx, actor_of(request), act("job.retried", job_id))
     if job is None:
         job = await _found(use, caller, job_id)
         raise JobNotRetryable(f"The job is {job.state}.")

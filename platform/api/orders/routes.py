@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Response
 
+from api.acts import act, actor_of, audited
 from api.auth import needs
 from api.bodies import ApiRequest
 from api.context import Use
@@ -34,6 +35,7 @@ from domain.orders.order import MANAGE, READ, Status, unknown_order
 from domain.orders.place_order import PLACE_ORDER, PlaceOrder
 from domain.orders.product import ProductSort, unknown_product
 from runtime.unique_ids import new_id
+from storage.audit import audit
 from storage.balances import credit, read_balance
 from storage.orders import find_order, get_customer, list_orders
 from storage.products import ProductFilter, find_product, list_categories, list_products
@@ -152,7 +154,7 @@ async def get_balance(
     return BalanceView(customer_id=customer.id, balance=balance)
 
 
-@post("/customers/{customer_id:str}/deposits", guards=[needs(MANAGE)], opt=ONCE)
+@post("/customers/{customer_id:str}/deposits", guards=[needs(MANAGE)], opt={**ONCE, **audited("balance.deposited")})
 async def make_deposit(
     request: ApiRequest,
     use: NamedDependency[Use],
@@ -179,6 +181,7 @@ async def make_deposit(
         view = DepositView(id=transfer.id, customer_id=customer.id, amount=money, balance=balance)
         response = Response(view, status_code=201)
         await keep_response(tx, key, response)
+        await audit(tx, actor_of(request), act("balance.deposited", customer.id, after=view))
     return response
 
 

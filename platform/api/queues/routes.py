@@ -9,13 +9,16 @@ from litestar import Router, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from api.acts import act, actor_of, audited
 from api.auth import needs
+from api.bodies import ApiRequest
 from api.context import Use
 from api.paging import Page
 from api.queues.views import LimitsBody, QueueView, read_limits, view_limits
 from domain.catalog import QUEUES
 from domain.errors import NotFound
 from domain.jobs.state import State
+from storage.audit import audit
 from storage.database import Tx
 from storage.job_lists import QueueCount, count_live
 from storage.queues import QueueSetting, limit_queue, pause_queue, read_queues, recent_rates
@@ -38,22 +41,26 @@ async def list_queues(use: NamedDependency[Use]) -> Page[QueueView]:
         return Page(await _views(use, tx, None))
 
 
-@post("/queues/{name:str}/pause", status_code=200, guards=[needs("queues:manage")])
-async def pause(name: FromPath[str], use: NamedDependency[Use]) -> QueueView:
+@post("/queues/{name:str}/pause", status_code=200, guards=[needs("queues:manage")], opt=audited("queue.paused"))
+async def pause(request: ApiRequest, name: FromPath[str], use: NamedDependency[Use]) -> QueueView:
     """Hold the queue's jobs back. Those that run finish, and so do the few the broker has already."""
-    return await _set_paused(use, name, paused=True)
+    return await _set_paused(request, use, name, paused=True)
 
 
-@post("/queues/{name:str}/resume", status_code=200, guards=[needs("queues:manage")])
-async def resume(name: FromPath[str], use: NamedDependency[Use]) -> QueueView:
+@post("/queues/{name:str}/resume", status_code=200, guards=[needs("queues:manage")], opt=audited("queue.resumed"))
+async def resume(request: ApiRequest, name: FromPath[str], use: NamedDependency[Use]) -> QueueView:
     """Let the jobs of a paused queue run."""
-    view = await _set_paused(use, name, paused=False)
+    view = await _set_paused(request, use, name, paused=False)
     use.wakeups.ring_relay()
     return view
 
 
-@put("/queues/{name:str}/limits", guards=[needs("queues:manage")], opt={"example": _EXAMPLE})
-async def limit(name: FromPath[str], data: JSONBody[LimitsBody], use: NamedDependency[Use]) -> QueueView:
+@put(
+    "/queues/{name:str}/limits", guards=[needs("queues:manage")], opt={**audited("queue.limited"), "example": _EXAMPLE}
+)
+async def limit(
+    request: ApiRequest, name: FromPath[str], data: JSONBody[LimitsBody], use: NamedDependency[Use]
+) -> QueueView:
     """Set the queue's limits in place of those there were; what is left out is no limit, `{}` lifts them all.
 
     They hold across all workers, for what is sent from now on: what runs already runs on.
@@ -61,8 +68,11 @@ async def limit(name: FromPath[str], data: JSONBody[LimitsBody], use: NamedDepen
     _check_name(name)
     limits = read_limits(data, name)
     async with use.database.begin() as tx:
+        before = (await read_queues(tx)).get(name, QueueSetting())
         await limit_queue(tx, name, limits)
         [view] = await _views(use, tx, name)
+        told = act("queue.limited", name, before=view_limits(before.limits), after=view.limits)
+        await audit(tx, actor_of(request), told)
     use.wakeups.ring_relay()
     return view
 
@@ -70,11 +80,14 @@ async def limit(name: FromPath[str], data: JSONBody[LimitsBody], use: NamedDepen
 router: Final = Router("/v1", route_handlers=[list_queues, pause, resume, limit], tags=["Queues"])
 
 
-async def _set_paused(use: Use, name: str, *, paused: bool) -> QueueView:
+async def _set_paused(request: ApiRequest, use: Use, name: str, *, paused: bool) -> QueueView:
     _check_name(name)
     async with use.database.begin() as tx:
+        before = (await read_queues(tx)).get(name, QueueSetting())
         await pause_queue(tx, name, paused=paused)
         [view] = await _views(use, tx, name)
+        if before.paused != paused:
+            await audit(tx, actor_of(request), act("queue.paused" if paused else "queue.resumed", name))
     return view
 
 

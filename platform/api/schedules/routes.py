@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from litestar.response import Response
 
+from api.acts import act, actor_of, audited
 from api.auth import needs
 from api.bodies import ApiRequest
 from api.context import Use
@@ -19,7 +20,7 @@ from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
 from api.preferences import WAITS, wait_for_end, wanted_wait
 from api.problems import base_url
 from api.schedules.reading import read_changes, read_new
-from api.schedules.views import RunView, ScheduleBody, ScheduleChanges, ScheduleView, view_run, view_schedule
+from api.schedules.views import RunView, ScheduleBody, ScheduleChanges, ScheduleView, told_of, view_run, view_schedule
 from api.submit import answer_job
 from domain.accounts.user import Caller
 from domain.ids import JobId, ScheduleId, is_id
@@ -27,6 +28,7 @@ from domain.jobs.job import Job
 from domain.schedules.firing import make_job
 from domain.schedules.schedule import RunOutcome, Schedule, ScheduleNotFound, ScheduleRun
 from runtime.unique_ids import new_id
+from storage.audit import audit
 from storage.database import Tx
 from storage.jobs import submit_jobs
 from storage.schedules import (
@@ -56,7 +58,12 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _MOST_MICROSECONDS: Final = 10**16  # the year 2286
 
 
-@post("/schedules", guards=[needs("schedules:manage")], status_code=201, opt={**ONCE, "example": _EXAMPLE})
+@post(
+    "/schedules",
+    guards=[needs("schedules:manage")],
+    status_code=201,
+    opt={**ONCE, **audited("schedule.created"), "example": _EXAMPLE},
+)
 async def create(
     request: ApiRequest, data: JSONBody[ScheduleBody], use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> Response[ScheduleView]:
@@ -70,6 +77,7 @@ async def create(
         view = view_schedule(written, base_url(request.scope))
         response = Response(view, status_code=201, headers={"Location": f"/v1/schedules/{written.id}"})
         await keep_response(tx, key, response)
+        await audit(tx, actor_of(request), act("schedule.created", written.id, after=told_of(written)))
     return response
 
 
@@ -98,7 +106,11 @@ async def show(
         return view_schedule(await _found(tx, caller, schedule_id), base_url(request.scope))
 
 
-@patch("/schedules/{schedule_id:str}", guards=[needs("schedules:manage")], opt={"example": _CHANGES})
+@patch(
+    "/schedules/{schedule_id:str}",
+    guards=[needs("schedules:manage")],
+    opt={**audited("schedule.changed"), "example": _CHANGES},
+)
 async def change(
     request: ApiRequest,
     schedule_id: SchedulePath,
@@ -107,19 +119,39 @@ async def change(
     caller: NamedDependency[Caller],
 ) -> ScheduleView:
     """Change what the body names. New times count from now; what was due before under the old ones is dropped."""
-    saved = await _save(use, caller, schedule_id, lambda schedule, now: read_changes(schedule, data, caller, now))
+    saved = await _save(
+        request,
+        use,
+        schedule_id,
+        "schedule.changed",
+        lambda schedule, now: read_changes(schedule, data, caller, now),
+    )
     return view_schedule(saved, base_url(request.scope))
 
 
-@delete("/schedules/{schedule_id:str}", guards=[needs("schedules:manage")], status_code=204)
-async def remove(schedule_id: SchedulePath, use: NamedDependency[Use], caller: NamedDependency[Caller]) -> None:
+@delete(
+    "/schedules/{schedule_id:str}",
+    guards=[needs("schedules:manage")],
+    status_code=204,
+    opt=audited("schedule.removed"),
+)
+async def remove(
+    request: ApiRequest, schedule_id: SchedulePath, use: NamedDependency[Use], caller: NamedDependency[Caller]
+) -> None:
     """Remove a schedule and the record of its firings. Its jobs stay, and those that wait still run."""
     async with use.database.begin() as tx:
-        if not (is_id("sched", schedule_id) and await delete_schedule(tx, caller.tenant_id, schedule_id)):
+        schedule = await _found(tx, caller, schedule_id, lock=True)
+        if not await delete_schedule(tx, caller.tenant_id, schedule.id):
             raise _not_found()
+        await audit(tx, actor_of(request), act("schedule.removed", schedule.id, before=told_of(schedule)))
 
 
-@post("/schedules/{schedule_id:str}/pause", guards=[needs("schedules:manage")], status_code=200)
+@post(
+    "/schedules/{schedule_id:str}/pause",
+    guards=[needs("schedules:manage")],
+    status_code=200,
+    opt=audited("schedule.paused"),
+)
 async def pause(
     request: ApiRequest, schedule_id: SchedulePath, use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> ScheduleView:
@@ -127,7 +159,12 @@ async def pause(
     return await _set_paused(request, use, caller, schedule_id, paused=True)
 
 
-@post("/schedules/{schedule_id:str}/resume", guards=[needs("schedules:manage")], status_code=200)
+@post(
+    "/schedules/{schedule_id:str}/resume",
+    guards=[needs("schedules:manage")],
+    status_code=200,
+    opt=audited("schedule.resumed"),
+)
 async def resume(
     request: ApiRequest, schedule_id: SchedulePath, use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> ScheduleView:
@@ -136,7 +173,10 @@ async def resume(
 
 
 @post(
-    "/schedules/{schedule_id:str}/trigger", guards=[needs("schedules:manage")], status_code=202, opt={**WAITS, **ONCE}
+    "/schedules/{schedule_id:str}/trigger",
+    guards=[needs("schedules:manage")],
+    status_code=202,
+    opt={**WAITS, **ONCE, **audited("schedule.triggered")},
 )
 async def trigger(
     request: ApiRequest, schedule_id: SchedulePath, use: NamedDependency[Use], caller: NamedDependency[Caller]
@@ -157,6 +197,7 @@ async def trigger(
                 take(1)
                 job = await _trigger(tx, await _found(tx, caller, schedule_id, lock=True), job_id)
                 await keep_job(tx, key, job)
+                await audit(tx, actor_of(request), act("schedule.triggered", schedule_id))
             else:
                 job = await first_job(tx, key, kept)
         use.wakeups.ring_relay()
@@ -202,16 +243,30 @@ async def _trigger(tx: Tx, schedule: Schedule, job_id: JobId) -> Job:
 
 async def _set_paused(request: ApiRequest, use: Use, caller: Caller, schedule_id: str, *, paused: bool) -> ScheduleView:
     changes = ScheduleChanges(paused=paused)
-    saved = await _save(use, caller, schedule_id, lambda schedule, now: read_changes(schedule, changes, caller, now))
+    saved = await _save(
+        request,
+        use,
+        schedule_id,
+        "schedule.paused" if paused else "schedule.resumed",
+        lambda schedule, now: read_changes(schedule, changes, caller, now),
+    )
     return view_schedule(saved, base_url(request.scope))
 
 
 async def _save(
-    use: Use, caller: Caller, schedule_id: str, changed: Callable[[Schedule, datetime], Schedule]
+    request: ApiRequest,
+    use: Use,
+    schedule_id: str,
+    action: str,
+    changed: Callable[[Schedule, datetime], Schedule],
 ) -> Schedule:
     async with use.database.begin() as tx:
-        schedule = await _found(tx, caller, schedule_id, lock=True)
-        return await save_schedule(tx, changed(schedule, await database_now(tx)))
+        schedule = await _found(tx, request.user, schedule_id, lock=True)
+        saved = await save_schedule(tx, changed(schedule, await database_now(tx)))
+        before, after = told_of(schedule), told_of(saved)
+        if before != after:
+            await audit(tx, actor_of(request), act(action, schedule.id, before=before, after=after))
+        return saved
 
 
 async def _found(tx: Tx, caller: Caller, schedule_id: str, *, lock: bool = False) -> Schedule:

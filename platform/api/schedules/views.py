@@ -1,7 +1,8 @@
 """Schedules as clients write them and as the API shows them."""
 
+import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import reduce
 from itertools import islice
 from operator import or_
@@ -26,6 +27,7 @@ from domain.schedules.schedule import (
     ScheduledJob,
     ScheduleName,
     ScheduleRun,
+    Timing,
     ZoneName,
 )
 from domain.schedules.timetable import next_fires
@@ -127,6 +129,19 @@ class RepeatedView(Struct, frozen=True, kw_only=True):
     concurrency_key: str | None
 
 
+class ScheduleTold(Struct, frozen=True, kw_only=True):
+    """What the audit log is told of a schedule; of the input, which may be anybody's letter, only its SHA-256."""
+
+    name: str
+    timing: Timing
+    kind: str
+    input_sha256: str
+    overlap: Overlap
+    catch_up: CatchUp
+    jitter: timedelta
+    paused: bool
+
+
 class ScheduleLinks(Struct, frozen=True, kw_only=True):
     """Where to go from here."""
 
@@ -166,6 +181,20 @@ class RunView(Struct, frozen=True, kw_only=True):
     job_id: str | None
     by_hand: bool
     detail: str | None
+
+
+def told_of(schedule: Schedule) -> ScheduleTold:
+    """The schedule as the audit log is told of it."""
+    return ScheduleTold(
+        name=schedule.name,
+        timing=schedule.timing,
+        kind=schedule.job.kind,
+        input_sha256=hashlib.sha256(schedule.job.input).hexdigest(),
+        overlap=schedule.overlap,
+        catch_up=schedule.catch_up,
+        jitter=schedule.jitter,
+        paused=schedule.paused,
+    )
 
 
 def view_schedule(schedule: Schedule, base: str) -> ScheduleView:

@@ -3,14 +3,42 @@
 import hashlib
 import hmac
 import re
-import zlib
+from datetime import timedelta
 from typing import Final
 
 from msgspec import Struct
 
-_ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_CHECKSUM_LENGTH: Final = 6
-_SHAPE: Final = re.compile(r"^hr_([0-9A-Za-z]{8})_([0-9A-Za-z]{30,64})$")
+from domain.accounts.spelling import CHECKSUM_LENGTH, characters, checksum
+from domain.errors import Conflict, NotFound
+
+MOST_LIVE: Final = 50
+"""How many live keys a user may have."""
+
+LONGEST_OVERLAP: Final = timedelta(days=30)
+"""How long a key that was rotated may go on opening beside the one that replaces it."""
+
+_SHAPE: Final = re.compile(r"hr_([0-9A-Za-z]{8})_([0-9A-Za-z]{30,64})")
+
+
+class ApiKeyNotFound(NotFound):
+    """There is no such key, or none that the caller may see."""
+
+    code = "api_key_not_found"
+    title = "No such API key"
+
+
+class ApiKeysFull(Conflict):
+    """The user has as many live keys as may be."""
+
+    code = "api_keys_full"
+    title = "Too many API keys"
+
+
+class ApiKeyDead(Conflict):
+    """The key is revoked or expired."""
+
+    code = "api_key_dead"
+    title = "The API key is revoked or expired"
 
 
 class ApiKey(Struct, frozen=True):
@@ -29,7 +57,7 @@ class ApiKey(Struct, frozen=True):
         return hmac.compare_digest(self.secret_sha256, secret_sha256)
 
     def __str__(self) -> str:
-        return f"hr_{self.public_id}_{self.secret}{_checksum(self.public_id + self.secret)}"
+        return f"hr_{self.public_id}_{self.secret}{checksum(self.public_id + self.secret)}"
 
     def __repr__(self) -> str:
         return f"ApiKey({self.public_id!r}, …)"
@@ -37,12 +65,12 @@ class ApiKey(Struct, frozen=True):
 
 def parse_key(text: str) -> ApiKey | None:
     """The key `text` spells; None when its shape or its checksum is wrong, so that no query is spent on it."""
-    match = _SHAPE.match(text)
+    match = _SHAPE.fullmatch(text)
     if match is None:
         return None
     public_id, rest = match[1], match[2]
-    secret, checksum = rest[:-_CHECKSUM_LENGTH], rest[-_CHECKSUM_LENGTH:]
-    return ApiKey(public_id, secret) if _checksum(public_id + secret) == checksum else None
+    secret, told = rest[:-CHECKSUM_LENGTH], rest[-CHECKSUM_LENGTH:]
+    return ApiKey(public_id, secret) if checksum(public_id + secret) == told else None
 
 
 def make_key(randomness: bytes) -> ApiKey:
@@ -53,14 +81,5 @@ def make_key(randomness: bytes) -> ApiKey:
     """
     if len(randomness) < 40:  # noqa: PLR2004 - one byte a character
         raise ValueError("an API key takes 40 bytes of randomness")
-    characters = "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in randomness[:40])
-    return ApiKey(characters[:8], characters[8:])
-
-
-def _checksum(text: str) -> str:
-    number = zlib.crc32(text.encode())
-    digits = ""
-    for _ in range(_CHECKSUM_LENGTH):
-        number, digit = divmod(number, len(_ALPHABET))
-        digits = _ALPHABET[digit] + digits
-    return digits
+    spelled = characters(randomness[:40])
+    return ApiKey(spelled[:8], spelled[8:])

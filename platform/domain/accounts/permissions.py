@@ -1,7 +1,28 @@
-"""Permissions, and the roles that bundle them. Code checks permissions, never roles."""
+"""Permissions, and the roles that bundle them. Code checks permissions, never roles.
 
+What a role bundles is the tenant's to say, and stands in the database where it was said; what stands here is what it
+bundles until then.
+"""
+
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
+
+from domain.errors import Conflict, NotFound
+
+
+class RoleNotFound(NotFound):
+    """There is no role of this name."""
+
+    code = "role_not_found"
+    title = "No such role"
+
+
+class RoleNeeded(Conflict):
+    """Without this permission in this role a tenant could lock itself out."""
+
+    code = "role_needed"
+    title = "The role cannot do without it"
 
 
 class Role(StrEnum):
@@ -25,18 +46,48 @@ PERMISSIONS: Final[dict[str, str]] = {
     "schedules:manage": "Create, change, pause and trigger schedules",
     "webhooks:read": "See webhook endpoints and their deliveries",
     "webhooks:manage": "Create, change, test and delete webhook endpoints, and send deliveries again",
-    "users:manage": "Manage users, roles and API keys",
+    "keys:manage": "Create, rotate and revoke one's own API keys",
+    "users:read": "See users",
+    "users:ban": "Ban users, and lift bans",
+    "users:manage": "Manage users, roles, and everybody's API keys",
+    "audit:read": "Read the audit log",
     "queues:manage": "Pause, resume and limit queues, for all tenants",
     "stats:read": "See queues, workers and numbers",
 }
 
 _VIEW: Final = frozenset({"jobs:read", "orders:read", "schedules:read", "stats:read"})
-_USE: Final = frozenset({"jobs:submit", "jobs:read", "jobs:manage", "orders:read", "chat:use", "schedules:read"})
+_USE: Final = frozenset(
+    {"jobs:submit", "jobs:read", "jobs:manage", "orders:read", "chat:use", "schedules:read", "keys:manage"}
+)
 
 ROLE_PERMISSIONS: Final[dict[Role, frozenset[str]]] = {
     Role.ADMIN: frozenset(PERMISSIONS),
-    Role.OPERATOR: _VIEW | _USE | {"schedules:manage", "queues:manage", "webhooks:read", "webhooks:manage"},
-    Role.MODERATOR: _VIEW | {"jobs:submit", "jobs:manage"},
+    Role.OPERATOR: _VIEW
+    | _USE
+    | {"schedules:manage", "queues:manage", "webhooks:read", "webhooks:manage"}
+    | {"users:read", "audit:read"},
+    Role.MODERATOR: _VIEW | {"jobs:submit", "jobs:manage", "keys:manage", "users:read", "users:ban"},
     Role.USER: _USE,
     Role.VIEWER: _VIEW,
 }
+"""What a role bundles in a tenant that has not said otherwise."""
+
+KEEPS_THE_KEYS: Final = "users:manage"
+"""What an admin always has: without it nobody could give anything back."""
+
+
+def role_named(name: str) -> Role:
+    """The role of that name.
+
+    Raises:
+        RoleNotFound: there is none.
+    """
+    try:
+        return Role(name)
+    except ValueError:
+        raise RoleNotFound(f"There is no such role. There are: {', '.join(Role)}.") from None
+
+
+def permissions_of(role: Role, told: Iterable[str] | None) -> frozenset[str]:
+    """What a role bundles: what the tenant `told`, or else what it does everywhere; only what there still is."""
+    return ROLE_PERMISSIONS[role] if told is None else frozenset(told) & PERMISSIONS.keys()

@@ -46,3 +46,8 @@ class Kind(Struct, Generic[InputT, ResultT], frozen=True, kw_only=True):
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     permission: str = "jobs:submit"
     internal: bool = False
+
+    @property
+    def is_text(self) -> bool:
+        """Whether an engine reads or writes a text for it: of these, users by token may have fewer a minute."""
+        return self.name.startswith(("text.", "chat."))

@@ -10,7 +10,11 @@ async def test_a_caller_learns_who_they_are_and_what_they_may(house: House) -> N
     found = answer.json()
     assert found.pop("user_id").startswith("user_")
     assert found.pop("key_id").startswith("key_")
+    assert found.pop("email").endswith("@example.com")
     assert found == {
+        "name": "",
+        "role": "admin",
+        "session_id": None,
         "tenant_id": house.tenant_id,
         "permissions": ["jobs:read", "jobs:submit"],
         "limits": {"requests_per_minute": 77},

@@ -1,0 +1,1 @@
+"""Registering, logging in and out: what needs no key."""
