@@ -15,6 +15,7 @@ import api.bulk_actions.routes
 import api.chat.routes
 import api.console.routes
 import api.emails.routes
+import api.events.routes
 import api.health
 import api.jobs.routes
 import api.kinds.routes
@@ -33,9 +34,12 @@ from api.context import Use
 from api.envelope import Envelope
 from api.figures import Figures
 from api.limits import Limiter
+from api.lookout import Lookout
 from api.options import provide_options
 from api.problems import answer_problem
 from api.shedding import Shedding
+from api.streams import Streams
+from api.tail import Tail
 from runtime.kill_points import KillPoints
 from runtime.settings import Settings
 from runtime.wakeups import Wakeups
@@ -43,6 +47,7 @@ from storage.database import Database
 
 ROUTERS: Final = (
     api.jobs.routes.router,
+    api.events.routes.router,
     api.batches.routes.router,
     api.bulk_actions.routes.router,
     api.orders.routes.router,
@@ -71,13 +76,16 @@ def make_app(
     settings: Settings,
     *,
     health: Database | None = None,
+    followed: Database | None = None,
     draining: asyncio.Event | None = None,
 ) -> Application:
     """The API over an open database and open wake-ups, which remain the caller's to close after its shutdown.
 
-    `health`, if given, reaches the same Postgres over connections that requests do not share. `draining`, once set,
-    ends what waits for jobs: streams, and answers held back by `Prefer: wait`.
+    `health` and `followed`, if given, reach the same Postgres over connections that requests do not share: for checks,
+    and for what streams follow. `draining`, once set, ends what waits for jobs: streams, and answers held back by
+    `Prefer: wait`.
     """
+    draining = draining or asyncio.Event()
     figures = Figures()
     backlog = Backlog(most_of_one=settings.most_queued_per_tenant, most=settings.most_queued)
     accept = Accept(database, wakeups, KillPoints(settings.kill_points), backlog=backlog, on_batch=figures.committed)
@@ -89,7 +97,10 @@ def make_app(
         backlog=backlog,
         health=health or database,
         figures=figures,
-        draining=draining or asyncio.Event(),
+        streams=Streams(settings),
+        lookout=Lookout(followed or database, wakeups, draining),
+        tail=Tail(followed or database, wakeups, draining),
+        draining=draining,
     )
     strangers = Limiter("anonymous")
     shedding = Shedding(figures, strangers, target_seconds=settings.shed_above_ms / 1000)
@@ -97,7 +108,8 @@ def make_app(
 
     @asynccontextmanager
     async def until_accepted(_: Litestar) -> AsyncIterator[None]:
-        watching = [asyncio.create_task(shedding.watch()), asyncio.create_task(backlog.watch(database))]
+        duties = shedding.watch(), backlog.watch(database), use.lookout.watch(), use.tail.watch()
+        watching = [asyncio.create_task(duty) for duty in duties]
         yield
         for watch in watching:
             watch.cancel()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from litestar.connection import ASGIConnection
@@ -61,7 +62,8 @@ def authenticated(keys: KeyRing, callers: Limiter, strangers: Limiter) -> Guard:
     async def guard(connection: Connection, _: BaseRouteHandler) -> None:
         notes = notes_of(connection.scope)
         try:
-            caller = await keys.caller(spelled_key(connection))
+            notes.ask_again = partial(keys.caller, spelled_key(connection))
+            caller = await notes.ask_again()
         except Unauthenticated:
             address = connection.client.host if connection.client else ""
             notes.standing, wait = strangers.take(address, ANONYMOUS_PER_MINUTE)

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Iterable
 from typing import Final, cast
 from urllib.parse import unquote_to_bytes
 
@@ -25,10 +26,10 @@ from api.auth import ANONYMOUS_PER_MINUTE
 from api.context import Notes, note
 from api.figures import Figures
 from api.headers import SECURITY, request_id
-from api.jobs.stream import MEDIA_TYPE as STREAM
 from api.limits import Limiter
 from api.problems import MEDIA_TYPE, problem_of
 from api.shedding import STATUS, Shedding, is_batch, is_submission
+from api.sse import MEDIA_TYPE as STREAM
 from api.under_way import Ticket
 
 MOST_AT_ONCE: Final = 2_000
@@ -89,7 +90,7 @@ class Envelope:
             nonlocal status, is_counted
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if is_counted and (b"content-type", STREAM.encode()) in list(message["headers"]):
+                if is_counted and _is_stream(message["headers"]):
                     is_counted = False  # a stream waits more than it works, and has a limit of its own
                     self._under_way -= 1
                 message["headers"] = self._headers(scope, notes, list(message["headers"]))
@@ -130,6 +131,10 @@ class Envelope:
                 duration_ms=round(seconds * 1000, 2),
                 tenant_id=notes.caller.tenant_id if notes.caller else None,
             )
+
+
+def _is_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"content-type" and value.startswith(STREAM.encode()) for name, value in headers)
 
 
 def _opening(ticket: Ticket, receive: Receive) -> Receive:

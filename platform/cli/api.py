@@ -25,6 +25,7 @@ _KEEP_ALIVE_SECONDS: Final = 65  # longer than the usual proxy keeps an idle con
 _SHUTDOWN_SECONDS: Final = 20
 _BACKLOG: Final = 2048
 _CONNECTIONS: Final = 8
+_STREAM_CONNECTIONS: Final = 3  # what tenants' streams read on with, and two that read back
 _WAIT_SECONDS: Final = 1.0  # for a free one of them; who waits longer is told to come back
 _COLLECT_AFTER: Final = (20_000, 50, 50)
 
@@ -46,11 +47,14 @@ def api(host: str, port: int, name: str) -> None:
 async def _serve(settings: Settings, listener: socket.socket, name: str) -> None:
     draining = asyncio.Event()
     async with open_stores(settings, name=name, connections=_CONNECTIONS, wait_seconds=_WAIT_SECONDS) as use:
-        health = open_database(needed(settings, "database_url"), name=f"{name}-health", size=1)
+        url = needed(settings, "database_url")
+        health = open_database(url, name=f"{name}-health", size=1)
+        followed = open_database(url, name=f"{name}-events", size=_STREAM_CONNECTIONS)
         try:
-            app = make_app(use.database, use.wakeups, settings, health=health, draining=draining)
+            app = make_app(use.database, use.wakeups, settings, health=health, followed=followed, draining=draining)
             await _Server(_config(app), settings, draining).serve(sockets=[listener])
         finally:
+            await followed.close()
             await health.close()
 
 

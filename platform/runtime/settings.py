@@ -69,6 +69,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     shed_above_ms: Annotated[
         float, Meta(gt=0, le=10_000, description="submissions are refused while answering them takes longer than this")
     ] = 100.0
+    most_streams: Annotated[int, Meta(ge=1, description="how many event streams a process of the API holds open")] = (
+        4_000
+    )
+    most_streams_per_tenant: Annotated[int, Meta(ge=1, description="how many of them may be one tenant's")] = 1_000
+    most_streams_per_key: Annotated[int, Meta(ge=1, description="how many of them may be one key's")] = 200
     canary_seconds: Annotated[
         float, Meta(gt=0, le=600, description="how often a worker tests that it hears the broker; deaf after three")
     ] = 10.0

@@ -35,7 +35,7 @@ FROM unnest(CAST(:tenants AS text[])) AS wanted (tenant_id)
 """)
 
 _OF_TENANTS: Final = text("""
-SELECT found.*, jobs.kind, jobs.tags
+SELECT found.*, jobs.kind, jobs.tags, jobs.batch_id
 FROM unnest(CAST(:tenants AS text[]), CAST(:numbers AS bigint[])) AS wanted (tenant_id, number)
 CROSS JOIN LATERAL (
     SELECT * FROM events
@@ -81,14 +81,16 @@ async def newest_numbers(tx: Tx, tenants: Sequence[str], *, settled: int) -> dic
     return {row.tenant_id: row.number for row in rows}
 
 
-async def tenant_events(tx: Tx, after: Mapping[str, int], *, settled: int, limit: int) -> dict[str, list[NumberedEvent]]:
-    """Of each tenant at most `limit` events past its number and up to `settled`, in order; those of pruned jobs are gone."""
+async def tenant_events(
+    tx: Tx, after: Mapping[str, int], *, settled: int, limit: int
+) -> dict[str, list[NumberedEvent]]:
+    """Of each tenant at most `limit` events past its number and up to `settled`, in order."""
     asked = {"tenants": list(after), "numbers": list(after.values()), "settled": settled, "limit": limit}
     found: dict[str, list[NumberedEvent]] = {tenant_id: [] for tenant_id in after}
     for row in await tx.execute(_OF_TENANTS, asked):
         event = Event(job_id=row.job_id, seq=row.seq, type=EventType(row.type), at=row.at, data=row.data)
         found[row.tenant_id].append(
-            NumberedEvent(number=row.number, event=event, kind=row.kind, tags=tuple(row.tags))
+            NumberedEvent(number=row.number, event=event, kind=row.kind, tags=tuple(row.tags), batch_id=row.batch_id)
         )
     return found
 

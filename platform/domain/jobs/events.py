@@ -56,19 +56,21 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 class NumberedEvent(Struct, frozen=True, kw_only=True):
-    """An event among all of its tenant's; `number` only grows, with gaps. Of its job: the kind and the tags."""
+    """An event among all of its tenant's; `number` only grows, with gaps. Of its job: kind, tags and batch."""
 
     number: int
     event: Event
     kind: str
     tags: tuple[str, ...]
+    batch_id: str | None
 
 
 class EventFilter(Struct, frozen=True, kw_only=True):
-    """Which of a tenant's events are wanted: all, or those of one kind, of one tag, that leave a job in these states."""
+    """Which events of a tenant are wanted: of one kind, tag or batch, that leave a job in these states; or all."""
 
     kind: str | None = None
     tag: str | None = None
+    batch_id: str | None = None
     states: tuple[State, ...] = ()
 
     def wants(self, one: NumberedEvent) -> bool:
@@ -76,5 +78,6 @@ class EventFilter(Struct, frozen=True, kw_only=True):
         return (
             (self.kind is None or one.kind == self.kind)
             and (self.tag is None or self.tag in one.tags)
+            and (self.batch_id is None or self.batch_id == one.batch_id)
             and (not self.states or STATE_AFTER[one.event.type] in self.states)
         )
