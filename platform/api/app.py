@@ -31,16 +31,19 @@ from api.auth import KeyRing, authenticated, provide_caller, provide_use
 from api.backlog import Backlog
 from api.bodies import MOST_BYTES, ApiRequest
 from api.context import Use
+from api.cors import Cors
 from api.envelope import Envelope
 from api.figures import Figures
-from api.limits import Limiter
+from api.limits import SharedLimiter
 from api.lookout import Lookout
 from api.options import provide_options
 from api.problems import answer_problem
 from api.shedding import Shedding
+from api.standings import Standings
 from api.streams import Streams
 from api.tail import Tail
 from runtime.kill_points import KillPoints
+from runtime.quotas import Quotas
 from runtime.settings import Settings
 from runtime.wakeups import Wakeups
 from storage.database import Database
@@ -70,20 +73,21 @@ OPEN_ROUTERS: Final = (api.health.router, api.pages.router, api.console.routes.r
 """What everybody may ask."""
 
 
-def make_app(
+def make_app(  # noqa: PLR0913 - what it stands on
     database: Database,
     wakeups: Wakeups,
     settings: Settings,
     *,
     health: Database | None = None,
     followed: Database | None = None,
+    quotas: Quotas | None = None,
     draining: asyncio.Event | None = None,
 ) -> Application:
     """The API over an open database and open wake-ups, which remain the caller's to close after its shutdown.
 
     `health` and `followed`, if given, reach the same Postgres over connections that requests do not share: for checks,
-    and for what streams follow. `draining`, once set, ends what waits for jobs: streams, and answers held back by
-    `Prefer: wait`.
+    and for what streams follow. Without `quotas` the process counts requests for itself. `draining`, once set, ends
+    what waits for jobs: streams, and answers held back by `Prefer: wait`.
     """
     draining = draining or asyncio.Event()
     figures = Figures()
@@ -102,9 +106,11 @@ def make_app(
         tail=Tail(followed or database, wakeups, draining),
         draining=draining,
     )
-    strangers = Limiter("anonymous")
-    shedding = Shedding(figures, strangers, target_seconds=settings.shed_above_ms / 1000)
-    guard = authenticated(KeyRing(database), Limiter("default"), strangers)
+    keys, cors = KeyRing(database), Cors(settings.allowed_origins)
+    callers, strangers = SharedLimiter("default", quotas), SharedLimiter("anonymous", quotas)
+    standings = Standings(keys, callers, strangers)
+    shedding = Shedding(figures, standings, cors, target_seconds=settings.shed_above_ms / 1000)
+    guard = authenticated(keys, callers, strangers)
 
     @asynccontextmanager
     async def until_accepted(_: Litestar) -> AsyncIterator[None]:
@@ -132,4 +138,4 @@ def make_app(
         openapi_config=None,
         logging_config=None,
     )
-    return Envelope(app, figures, strangers, shedding)
+    return Envelope(app, figures, standings, cors, shedding)

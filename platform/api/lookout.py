@@ -56,7 +56,7 @@ class Lookout:
                 await self._look()
             except Unavailable as error:
                 _LOG.warning("events.unavailable", code=error.code)
-            except Exception:
+            except Exception:  # noqa: BLE001 - as below
                 _LOG.exception("events.unavailable")  # whatever it was, the next look may do
         for followed in self._followed:
             followed.news.tell()

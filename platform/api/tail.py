@@ -186,7 +186,7 @@ class Tail:
                 if not self._is_down:
                     _LOG.warning("events.unavailable", code=error.code)
                 self._is_down = True
-            except Exception:
+            except Exception:  # noqa: BLE001 - as below
                 _LOG.exception("events.unavailable")  # whatever it was, the next look may do
             else:
                 self._is_down = False

@@ -16,6 +16,7 @@ from api.app import Application, make_app
 from api.door import door_to
 from cli.exits import CommandFailed
 from runtime.logs import configure_logs
+from runtime.quotas import open_quotas
 from runtime.readiness import mark_ready
 from runtime.resources import needed, open_stores
 from runtime.settings import Settings, read_settings
@@ -50,10 +51,20 @@ async def _serve(settings: Settings, listener: socket.socket, name: str) -> None
         url = needed(settings, "database_url")
         health = open_database(url, name=f"{name}-health", size=1)
         followed = open_database(url, name=f"{name}-events", size=_STREAM_CONNECTIONS)
+        quotas = open_quotas(needed(settings, "redis_url"))
         try:
-            app = make_app(use.database, use.wakeups, settings, health=health, followed=followed, draining=draining)
+            app = make_app(
+                use.database,
+                use.wakeups,
+                settings,
+                health=health,
+                followed=followed,
+                quotas=quotas,
+                draining=draining,
+            )
             await _Server(_config(app), settings, draining).serve(sockets=[listener])
         finally:
+            await quotas.close()
             await followed.close()
             await health.close()
 

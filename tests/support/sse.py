@@ -1,7 +1,7 @@
 """Reads Server-Sent Events as a client does."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import httpx
@@ -10,11 +10,11 @@ import msgspec
 Frame = dict[str, Any]
 
 
-async def frames(url: str, *, seconds: float = 20, **headers: str) -> AsyncGenerator[Frame, None]:
+async def frames(url: str, headers: Mapping[str, str], *, seconds: float = 20) -> AsyncGenerator[Frame, None]:
     """The frames of a stream until it closes; a comment is one with a comment."""
     async with (
         asyncio.timeout(seconds),
-        httpx.AsyncClient(headers=headers, timeout=seconds) as client,
+        httpx.AsyncClient(headers=dict(headers), timeout=seconds) as client,
         client.stream("GET", url) as answer,
     ):
         assert answer.status_code == 200, await answer.aread()

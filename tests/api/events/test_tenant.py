@@ -30,7 +30,7 @@ DONE = Verdict(state=State.SUCCEEDED, result=b'{"summary":"short"}')
 
 def follow(house: House, address: str, query: str = "", **headers: str) -> AsyncGenerator[Frame, None]:
     """The stream of the house's tenant."""
-    return frames(f"{address}/v1/events{query}", Authorization=house.client.headers["Authorization"], **headers)
+    return frames(f"{address}/v1/events{query}", {"Authorization": house.client.headers["Authorization"], **headers})
 
 
 async def take(stream: AsyncGenerator[Frame, None], count: int) -> list[Frame]:
@@ -129,7 +129,7 @@ async def test_only_what_is_wanted_is_told(house: House, address: str, query: st
 
 
 async def test_nobody_hears_of_another_tenants_jobs(house: House, address: str) -> None:
-    stream = frames(f"{address}/v1/events?after=0", Authorization=house.stranger.headers["Authorization"])
+    stream = frames(f"{address}/v1/events?after=0", {"Authorization": house.stranger.headers["Authorization"]})
     await house.submit()
     theirs = await house.stranger.post("/v1/jobs", json={"kind": "text.summarize", "input": {"text": "Theirs."}})
     _, told = await take(stream, 2)
@@ -224,7 +224,7 @@ async def test_a_stream_ends_soon_after_its_key_was_revoked(
     monkeypatch.setattr(api.auth, "_KEPT_SECONDS", 0.0)
     job = await house.submit()
     key = await house.key(permissions=["jobs:read"])
-    stream = frames(f"{address}{path.format(id=job['id'])}", Authorization=f"Bearer {key}")
+    stream = frames(f"{address}{path.format(id=job['id'])}", {"Authorization": f"Bearer {key}"})
     assert (await take(stream, 1))[0]["event"] == "snapshot"
     async with house.database.begin() as tx:
         await tx.execute(text("UPDATE api_keys SET revoked_at = now() WHERE permissions = ARRAY['jobs:read']"))

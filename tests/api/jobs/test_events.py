@@ -23,7 +23,7 @@ FAILED = Verdict(state=State.FAILED, error=JobError(code="rejected", title="No",
 
 def frames(house: House, url: str, **headers: str) -> AsyncGenerator[Frame, None]:
     """The frames of a stream, read by the house's client."""
-    return tell(url, Authorization=house.client.headers["Authorization"], **headers)
+    return tell(url, {"Authorization": house.client.headers["Authorization"], **headers})
 
 
 async def read_all(house: House, url: str, **headers: str) -> list[Frame]:
