@@ -1,6 +1,7 @@
 """The HTTP API, put together: routers listed by hand, guards, problems, the envelope around it all."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
@@ -42,6 +43,8 @@ from api.shedding import Shedding
 from api.standings import Standings
 from api.streams import Streams
 from api.tail import Tail
+from api.token_holders import TokenHolders
+from domain.accounts.event_token import EventTokens
 from runtime.kill_points import KillPoints
 from runtime.quotas import Quotas
 from runtime.settings import Settings
@@ -104,13 +107,14 @@ def make_app(  # noqa: PLR0913 - what it stands on
         streams=Streams(settings),
         lookout=Lookout(followed or database, wakeups, draining),
         tail=Tail(followed or database, wakeups, draining),
+        event_tokens=EventTokens(settings.secret_key or secrets.token_hex()),
         draining=draining,
     )
     keys, cors = KeyRing(database), Cors(settings.allowed_origins)
     callers, strangers = SharedLimiter("default", quotas), SharedLimiter("anonymous", quotas)
     standings = Standings(keys, callers, strangers)
     shedding = Shedding(figures, standings, cors, target_seconds=settings.shed_above_ms / 1000)
-    guard = authenticated(keys, callers, strangers)
+    guard = authenticated(keys, TokenHolders(database, use.event_tokens), callers, strangers)
 
     @asynccontextmanager
     async def until_accepted(_: Litestar) -> AsyncIterator[None]:

@@ -10,6 +10,7 @@ from litestar.handlers import BaseRouteHandler
 
 from api.context import Use, notes_of
 from api.limits import RateLimited, SharedLimiter
+from api.token_holders import TAKES_TOKENS, TokenHolders
 from domain.accounts.api_key import parse_key
 from domain.accounts.user import Caller
 from domain.errors import Unauthenticated
@@ -61,13 +62,18 @@ class KeyRing:
         return None if kept is None or kept[0] <= time.monotonic() else kept[1]
 
 
-def authenticated(keys: KeyRing, callers: SharedLimiter, strangers: SharedLimiter) -> Guard:
+def authenticated(keys: KeyRing, holders: TokenHolders, callers: SharedLimiter, strangers: SharedLimiter) -> Guard:
     """A guard that knows the caller and counts the request, before anything of it is read."""
 
-    async def guard(connection: Connection, _: BaseRouteHandler) -> None:
+    async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
         notes = notes_of(connection.scope)
         try:
-            notes.ask_again = partial(keys.caller, spelled_key(connection))
+            if handler.opt.keys() >= TAKES_TOKENS.keys():
+                notes.event_token = holders.read(connection)
+            if notes.event_token is None:
+                notes.ask_again = partial(keys.caller, spelled_key(connection))
+            else:
+                notes.ask_again = partial(holders.caller, notes.event_token)
             caller = await notes.ask_again()
         except Unauthenticated:
             address = connection.client.host if connection.client else ""

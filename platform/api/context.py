@@ -19,6 +19,7 @@ from api.lookout import Lookout
 from api.streams import AskAgain, Leave, Streams
 from api.tail import Tail
 from api.under_way import Ticket
+from domain.accounts.event_token import EventToken, EventTokens
 from domain.accounts.user import Caller
 from runtime.settings import Settings
 from runtime.wakeups import Wakeups
@@ -75,6 +76,7 @@ class Use:
     streams: Streams
     lookout: Lookout
     tail: Tail
+    event_tokens: EventTokens
     batches: Batches = field(default_factory=Batches)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -86,6 +88,7 @@ class Notes(Struct, kw_only=True):
     traceparent: str | None = None
     caller: Caller | None = None
     ask_again: AskAgain | None = None
+    event_token: EventToken | None = None
     standing: Standing | None = None
     route: str | None = None
     ticket: Ticket | None = None

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
-from litestar.params import HeaderParameter
+from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream
 
+from domain.accounts.event_token import MOST_CHARACTERS
 from domain.jobs.events import Event
 
 MEDIA_TYPE: Final = "text/event-stream"
@@ -18,6 +19,14 @@ LARGEST: Final = 2**63 - 1
 
 LastEventId = Annotated[str | None, HeaderParameter(name="Last-Event-ID")]
 """What a client sends that takes up a stream where it broke off."""
+
+TokenText = Annotated[
+    str | None,
+    QueryParameter(
+        name="token", description="an event token, for those who can send no key", max_length=MOST_CHARACTERS
+    ),
+]
+"""What a browser shows in place of a key; the guard reads it, for routes that take it."""
 
 _ENCODER: Final = msgspec.json.Encoder()
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

@@ -105,7 +105,7 @@ class Following:
         """
         return self.newest or 0 if seen is None or seen > self._tail.settled else seen
 
-    async def after(self, number: int, wanted: EventFilter) -> tuple[list[bytes], int]:
+    async def after(self, number: int, wanted: Sequence[EventFilter]) -> tuple[list[bytes], int]:
         """The next events past `number` that are wanted, and up to which number there are no others; may be none.
 
         Raises:
@@ -119,7 +119,7 @@ class Following:
         else:
             found = await self._tail.read_back(self._tenant_id, number, position)
         reached = found[-1].numbered.number if found else position
-        return [told.frame for told in found if wanted.wants(told.numbered)], reached
+        return [told.frame for told in found if all(one.wants(told.numbered) for one in wanted)], reached
 
 
 class Tail:

@@ -5,6 +5,7 @@ from typing import Final
 from msgspec import Struct
 from sqlalchemy import text
 
+from domain.accounts.permissions import ROLE_PERMISSIONS, Role
 from domain.accounts.user import Caller
 from domain.errors import Conflict
 from storage.database import Tx
@@ -13,6 +14,14 @@ _FIND_KEY: Final = text("""
 SELECT api_keys.id, api_keys.tenant_id, api_keys.user_id, secret_sha256, permissions, requests_per_minute
 FROM api_keys
 WHERE public_id = :public_id AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+""")
+
+_FIND_CALLER: Final = text("""
+SELECT users.role, api_keys.id AS key_id, api_keys.permissions, api_keys.requests_per_minute
+FROM users
+LEFT JOIN api_keys ON api_keys.id = :key_id AND api_keys.user_id = users.id AND revoked_at IS NULL
+    AND (expires_at IS NULL OR expires_at > now())
+WHERE users.tenant_id = :tenant_id AND users.id = :user_id AND (CAST(:key_id AS text) IS NULL) = (api_keys.id IS NULL)
 """)
 
 _ADD_TENANT: Final = text("INSERT INTO tenants (id, name) VALUES (:id, :name) ON CONFLICT DO NOTHING")
@@ -74,6 +83,22 @@ async def find_key(tx: Tx, public_id: str) -> StoredKey | None:
         requests_per_minute=row.requests_per_minute,
     )
     return StoredKey(secret_sha256=bytes(row.secret_sha256), caller=caller)
+
+
+async def find_caller(tx: Tx, tenant_id: str, user_id: str, key_id: str | None) -> Caller | None:
+    """Who calls as this user by this key, or by none; None: the key is not good any more, or nobody does."""
+    row = (await tx.execute(_FIND_CALLER, {"tenant_id": tenant_id, "user_id": user_id, "key_id": key_id})).one_or_none()
+    if row is None:
+        return None
+    if row.key_id is None:
+        return Caller(tenant_id=tenant_id, user_id=user_id, permissions=ROLE_PERMISSIONS[Role(row.role)])
+    return Caller(
+        tenant_id=tenant_id,
+        user_id=user_id,
+        permissions=frozenset(row.permissions),
+        key_id=row.key_id,
+        requests_per_minute=row.requests_per_minute,
+    )
 
 
 async def add_tenant(tx: Tx, tenant_id: str, name: str) -> None:

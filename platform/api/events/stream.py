@@ -1,7 +1,7 @@
 """The events of a tenant's jobs as a stream."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -36,9 +36,9 @@ class Beginning(Struct, frozen=True, kw_only=True):
 
 
 async def stream_tenant(
-    use: Use, wanted: EventFilter, *, caller: Caller, leave: Leave, seen: int | None
+    use: Use, wanted: Sequence[EventFilter], *, caller: Caller, leave: Leave, seen: int | None
 ) -> AsyncIterator[bytes]:
-    """Where the stream begins, then the tenant's events past number `seen` as they come, and for ever.
+    """Where the stream begins, then the tenant's events that all of `wanted` want, past number `seen`, as they come.
 
     None: those from now on. A comment each 15 s keeps the connection open. When the process is about to stop, the
     stream ends and asks the client to come back in a second; where `leave` is withdrawn, it ends.
@@ -50,7 +50,7 @@ async def stream_tenant(
 
 
 async def _follow(
-    use: Use, wanted: EventFilter, following: Following, *, leave: Leave, seen: int | None
+    use: Use, wanted: Sequence[EventFilter], following: Following, *, leave: Leave, seen: int | None
 ) -> AsyncIterator[bytes]:
     place: int | None = None
     said_at = time.monotonic()
@@ -78,7 +78,7 @@ async def _follow(
     yield RETRY + b"\n"
 
 
-async def _after(following: Following, place: int, wanted: EventFilter) -> tuple[list[bytes], int]:
+async def _after(following: Following, place: int, wanted: Sequence[EventFilter]) -> tuple[list[bytes], int]:
     try:
         return await following.after(place, wanted)
     except Unavailable as error:

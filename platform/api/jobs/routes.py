@@ -11,7 +11,7 @@ from litestar.response import Response, Stream
 from api.absent import PRUNED, absence
 from api.auth import needs
 from api.bodies import ApiRequest
-from api.context import Use, leave_of
+from api.context import Use, leave_of, notes_of
 from api.fields import FieldError
 from api.idempotency import ONCE
 from api.job_view import AttemptView, JobView, etag, matches, view_attempt, view_job
@@ -24,9 +24,10 @@ from api.paging import DEFAULT, Cursor, Limit, Page, next_link
 from api.parameters import only_known
 from api.preferences import WAITS, wait_for_end, wanted_wait
 from api.problems import base_url
-from api.sse import MEDIA_TYPE, LastEventId, answer_stream, seen_until
+from api.sse import MEDIA_TYPE, LastEventId, TokenText, answer_stream, seen_until
 from api.submissions import AnySubmission, kind_of
 from api.submit import answer_job, submit
+from api.token_holders import TAKES_TOKENS, refuse_other_jobs
 from domain.accounts.user import Caller
 from domain.catalog import kind_named
 from domain.ids import is_id
@@ -141,7 +142,7 @@ async def get_attempts(job_id: JobId, use: NamedDependency[Use], caller: NamedDe
         return Page([view_attempt(attempt) for attempt in await list_attempts(tx, [job.id])])
 
 
-@get("/jobs/{job_id:str}/events", guards=[needs("jobs:read")], media_type=MEDIA_TYPE)
+@get("/jobs/{job_id:str}/events", guards=[needs("jobs:read")], media_type=MEDIA_TYPE, opt=TAKES_TOKENS)
 async def get_events(  # noqa: PLR0913, PLR0917 - what a resumption takes
     request: ApiRequest,
     job_id: JobId,
@@ -149,8 +150,10 @@ async def get_events(  # noqa: PLR0913, PLR0917 - what a resumption takes
     caller: NamedDependency[Caller],
     after: Annotated[int | None, QueryParameter(ge=0, le=_LARGEST_SEQ, description="the last event seen")] = None,
     last_event_id: LastEventId = None,
+    _token: TokenText = None,
 ) -> Stream:
     """What happens to the job, as Server-Sent Events: first the job as it stands, then its events."""
+    refuse_other_jobs(notes_of(request.scope).event_token, job_id)
     use.streams.check(caller)
     job = await _found(use, caller, job_id)
     seen = seen_until(last_event_id, after, largest=_LARGEST_SEQ) or 0
