@@ -196,7 +196,7 @@ CODES: Final[dict[str, ProblemCode]] = {
     "too_many_streams": ProblemCode(
         429,
         "Too many event streams are open",
-        "A key, a tenant and each process of the API hold so many event streams open; the detail says which limit it is.",
+        "A key, a tenant and each process of the API hold so many event streams open; the detail says whose limit.",
         "Close streams that are of no interest any more. One stream of GET /v1/events tells of all jobs of the tenant.",
     ),
     "event_token_refused": ProblemCode(
