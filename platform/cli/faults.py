@@ -59,7 +59,8 @@ def _names(of: frozenset[str], what: str) -> Callable[[click.Context, click.Para
     "--scenario",
     type=click.Choice(tuple(_TAKES)),
     help="kills: anywhere, at random. points: one kill point after the other. matrix: each kill point with each kind. "
-    "redis: emptied under a backlog. postgres: crashed. restarts: every process in turn. streams: the API, under clients that follow events. Default: kills.",
+    "redis: emptied under a backlog. postgres: crashed. restarts: every process in turn. "
+    "streams: the API, under clients that follow events. Default: kills.",
 )
 @click.option("--kills", type=click.IntRange(1), help="How many processes to kill, at random or at points.")
 @click.option("--jobs", type=click.IntRange(1), help="How many jobs to have accepted meanwhile.")

@@ -26,7 +26,7 @@ _POLL_SECONDS: Final = 0.05
 _PATIENCE_SECONDS: Final = 90.0
 _SILENCE_SECONDS: Final = 20.0  # a heartbeat comes each 15 s
 _HEARD_BETWEEN: Final = 20
-_FOLLOWED: Final = 12
+_FOLLOWED: Final = 3  # jobs more for each restart
 _ENDS: Final = frozenset(event_type.value for event_type in LAST)
 
 _STORED: Final = "SELECT number, job_id, type FROM events WHERE tenant_id = %s AND number > %s ORDER BY number"
@@ -113,7 +113,8 @@ async def restart_under_streams(scene: Scene) -> Harm:
         sending = running.create_task(scene.load.keep_on(is_over))
         single: list[Client] = []
         for number in range(scene.campaign.times):
-            single += [await _followed(scene, running, delay=f"{index + 1}s") for index in range(_FOLLOWED // 4)]
+            for seconds in range(1, _FOLLOWED + 1):
+                single += await _followed(scene, running, delay=f"{seconds}s")
             await _until_more(whole, _HEARD_BETWEEN)
             began = time.monotonic()
             if number % 2:
@@ -140,13 +141,14 @@ async def restart_under_streams(scene: Scene) -> Harm:
     return harm
 
 
-async def _followed(scene: Scene, running: asyncio.TaskGroup, *, delay: str) -> Client:
-    """A job that begins a little later, and its follower."""
-    body = {"kind": "text.moderate", "input": {"text": "The wheel turns."}, "delay": delay}
-    job = (await scene.client.post("/v1/jobs", json=body)).raise_for_status().json()
-    client = Client(http=scene.client, path=f"/v1/jobs/{job['id']}/events")
-    running.create_task(client.follow())  # type: ignore[unused-awaitable] # the group waits for it
-    return client
+async def _followed(scene: Scene, running: asyncio.TaskGroup, *, delay: str) -> list[Client]:
+    """A job that begins a little later, and its follower; none if the job was not accepted."""
+    answer = await scene.load.submit("delayed", "text.moderate", {"text": "The wheel turns."}, delay=delay)
+    if answer.job_id is None:
+        return []
+    client = Client(http=scene.client, path=f"/v1/jobs/{answer.job_id}/events")
+    running.create_task(client.follow())
+    return [client]
 
 
 async def _compared(
