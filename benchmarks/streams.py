@@ -251,7 +251,7 @@ def _client(ready: Ready) -> httpx.AsyncClient:
 @asynccontextmanager
 async def _platform() -> AsyncIterator[Ready]:
     with tempfile.TemporaryDirectory(prefix="headrace-bench-", ignore_cleanup_errors=True) as folder:
-        os.chmod(folder, 0o711)  # noqa: PTH101 - of a moment, and before anything runs
+        os.chmod(folder, 0o711)  # noqa: PTH101, S103 - the servers run as somebody else; of a moment, and before anything runs
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "cli.main", "up", "--json", "--no-flower", "--data-dir", folder),
             stdout=asyncio.subprocess.PIPE,
