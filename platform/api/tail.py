@@ -30,7 +30,8 @@ _LEAST_PAUSE_SECONDS: Final = 0.05
 _SETTLE_SECONDS: Final = 1.0
 _SETTLE_PAUSE_SECONDS: Final = 0.005
 _SLOWEST_PAUSE_SECONDS: Final = 0.05
-_READING_BACK: Final = 2
+_BACK: Final = 300
+_BACK_AT_ONCE: Final = 100
 
 _LOG: Final = structlog.stdlib.get_logger(__name__)
 
@@ -132,7 +133,7 @@ class Tail:
         self._news = News()
         self._channels: dict[str, _Channel] = {}
         self._joining: list[asyncio.Future[None]] = []
-        self._reading_back = asyncio.Semaphore(_READING_BACK)
+        self._reading_back = asyncio.Semaphore(1)
         self._is_down = False
         self.settled = 0
         """Up to this number every event there will ever be was there at the last look."""
@@ -156,14 +157,21 @@ class Tail:
             ready.cancel()
 
     async def read_back(self, tenant_id: str, number: int, settled: int) -> list[Told]:
-        """A page of the tenant's events past `number`, from the store; of all streams that ask, two are served at once.
+        """A page of the tenant's events past `number`, from the store.
+
+        Of all streams that ask, one is served at a time, with a rest as long as that took: it is never most of what
+        the process does.
 
         Raises:
             Unavailable: it does not answer.
         """
-        async with self._reading_back, self._database.read() as tx:
-            found = await tenant_events(tx, {tenant_id: number}, settled=settled, limit=_AT_ONCE)
-        return [Told(one) for one in found[tenant_id]]
+        async with self._reading_back:
+            began = time.monotonic()
+            async with self._database.read() as tx:
+                found = await tenant_events(tx, {tenant_id: number}, settled=settled, limit=_BACK_AT_ONCE)
+            told = [Told(one) for one in found[tenant_id]]
+            await asyncio.sleep(time.monotonic() - began)
+        return told
 
     async def watch(self) -> None:
         """Read while there are streams; tell them when the process is about to stop. Ends by cancellation."""
@@ -215,7 +223,8 @@ class Tail:
     async def _begin(self, tx: Tx, settled: int) -> None:
         fresh = {tenant_id: channel for tenant_id, channel in self._channels.items() if channel.position is None}
         if fresh:
-            for tenant_id, number in (await newest_numbers(tx, list(fresh), settled=settled)).items():
+            # a little back: where the process is new, its clients come back all at once, and have missed a little each
+            for tenant_id, number in (await newest_numbers(tx, list(fresh), settled=settled, back=_BACK)).items():
                 fresh[tenant_id].begin(number)
 
     async def _read(self, tx: Tx, settled: int) -> None:

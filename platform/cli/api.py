@@ -26,7 +26,7 @@ _KEEP_ALIVE_SECONDS: Final = 65  # longer than the usual proxy keeps an idle con
 _SHUTDOWN_SECONDS: Final = 20
 _BACKLOG: Final = 2048
 _CONNECTIONS: Final = 8
-_STREAM_CONNECTIONS: Final = 3  # what tenants' streams read on with, and two that read back
+_STREAM_CONNECTIONS: Final = 3  # for reading on, for reading back, and to look after followed jobs
 _WAIT_SECONDS: Final = 1.0  # for a free one of them; who waits longer is told to come back
 _COLLECT_AFTER: Final = (20_000, 50, 50)
 

@@ -29,7 +29,7 @@ WHERE locktype = 'relation' AND relation = CAST('events' AS regclass) AND mode =
 _NEWEST: Final = text("""
 SELECT wanted.tenant_id, coalesce((
     SELECT number FROM events WHERE events.tenant_id = wanted.tenant_id AND number <= :settled
-    ORDER BY number DESC LIMIT 1
+    ORDER BY number DESC OFFSET :back LIMIT 1
 ), 0) AS number
 FROM unnest(CAST(:tenants AS text[])) AS wanted (tenant_id)
 """)
@@ -75,9 +75,9 @@ async def event_writers(tx: Tx) -> frozenset[str]:
     return frozenset((await tx.execute(_WRITERS)).scalars())
 
 
-async def newest_numbers(tx: Tx, tenants: Sequence[str], *, settled: int) -> dict[str, int]:
-    """The number of each tenant's newest event up to `settled`; 0: it has none."""
-    rows = await tx.execute(_NEWEST, {"tenants": list(tenants), "settled": settled})
+async def newest_numbers(tx: Tx, tenants: Sequence[str], *, settled: int, back: int = 0) -> dict[str, int]:
+    """The number of each tenant's newest event up to `settled`, or of the one so many before; 0: it has none."""
+    rows = await tx.execute(_NEWEST, {"tenants": list(tenants), "settled": settled, "back": back})
     return {row.tenant_id: row.number for row in rows}
 
 

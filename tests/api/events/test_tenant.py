@@ -87,7 +87,8 @@ async def test_it_is_taken_up_where_it_broke_off(house: House, address: str, way
 async def test_all_that_is_kept_is_told_to_who_asks_from_the_beginning(
     house: House, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api.tail, "_AT_ONCE", 2)
+    for name in ("_AT_ONCE", "_BACK_AT_ONCE", "_BACK"):
+        monkeypatch.setattr(api.tail, name, 2)
     jobs = [await house.submit() for _ in range(7)]
     stream = follow(house, address, "?after=0")
     _, *told = await take(stream, 8)
