@@ -104,6 +104,14 @@ def backlog(use: Use, count: int, rounds: int) -> None:
 
 
 @bench.command()
+@click.option("--seconds", type=click.FloatRange(1), default=10, show_default=True, help="How long, six times.")
+@pass_use
+def limits(use: Use, seconds: float) -> None:
+    """Time submissions whose requests are counted in Redis, and in the process; on servers of its own."""
+    _measure(use, "limits.py", ["--seconds", str(seconds)], environment_with())
+
+
+@bench.command()
 @click.option("--never", type=click.IntRange(0), default=200, show_default=True, help="Streams that are never read.")
 @click.option("--idle", type=click.IntRange(0), default=0, show_default=True, help="Streams of a job that waits.")
 @click.option("--rate", type=click.FloatRange(1), default=30, show_default=True, help="Jobs a second meanwhile.")
