@@ -1,9 +1,9 @@
 """What counting requests in Redis costs a submission: beside counting in the process, and while Redis hangs.
 
 A process of the API on a Postgres and a Valkey of its own, and clients that each send their next job after the last
-answer: one of them for the times, many for the capacity. With a key of 1,000,000 requests a minute, which asks Redis now
-and then; with many keys of 600, each request of which asks; then with a Valkey that is stopped in the middle. Prints one
-line of JSON. Run by `headrace bench limits`.
+answer: one of them for the times, many for the capacity. With a key of 1,000,000 requests a minute, which asks Redis
+now and then; with many keys of 600, each request of which asks; then with a Valkey that stands still. Prints one line
+of JSON. Run by `headrace bench limits`.
 """
 
 # ruff: noqa: INP001 - run by its path, never imported
