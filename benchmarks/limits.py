@@ -160,7 +160,7 @@ async def serve(database_url: str, redis: str, *, is_shared: bool) -> None:
     database, wakeups = open_database(database_url, name="bench-api", wait_seconds=1.0), open_wakeups(redis)
     quotas = open_quotas(redis) if is_shared else None
     if quotas is not None:
-        await quotas.begin()
+        await quotas.meet()
     app = make_app(database, wakeups, Settings(), quotas=quotas)
     config = uvicorn.Config(app, port=0, http=door_to(app), ws="none", log_config=None, access_log=False)
     listener = config.bind_socket()

@@ -60,7 +60,7 @@ class _Channel:
         self._kept: deque[Told] = deque()
         self._bytes = 0
 
-    def begin(self, number: int) -> None:
+    def start_after(self, number: int) -> None:
         self.position = self.kept_after = number
 
     def add(self, events: Sequence[NumberedEvent]) -> None:
@@ -225,7 +225,7 @@ class Tail:
         if fresh:
             # a little back: where the process is new, its clients come back all at once, and have missed a little each
             for tenant_id, number in (await newest_numbers(tx, list(fresh), settled=settled, back=_BACK)).items():
-                fresh[tenant_id].begin(number)
+                fresh[tenant_id].start_after(number)
 
     async def _read(self, tx: Tx, settled: int) -> None:
         places = {one: channel.position for one, channel in self._channels.items() if channel.position is not None}

@@ -53,7 +53,7 @@ async def _serve(settings: Settings, listener: socket.socket, name: str) -> None
         followed = open_database(url, name=f"{name}-events", size=_STREAM_CONNECTIONS)
         quotas = open_quotas(needed(settings, "redis_url"))
         try:
-            await quotas.begin()
+            await quotas.meet()
             app = make_app(
                 use.database,
                 use.wakeups,

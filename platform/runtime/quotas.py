@@ -84,7 +84,7 @@ class Quotas:
         """Whether Redis did not answer of late."""
         return self._probing is not None
 
-    async def begin(self) -> None:
+    async def meet(self) -> None:
         """Meet Redis before anybody waits for it: a first connection takes longer than an answer. Never raises."""
         with suppress(*_FAILURES):
             async with asyncio.timeout(_CONNECT_SECONDS):
