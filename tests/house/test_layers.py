@@ -11,9 +11,9 @@ from tests.house.source import LAYERS, ROOT, Source, listed, sources
 
 # What the domain may have of the standard library besides: values, text, time zones, digests. No clock is read there.
 _PURE = {
-    "abc", "base64", "bisect", "calendar", "collections", "dataclasses", "datetime", "decimal", "difflib", "enum", "fractions",
-    "functools", "hashlib", "heapq", "hmac", "html", "ipaddress", "itertools", "math", "operator", "re", "statistics",
-    "string", "textwrap", "types", "typing", "unicodedata", "urllib.parse", "uuid", "zlib", "zoneinfo",
+    "abc", "base64", "bisect", "calendar", "collections", "dataclasses", "datetime", "decimal", "difflib", "enum",
+    "fractions", "functools", "hashlib", "heapq", "hmac", "html", "ipaddress", "itertools", "math", "operator", "re",
+    "statistics", "string", "textwrap", "types", "typing", "unicodedata", "urllib.parse", "uuid", "zlib", "zoneinfo",
 }  # fmt: skip
 _CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today")}
 
