@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from secrets import token_hex
 from typing import Final
 
 from litestar import Litestar, Router
@@ -17,6 +18,7 @@ import api.bulk_actions.routes
 import api.chat.routes
 import api.console.routes
 import api.emails.routes
+import api.events.routes
 import api.health
 import api.jobs.routes
 import api.kinds.routes
@@ -36,19 +38,27 @@ from api.auth import OPEN, authenticated, counted, provide_caller, provide_use
 from api.backlog import Backlog
 from api.bodies import MOST_BYTES, ApiRequest
 from api.context import Texts, Use
+from api.cors import Cors
 from api.envelope import Envelope
 from api.figures import Figures
 from api.key_ring import KeyRing
-from api.limits import Limiter
+from api.limits import SharedLimiter
+from api.lookout import Lookout
 from api.methods import tell_methods
 from api.options import provide_options
 from api.parameters import only_known
 from api.problems import answer_problem
 from api.shedding import Shedding
+from api.standings import Standings
+from api.streams import Streams
+from api.tail import Tail
+from api.token_holders import TokenHolders
+from domain.accounts.event_token import EventTokens
 from providers.http.outbound import Outbound
 from runtime.kill_points import KillPoints
 from runtime.outgoing import open_outbound
 from runtime.passwords import Passwords
+from runtime.quotas import Quotas
 from runtime.secret_box import SecretBox
 from runtime.settings import Settings
 from runtime.wakeups import Wakeups
@@ -56,6 +66,7 @@ from storage.database import Database
 
 ROUTERS: Final = (
     api.jobs.routes.router,
+    api.events.routes.router,
     api.batches.routes.router,
     api.bulk_actions.routes.router,
     api.orders.routes.router,
@@ -92,15 +103,19 @@ def make_app(  # noqa: PLR0913 - what surrounds it
     settings: Settings,
     *,
     health: Database | None = None,
+    followed: Database | None = None,
+    quotas: Quotas | None = None,
     draining: asyncio.Event | None = None,
     outbound: Outbound | None = None,
 ) -> Application:
     """The API over an open database and open wake-ups, which remain the caller's to close after its shutdown.
 
-    `health`, if given, reaches the same Postgres over connections that requests do not share. `draining`, once set,
-    ends what waits for jobs: streams, and answers held back by `Prefer: wait`. `outbound` judges addresses of webhooks
-    in place of what the settings say.
+    `health` and `followed`, if given, reach the same Postgres over connections that requests do not share: for checks,
+    and for what streams follow. Without `quotas` the process counts requests for itself. `draining`, once set, ends
+    what waits for jobs: streams, and answers held back by `Prefer: wait`. `outbound` judges addresses of webhooks in
+    place of what the settings say.
     """
+    draining = draining or asyncio.Event()
     figures = Figures()
     backlog = Backlog(most_of_one=settings.most_queued_per_tenant, most=settings.most_queued)
     accept = Accept(database, wakeups, KillPoints(settings.kill_points), backlog=backlog, on_batch=figures.committed)
@@ -116,17 +131,24 @@ def make_app(  # noqa: PLR0913 - what surrounds it
         secrets=SecretBox(settings.secret_key),
         ring=KeyRing(database, user_requests_per_minute=settings.user_requests_per_minute),
         passwords=Passwords(),
-        texts=Texts(settings.user_texts_per_minute),
-        draining=draining or asyncio.Event(),
+        texts=Texts(SharedLimiter("texts", quotas), settings.user_texts_per_minute),
+        streams=Streams(settings),
+        lookout=Lookout(followed or database, wakeups, draining),
+        tail=Tail(followed or database, wakeups, draining),
+        event_tokens=EventTokens(settings.secret_key or token_hex()),
+        draining=draining,
     )
-    strangers = Limiter("anonymous")
-    shedding = Shedding(figures, strangers, target_seconds=settings.shed_above_ms / 1000)
-    guard = authenticated(use.ring, Limiter("default"), strangers)
+    cors = Cors(settings.allowed_origins)
+    callers, strangers = SharedLimiter("default", quotas), SharedLimiter("anonymous", quotas)
+    standings = Standings(use.ring, callers, strangers)
+    shedding = Shedding(figures, standings, cors, target_seconds=settings.shed_above_ms / 1000)
+    guard = authenticated(use.ring, TokenHolders(database, use.event_tokens), callers, strangers)
     visitors = Router("/", route_handlers=list(VISITORS), guards=[counted(strangers), only_known], opt=OPEN)
 
     @asynccontextmanager
     async def until_accepted(_: Litestar) -> AsyncIterator[None]:
-        watching = [asyncio.create_task(shedding.watch()), asyncio.create_task(backlog.watch(database))]
+        duties = shedding.watch(), backlog.watch(database), use.lookout.watch(), use.tail.watch()
+        watching = [asyncio.create_task(duty) for duty in duties]
         yield
         for watch in watching:
             watch.cancel()
@@ -154,4 +176,4 @@ def make_app(  # noqa: PLR0913 - what surrounds it
         openapi_config=None,
         logging_config=None,
     )
-    return Envelope(app, figures, strangers, shedding)
+    return Envelope(app, figures, standings, cors, shedding)

@@ -1,6 +1,7 @@
 """Who calls: an API key or an access token becomes a `Caller`; each route demands its permission."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from litestar.connection import ASGIConnection
@@ -8,7 +9,8 @@ from litestar.handlers import BaseRouteHandler
 
 from api.context import Use, notes_of
 from api.key_ring import KeyRing
-from api.limits import Limiter, stop
+from api.limits import SharedLimiter, stop
+from api.token_holders import TAKES_TOKENS, TokenHolders
 from domain.accounts.user import Caller
 from domain.errors import Unauthenticated
 
@@ -22,28 +24,34 @@ OPEN: Final = {"open": True}
 """In `opt` of a router: whoever asks needs no key, and is counted by address."""
 
 
-def authenticated(keys: KeyRing, callers: Limiter, strangers: Limiter) -> Guard:
+def authenticated(keys: KeyRing, holders: TokenHolders, callers: SharedLimiter, strangers: SharedLimiter) -> Guard:
     """A guard that knows the caller and counts the request, before anything of it is read."""
 
-    async def guard(connection: Connection, _: BaseRouteHandler) -> None:
+    async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
         notes = notes_of(connection.scope)
         try:
-            caller = await keys.caller(spelled_key(connection))
+            if handler.opt.keys() >= TAKES_TOKENS.keys():
+                notes.event_token = holders.read(connection)
+            if notes.event_token is None:
+                notes.ask_again = partial(keys.caller, spelled_key(connection))
+            else:
+                notes.ask_again = partial(holders.caller, notes.event_token)
+            caller = await notes.ask_again()
         except Unauthenticated:
-            _count_stranger(connection, strangers)
+            await _count_stranger(connection, strangers)
             raise
         notes.caller = connection.scope["user"] = caller
-        notes.standing, wait = callers.take(caller.key_id or caller.user_id, caller.requests_per_minute)
+        notes.standing, wait = await callers.take(caller.key_id or caller.user_id, caller.requests_per_minute)
         stop(wait)
 
     return guard
 
 
-def counted(strangers: Limiter) -> Guard:
+def counted(strangers: SharedLimiter) -> Guard:
     """A guard that lets everybody pass who has not asked too often from their address."""
 
     async def guard(connection: Connection, _: BaseRouteHandler) -> None:
-        _count_stranger(connection, strangers)
+        await _count_stranger(connection, strangers)
 
     return guard
 
@@ -93,6 +101,6 @@ async def provide_use(request: Connection) -> Use:
     return use
 
 
-def _count_stranger(connection: Connection, strangers: Limiter) -> None:
-    notes_of(connection.scope).standing, wait = strangers.take(address_of(connection), ANONYMOUS_PER_MINUTE)
+async def _count_stranger(connection: Connection, strangers: SharedLimiter) -> None:
+    notes_of(connection.scope).standing, wait = await strangers.take(address_of(connection), ANONYMOUS_PER_MINUTE)
     stop(wait)

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
+from litestar.connection import ASGIConnection
 from litestar.types import Scope
 from msgspec import Struct
 
@@ -14,10 +15,13 @@ from api.accept import Accept, Overloaded
 from api.backlog import Backlog
 from api.figures import Figures
 from api.key_ring import KeyRing
-from api.limits import Limiter, Standing, stop
+from api.limits import SharedLimiter, Standing, stop
+from api.lookout import Lookout
+from api.streams import AskAgain, Leave, Streams
+from api.tail import Tail
 from api.under_way import Ticket
+from domain.accounts.event_token import EventToken, EventTokens
 from domain.accounts.user import Caller
-from domain.errors import Limited
 from providers.http.outbound import Outbound
 from runtime.passwords import Passwords
 from runtime.secret_box import SecretBox
@@ -29,44 +33,6 @@ _KEY: Final = "headrace"
 
 MOST_LOGINS: Final = 2
 """How many logins may be with the database at once: those from one address wait for each other, a connection each."""
-
-
-class TooManyStreams(Limited):
-    """One user, or all together, hold as many event streams open as may be."""
-
-    code = "too_many_streams"
-    title = "Too many event streams are open"
-
-
-class Streams:
-    """The event streams that are open, by user: each costs a little for as long as it is."""
-
-    MOST: Final = 2_000
-    MOST_OF_ONE: Final = 200
-
-    def __init__(self) -> None:
-        self._open: Counter[str] = Counter()
-
-    def check(self, user_id: str) -> None:
-        """Go on only if one more may be opened.
-
-        Raises:
-            TooManyStreams: it may not.
-        """
-        if self._open[user_id] >= self.MOST_OF_ONE or self._open.total() >= self.MOST:
-            raise TooManyStreams(
-                f"At most {self.MOST_OF_ONE} streams of one user may be open. Close some, or ask for the job instead.",
-                retry_after_seconds=5,
-            )
-
-    @contextmanager
-    def one(self, user_id: str) -> Iterator[None]:
-        """Count a stream for as long as the block lasts."""
-        self._open[user_id] += 1
-        try:
-            yield
-        finally:
-            self._open[user_id] -= 1
 
 
 class Batches:
@@ -102,11 +68,11 @@ class Batches:
 class Texts:
     """How many texts a user by token may have read or written in a minute, by whatever route they are asked for."""
 
-    def __init__(self, per_minute: int) -> None:
-        self._limiter = Limiter("texts")
+    def __init__(self, limiter: SharedLimiter, per_minute: int) -> None:
+        self._limiter = limiter
         self._per_minute = per_minute
 
-    def take(self, notes: "Notes", caller: Caller, count: int = 1) -> None:
+    async def take(self, notes: "Notes", caller: Caller, count: int = 1) -> None:
         """Count so many, if the caller is a user by token; keys have limits of their own.
 
         Raises:
@@ -115,7 +81,7 @@ class Texts:
         if caller.session_id is None:
             return
         for _ in range(count):
-            notes.standing, wait = self._limiter.take(caller.user_id, self._per_minute)
+            notes.standing, wait = await self._limiter.take(caller.user_id, self._per_minute)
             stop(wait)
 
 
@@ -140,7 +106,10 @@ class Use:
     passwords: Passwords
     texts: Texts
     logins: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_LOGINS))
-    streams: Streams = field(default_factory=Streams)
+    streams: Streams
+    lookout: Lookout
+    tail: Tail
+    event_tokens: EventTokens
     batches: Batches = field(default_factory=Batches)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -151,6 +120,8 @@ class Notes(Struct, kw_only=True):
     request_id: str
     traceparent: str | None = None
     caller: Caller | None = None
+    ask_again: AskAgain | None = None
+    event_token: EventToken | None = None
     standing: Standing | None = None
     route: str | None = None
     ticket: Ticket | None = None
@@ -166,3 +137,11 @@ def notes_of(scope: Scope) -> Notes:
     notes = scope["state"][_KEY]
     assert isinstance(notes, Notes)  # noqa: S101 - set by the envelope, for every request
     return notes
+
+
+def leave_of(request: ASGIConnection[Any, Any, Any, Any]) -> Leave:
+    """The leave to read jobs that whoever made a request has as long as its key has."""
+    notes = notes_of(request.scope)
+    assert notes.caller is not None  # noqa: S101 - set by the guard, with how to ask again
+    assert notes.ask_again is not None  # noqa: S101 - as above
+    return Leave(notes.caller, notes.ask_again, "jobs:read")

@@ -13,7 +13,7 @@ from litestar.types import HTTPScope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.app import Application
-from api.envelope import Envelope
+from api.envelope import BREAK_OFF, Envelope
 from api.headers import SECURITY
 from api.problems import MEDIA_TYPE, problem_before
 from api.shedding import STATUS, SUBMISSIONS, TICKET, Headers, Shedding
@@ -35,6 +35,8 @@ class Door(HttpToolsProtocol):
         path = self.url.partition(b"?")[0]
         if path not in _PATHS or not self._is_plain_post():
             super().on_headers_complete()
+            # uvicorn closes politely, which who does not read never lets it finish
+            self.scope["state"] = {**self.scope.get("state", {}), BREAK_OFF: self.transport.abort}
         elif self.shedding.is_full():
             self._refuse(path)
         else:

@@ -1,7 +1,9 @@
 """What every answer carries, whoever gives it: request id, security headers, limits, a log line, the figures."""
 
+import asyncio
 import re
 import time
+from collections.abc import Callable, Iterable
 from typing import Final, cast
 from urllib.parse import unquote_to_bytes
 
@@ -21,17 +23,22 @@ from litestar.types import (
 from msgspec.json import Encoder
 
 from api.accept import Overloaded
-from api.auth import ANONYMOUS_PER_MINUTE
 from api.context import Notes, note
+from api.cors import Cors
 from api.figures import Figures
 from api.headers import SECURITY, request_id
-from api.jobs.stream import MEDIA_TYPE as STREAM
-from api.limits import Limiter
 from api.problems import MEDIA_TYPE, problem_of
 from api.shedding import STATUS, Shedding, is_batch, is_submission
+from api.sse import MEDIA_TYPE as STREAM
+from api.standings import Standings
 from api.under_way import Ticket
 
 MOST_AT_ONCE: Final = 2_000
+
+BREAK_OFF: Final = "headrace.break_off"
+"""Where in a scope's state the server keeps what drops the connection, with all that was written and not read."""
+
+_LONGEST_SEND_SECONDS: Final = 20.0
 _TRACEPARENT: Final = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _ENCODER: Final = Encoder()
 _LOG: Final = structlog.stdlib.get_logger(__name__)
@@ -44,11 +51,12 @@ _UNLOGGED: Final = ("/health/", "/metrics")
 class Envelope:
     """Wraps the whole application, so that no answer leaves without: neither those of unknown paths nor of faults."""
 
-    def __init__(self, app: ASGIApp, figures: Figures, strangers: Limiter, shedding: Shedding) -> None:
+    def __init__(self, app: ASGIApp, figures: Figures, standings: Standings, cors: Cors, shedding: Shedding) -> None:
         self.shedding = shedding
         self._app = app
         self._figures = figures
-        self._strangers = strangers
+        self._standings = standings
+        self._cors = cors
         self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,24 +90,31 @@ class Envelope:
         notes.ticket = ticket
         began = time.perf_counter()
         status = 0
-
+        is_stream = False
         is_counted = not scope["path"].startswith(_UNLOGGED)
 
         async def send_enveloped(message: Message) -> None:
-            nonlocal status, is_counted
+            nonlocal status, is_counted, is_stream
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if is_counted and (b"content-type", STREAM.encode()) in list(message["headers"]):
+                is_stream = _is_stream(message["headers"])
+                if is_counted and is_stream:
                     is_counted = False  # a stream waits more than it works, and has a limit of its own
                     self._under_way -= 1
                 message["headers"] = self._headers(scope, notes, list(message["headers"]))
-            await send(message)
+            if is_stream:
+                await _send_in_time(scope, message, send)
+            else:
+                await send(message)
 
         self._under_way += is_counted
         try:
             if is_counted and self._under_way > MOST_AT_ONCE:
                 raise Overloaded("Too many requests are under way.", retry_after_seconds=1.0)  # noqa: TRY301 - one way out
             _check_url(scope)
+            if (preflight := self._cors.preflight(scope)) is not None:
+                await _send_nothing(preflight, send_enveloped)
+                return
             await self._app(scope, receive, send_enveloped)
         except Exception as error:
             if status:
@@ -114,8 +129,8 @@ class Envelope:
         headers = [*given, (b"x-request-id", notes.request_id.encode())]
         headers += [(name, value) for name, value in SECURITY if name not in names]
         if scope["path"].startswith("/v1"):
-            standing = notes.standing or self._strangers.look(_address(scope), ANONYMOUS_PER_MINUTE)
-            headers += standing.headers()
+            headers += (notes.standing or self._standings.of(scope)).headers()
+            headers += self._cors.headers(scope)
         return headers
 
     def _finish(self, scope: HTTPScope, notes: Notes, status: int, seconds: float) -> None:
@@ -130,6 +145,10 @@ class Envelope:
                 duration_ms=round(seconds * 1000, 2),
                 tenant_id=notes.caller.tenant_id if notes.caller else None,
             )
+
+
+def _is_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"content-type" and value.startswith(STREAM.encode()) for name, value in headers)
 
 
 def _opening(ticket: Ticket, receive: Receive) -> Receive:
@@ -172,6 +191,24 @@ def _check_url(scope: HTTPScope) -> None:
         raise ClientException("The URL is not percent-encoded UTF-8 without NUL.")
 
 
+async def _send_in_time(scope: HTTPScope, message: Message, send: Send) -> None:
+    """Write a piece of a stream; who has taken none for 20 s is cut off, and takes it up again where it was."""
+    try:
+        async with asyncio.timeout(_LONGEST_SEND_SECONDS):
+            await send(message)
+    except TimeoutError:
+        _LOG.warning("events.reader_cut", path=scope["path"][:_LONGEST_LOGGED])
+        break_off: Callable[[], None] | None = scope.get("state", {}).get(BREAK_OFF)
+        if break_off is None:
+            raise
+        break_off()
+
+
+async def _send_nothing(headers: list[tuple[bytes, bytes]], send: Send) -> None:
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
 async def _send_problem(scope: HTTPScope, error: Exception, send: Send) -> None:
     problem, more = problem_of(scope, error)
     body = _ENCODER.encode(problem)
@@ -179,7 +216,3 @@ async def _send_problem(scope: HTTPScope, error: Exception, send: Send) -> None:
     headers += [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": problem.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-def _address(scope: HTTPScope) -> str:
-    return scope["client"][0] if scope["client"] else ""

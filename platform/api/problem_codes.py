@@ -220,8 +220,14 @@ CODES: Final[dict[str, ProblemCode]] = {
     "too_many_streams": ProblemCode(
         429,
         "Too many event streams are open",
-        "A user may hold 200 event streams open, all users together 2,000.",
-        "Close streams of jobs that are of no interest any more, or ask with GET /v1/jobs/{id}.",
+        "A key, a tenant and each process of the API hold so many event streams open; the detail says whose limit.",
+        "Close streams that are of no interest any more. One stream of GET /v1/events tells of all jobs of the tenant.",
+    ),
+    "event_token_refused": ProblemCode(
+        401,
+        "The event token is not valid here",
+        "The token in the query has expired, was not signed here, opens other events, or its key was revoked.",
+        "Ask POST /v1/event-tokens for a new one, with a key.",
     ),
     "batch_not_found": ProblemCode(
         404,

@@ -14,11 +14,11 @@ from litestar.types import HTTPScope
 from msgspec.json import Encoder
 
 from api.accept import Overloaded
-from api.auth import ANONYMOUS_PER_MINUTE
+from api.cors import Cors
 from api.figures import Figures
 from api.headers import SECURITY, request_id
-from api.limits import Limiter
 from api.problems import MEDIA_TYPE, Problem, base_url
+from api.standings import Standings
 from api.under_way import Ticket, UnderWay
 
 SUBMISSIONS: Final = frozenset(
@@ -66,10 +66,11 @@ Headers = list[tuple[bytes, bytes]]
 class Shedding:
     """Who decides at the door of one process."""
 
-    def __init__(self, figures: Figures, strangers: Limiter, *, target_seconds: float) -> None:
+    def __init__(self, figures: Figures, standings: Standings, cors: Cors, *, target_seconds: float) -> None:
         self.under_way = UnderWay(target_seconds=target_seconds)
         self._figures = figures
-        self._strangers = strangers
+        self._standings = standings
+        self._cors = cors
         self._spread = random.Random()  # noqa: S311 - so that the refused do not come back as one
         self._refused = 0
 
@@ -92,14 +93,13 @@ class Shedding:
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
         told_id = request_id(given).encode()
         body = _BODY % (base_url(scope).encode(), path, told_id)
-        # whose it is nobody has looked up: what is told is the address's own limit
-        standing = self._strangers.look(scope["client"][0] if scope["client"] else "", ANONYMOUS_PER_MINUTE)
         return [
             (b"retry-after", b"%d" % self._spread.randint(_SOONEST_SECONDS, _LATEST_SECONDS)),
             (b"content-length", b"%d" % len(body)),
             (b"x-request-id", told_id),
             *_ALWAYS,
-            *standing.headers(),
+            *self._cors.headers(scope),
+            *self._standings.of(scope).headers(),
         ], body
 
     async def watch(self) -> None:

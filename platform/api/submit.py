@@ -49,7 +49,7 @@ async def submit(  # noqa: PLR0913 - whatever a job may be told at the door
     given.check_caller(caller)
     notes = notes_of(request.scope)
     if kind.is_text:
-        use.texts.take(notes, caller)
+        await use.texts.take(notes, caller)
     new = new_job(
         kind,
         given,

@@ -16,6 +16,7 @@ from api.app import Application, make_app
 from api.door import door_to
 from cli.exits import CommandFailed
 from runtime.logs import configure_logs
+from runtime.quotas import open_quotas
 from runtime.readiness import mark_ready
 from runtime.resources import needed, open_stores
 from runtime.settings import Settings, read_settings
@@ -25,6 +26,7 @@ _KEEP_ALIVE_SECONDS: Final = 65  # longer than the usual proxy keeps an idle con
 _SHUTDOWN_SECONDS: Final = 20
 _BACKLOG: Final = 2048
 _CONNECTIONS: Final = 8
+_STREAM_CONNECTIONS: Final = 3  # for reading on, for reading back, and to look after followed jobs
 _WAIT_SECONDS: Final = 1.0  # for a free one of them; who waits longer is told to come back
 _COLLECT_AFTER: Final = (20_000, 50, 50)
 
@@ -47,11 +49,25 @@ def api(host: str, port: int, name: str) -> None:
 async def _serve(settings: Settings, listener: socket.socket, name: str) -> None:
     draining = asyncio.Event()
     async with open_stores(settings, name=name, connections=_CONNECTIONS, wait_seconds=_WAIT_SECONDS) as use:
-        health = open_database(needed(settings, "database_url"), name=f"{name}-health", size=1)
+        url = needed(settings, "database_url")
+        health = open_database(url, name=f"{name}-health", size=1)
+        followed = open_database(url, name=f"{name}-events", size=_STREAM_CONNECTIONS)
+        quotas = open_quotas(needed(settings, "redis_url"))
         try:
-            app = make_app(use.database, use.wakeups, settings, health=health, draining=draining)
+            await quotas.meet()
+            app = make_app(
+                use.database,
+                use.wakeups,
+                settings,
+                health=health,
+                followed=followed,
+                quotas=quotas,
+                draining=draining,
+            )
             await _Server(server_config(app, settings), settings, draining).serve(sockets=[listener])
         finally:
+            await quotas.close()
+            await followed.close()
             await health.close()
 
 

@@ -121,6 +121,26 @@ def backlog(use: Use, count: int, rounds: int) -> None:
     _measure(use, "backlog.py", ["--jobs", str(count), "--rounds", str(rounds)], environment_with())
 
 
+@bench.command()
+@click.option("--seconds", type=click.FloatRange(1), default=10, show_default=True, help="How long, six times.")
+@pass_use
+def limits(use: Use, seconds: float) -> None:
+    """Time submissions whose requests are counted in Redis, and in the process; on servers of its own."""
+    _measure(use, "limits.py", ["--seconds", str(seconds)], environment_with())
+
+
+@bench.command()
+@click.option("--never", type=click.IntRange(0), default=200, show_default=True, help="Streams that are never read.")
+@click.option("--idle", type=click.IntRange(0), default=0, show_default=True, help="Streams of a job that waits.")
+@click.option("--rate", type=click.FloatRange(1), default=30, show_default=True, help="Jobs a second meanwhile.")
+@click.option("--seconds", type=click.FloatRange(1), default=15, show_default=True, help="How long, twice.")
+@pass_use
+def streams(use: Use, never: int, idle: int, rate: float, seconds: float) -> None:
+    """Time events to their readers, alone and beside streams that nobody reads; on a platform of its own."""
+    numbers = {"--never": never, "--idle": idle, "--rate": rate, "--seconds": seconds}
+    _measure(use, "streams.py", [word for pair in numbers.items() for word in map(str, pair)], environment_with())
+
+
 def _run(use: Use, file: str, *arguments: str, told: str = "") -> None:
     target = use.client.target
     use.client.get("/health/live")

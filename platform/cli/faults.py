@@ -24,11 +24,20 @@ _TAKES: Final = {
     "redis": {"times"},
     "postgres": {"times"},
     "restarts": {"times"},
+    "streams": {"times"},
 }
 # kills and jobs at random; how often each pair, emptying, crash or round of restarts
 _TIERS: Final = {
-    "ci": {"kills": 12, "jobs": 300, "matrix": 1, "redis": 2, "postgres": 3, "restarts": 2},
-    "release": {"kills": 1000, "jobs": 10_000, "matrix": 20, "redis": 50, "postgres": 50, "restarts": 50},
+    "ci": {"kills": 12, "jobs": 300, "matrix": 1, "redis": 2, "postgres": 3, "restarts": 2, "streams": 3},
+    "release": {
+        "kills": 1000,
+        "jobs": 10_000,
+        "matrix": 20,
+        "redis": 50,
+        "postgres": 50,
+        "restarts": 50,
+        "streams": 100,
+    },
 }
 
 
@@ -50,7 +59,8 @@ def _names(of: frozenset[str], what: str) -> Callable[[click.Context, click.Para
     "--scenario",
     type=click.Choice(tuple(_TAKES)),
     help="kills: anywhere, at random. points: one kill point after the other. matrix: each kill point with each kind. "
-    "redis: emptied under a backlog. postgres: crashed. restarts: every process in turn. Default: kills.",
+    "redis: emptied under a backlog. postgres: crashed. restarts: every process in turn. "
+    "streams: the API, under clients that follow events. Default: kills.",
 )
 @click.option("--kills", type=click.IntRange(1), help="How many processes to kill, at random or at points.")
 @click.option("--jobs", type=click.IntRange(1), help="How many jobs to have accepted meanwhile.")

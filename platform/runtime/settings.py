@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -15,6 +16,7 @@ PREFIX: Final = "HEADRACE_"
 
 DEVELOPMENT_TENANT: Final = "Development"
 """What the tenant is called that is seeded in development."""
+_ORIGIN: Final = re.compile(r"https?://(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(:[0-9]{1,5})?")
 
 Environment = Literal["development", "production"]
 
@@ -90,6 +92,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     shed_above_ms: Annotated[
         float, Meta(gt=0, le=10_000, description="submissions are refused while answering them takes longer than this")
     ] = 100.0
+    most_streams: Annotated[int, Meta(ge=1, description="how many event streams a process of the API holds open")] = (
+        4_000
+    )
+    most_streams_per_tenant: Annotated[int, Meta(ge=1, description="how many of them may be one tenant's")] = 1_000
+    most_streams_per_key: Annotated[int, Meta(ge=1, description="how many of them may be one key's")] = 200
+    cors_origins: Annotated[
+        str, _doc("origins whose pages may call the API from a browser, comma-separated; * is any")
+    ] = ""
     canary_seconds: Annotated[
         float, Meta(gt=0, le=600, description="how often a worker tests that it hears the broker; deaf after three")
     ] = 10.0
@@ -128,6 +138,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def open_to(self) -> str | None:
         """The name of the tenant that whoever registers joins; None: nobody may."""
         return self.registration_tenant or (None if self.is_production else DEVELOPMENT_TENANT)
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """The origins whose pages may call the API, as browsers spell them; `*` is any."""
+        return frozenset(origin.strip().lower() for origin in self.cors_origins.split(",") if origin.strip())
 
     @property
     def wants_remote_control(self) -> bool:
@@ -188,6 +203,12 @@ def _named(message: str) -> str:
 
 
 def _refuse_weak(settings: Settings) -> None:
+    for origin in sorted(settings.allowed_origins - {"*"}):
+        if not _ORIGIN.fullmatch(origin):
+            raise SettingInvalid(
+                f"HEADRACE_CORS_ORIGINS: {origin} is no origin. One is spelled https://host or https://host:port, "
+                "with nothing behind."
+            )
     if settings.heartbeat_seconds * 2 > settings.lease_seconds:
         raise SettingInvalid("HEADRACE_HEARTBEAT_SECONDS must be at most half of HEADRACE_LEASE_SECONDS.")
     if not settings.is_production:

@@ -107,11 +107,7 @@ class Wakeups:
     async def listen_relay(self) -> AsyncIterator[News]:
         """News for the relay: jobs may be due."""
         news = News()
-
-        def hear(_ids: tuple[str, ...]) -> None:
-            news.tell()
-
-        with self._heard(_RELAY, hear):
+        with self._heard(_RELAY, lambda _ids: news.tell()):
             yield news
 
     @property
@@ -143,6 +139,17 @@ class Wakeups:
             waiting.discard(news)
             if not waiting:
                 del self._waiting[job_id]
+
+    @contextmanager
+    def hearing_all(self, news: News) -> Generator[None]:
+        """Inside the block `news` is told whenever something may have happened to any job."""
+
+        def hear(_ids: tuple[str, ...]) -> None:
+            news.tell()
+
+        # who submits tells the relay alone
+        with self._heard(_JOBS, hear), self._heard(_RELAY, hear):
+            yield
 
     async def answers(self, timeout_seconds: float) -> bool:
         """Whether Redis answers a ping in time."""

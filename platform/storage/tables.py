@@ -18,6 +18,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Sequence,
     SmallInteger,
     Table,
     Text,
@@ -347,6 +348,8 @@ outbox = Table(
     postgresql_with={"fillfactor": "70", "autovacuum_vacuum_scale_factor": "0", "autovacuum_vacuum_threshold": "5000"},
 )
 
+EVENT_NUMBERS: Final = Sequence("event_numbers", metadata=METADATA)
+
 events = Table(
     "events",
     METADATA,
@@ -357,6 +360,10 @@ events = Table(
     # written under the job's row lock: of two transactions the one that began first may write last
     Column("at", Moment, nullable=False, server_default=text("clock_timestamp()")),
     Column("data", JSON, nullable=False),
+    # where it stands among all events: given as it is written, so that one may be seen after a larger one. None: it was
+    # there before events were numbered, and no tenant's stream tells it
+    Column("number", BigInteger, server_default=text("nextval('event_numbers')")),
+    Index("ix_events_tenant_id_number", "tenant_id", "number", postgresql_where=text("number IS NOT NULL")),
     postgresql_with=_VACUUMED,
 )
 

@@ -23,6 +23,7 @@ from domain.accounts.permissions import PERMISSIONS, Role
 from domain.catalog import BY_NAME
 from domain.jobs.job import Job
 from domain.jobs.verdict import Verdict
+from runtime.quotas import open_quotas
 from runtime.settings import Settings
 from runtime.unique_ids import new_id
 from runtime.wakeups import Wakeups, open_wakeups
@@ -147,7 +148,8 @@ async def house(database_url: str, redis_url: str) -> AsyncIterator[House]:
     database = open_database(database_url, name="test")
     wakeups = open_wakeups(redis_url)
     draining = asyncio.Event()
-    app = make_app(database, wakeups, settings, draining=draining)
+    quotas = open_quotas(redis_url)
+    app = make_app(database, wakeups, settings, quotas=quotas, draining=draining)
     async with (
         httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://headrace.test") as client,
         httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://headrace.test") as stranger,
@@ -166,6 +168,7 @@ async def house(database_url: str, redis_url: str) -> AsyncIterator[House]:
         other = await house.key(permissions=tuple(PERMISSIONS), tenant_id=new_id("tenant"))
         stranger.headers["Authorization"] = f"Bearer {other}"
         yield house
+    await quotas.close()
     await wakeups.close()
     await database.close()
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.faults import matrix, postgres_crashed, redis_emptied, restarts
+from tests.faults import matrix, postgres_crashed, redis_emptied, restarts, streams
 from tests.faults.kills import kill_at_random
 from tests.faults.points import kill_at_points
 from tests.faults.scene import Scenario
@@ -14,6 +14,7 @@ SCENARIOS: Final = {
     "redis": Scenario(hurt=redis_emptied.empty_redis, section=redis_emptied.SECTION),
     "postgres": Scenario(hurt=postgres_crashed.crash_postgres, section=postgres_crashed.SECTION),
     "restarts": Scenario(hurt=restarts.restart_in_turns, section=restarts.SECTION),
+    "streams": Scenario(hurt=streams.restart_under_streams, section=streams.SECTION),
     "matrix": Scenario(
         hurt=matrix.kill_each_kind,
         section=matrix.SECTION,

@@ -26,6 +26,8 @@ NAMES: Final = {
     "RepeatedView": "RepeatedJob",
     "Spread": "Seconds",
     "Status": "OrderStatus",
+    "RoleView": "RolePermissions",
+    "TokensView": "SessionTokens",
 }
 # Bodies that the client's methods take apart, and what nobody who uses the client meets.
 _LEFT_OUT: Final = re.compile(

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 from litestar import Router, get, post
 from litestar.di import NamedDependency, Provide
-from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Response, Stream
 from msgspec.structs import replace
 
@@ -13,20 +13,22 @@ from api.absent import PRUNED, absence
 from api.acts import act, actor_of, audited
 from api.auth import needs
 from api.bodies import ApiRequest
-from api.context import Use
+from api.context import Use, leave_of, notes_of
 from api.fields import FieldError
 from api.idempotency import ONCE
 from api.job_view import AttemptView, JobView, etag, matches, view_attempt, view_job
 from api.jobs.errors import JobFinished, JobNotFound, JobNotRetryable, JobUnfinished, JobWithoutResult
 from api.jobs.export import MEDIA_TYPES, Format, export_jobs, first_page
 from api.jobs.lists import Sort, provide_wanted, read_mark, spell_mark
-from api.jobs.stream import MEDIA_TYPE, stream_job
+from api.jobs.stream import stream_job
 from api.options import job_options, read_webhook, read_window
 from api.paging import DEFAULT, Cursor, Limit, Page, next_link
 from api.preferences import WAITS, wait_for_end, wanted_wait
 from api.problems import base_url
+from api.sse import MEDIA_TYPE, LastEventId, TokenText, answer_stream, seen_until
 from api.submissions import AnySubmission, kind_of
 from api.submit import answer_job, submit
+from api.token_holders import TAKES_TOKENS, refuse_other_jobs
 from domain.accounts.user import Caller
 from domain.catalog import kind_named
 from domain.ids import is_id
@@ -145,24 +147,23 @@ async def get_attempts(job_id: JobId, use: NamedDependency[Use], caller: NamedDe
         return Page([view_attempt(attempt) for attempt in await list_attempts(tx, [job.id])])
 
 
-@get("/jobs/{job_id:str}/events", guards=[needs("jobs:read")], media_type=MEDIA_TYPE)
+@get("/jobs/{job_id:str}/events", guards=[needs("jobs:read")], media_type=MEDIA_TYPE, opt=TAKES_TOKENS)
 async def get_events(  # noqa: PLR0913, PLR0917 - what a resumption takes
     request: ApiRequest,
     job_id: JobId,
     use: NamedDependency[Use],
     caller: NamedDependency[Caller],
     after: Annotated[int | None, QueryParameter(ge=0, le=_LARGEST_SEQ, description="the last event seen")] = None,
-    last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
+    last_event_id: LastEventId = None,
+    _token: TokenText = None,
 ) -> Stream:
     """What happens to the job, as Server-Sent Events: first the job as it stands, then its events."""
-    use.streams.check(caller.user_id)
+    refuse_other_jobs(notes_of(request.scope).event_token, job_id)
+    use.streams.check(caller)
     job = await _found(use, caller, job_id)
-    seen = _number(last_event_id) if last_event_id else (after or 0)
-    return Stream(
-        stream_job(use, job, user_id=caller.user_id, after=seen, base=base_url(request.scope)),
-        media_type=MEDIA_TYPE,
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
+    seen = seen_until(last_event_id, after, largest=_LARGEST_SEQ) or 0
+    base = base_url(request.scope)
+    return answer_stream(stream_job(use, job, caller=caller, leave=leave_of(request), after=seen, base=base))
 
 
 @post("/jobs/{job_id:str}/cancel", guards=[needs("jobs:manage")], status_code=200, opt=audited("job.cancelled"))
@@ -225,8 +226,3 @@ async def _found(use: Use, caller: Caller, job_id: str) -> Job:
 def _check_id(job_id: str) -> None:
     if not is_id("job", job_id):
         raise JobNotFound("There is no such job.")
-
-
-def _number(text: str) -> int:
-    """The event number a client names; what is none counts as before the first."""
-    return min(int(text), _LARGEST_SEQ) if text.isascii() and text.isdigit() and len(text) < 20 else 0  # noqa: PLR2004

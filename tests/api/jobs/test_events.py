@@ -1,16 +1,11 @@
 """A job's events as a stream, read from a real server."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import replace
-from typing import Any
 
-import httpx
-import msgspec
 import pytest
 
 import api.jobs.stream
-from api.context import Streams
 from domain.jobs.events import EventType
 from domain.jobs.job import JobError
 from domain.jobs.state import State
@@ -19,32 +14,16 @@ from runtime.wakeups import open_wakeups
 from storage.events import append_event
 from storage.jobs import note_progress
 from tests.api.conftest import House
+from tests.support.sse import Frame
+from tests.support.sse import frames as tell
 
 DONE = Verdict(state=State.SUCCEEDED, result=b'{"summary":"short"}')
 FAILED = Verdict(state=State.FAILED, error=JobError(code="rejected", title="No", detail="Not this one."))
 
-Frame = dict[str, Any]
 
-
-async def frames(house: House, url: str, **headers: str) -> AsyncGenerator[Frame, None]:
-    """The frames of a stream until it closes; a comment is one with a comment."""
-    async with (
-        asyncio.timeout(20),
-        httpx.AsyncClient(headers={"Authorization": house.client.headers["Authorization"], **headers}) as client,
-        client.stream("GET", url) as answer,
-    ):
-        assert answer.status_code == 200
-        assert answer.headers["content-type"].startswith("text/event-stream")
-        frame: Frame = {}
-        async for line in answer.aiter_lines():
-            name, _, value = line.partition(":")
-            if line:
-                frame[name or "comment"] = value.strip()
-            elif frame:
-                if "data" in frame:
-                    frame["data"] = msgspec.json.decode(frame["data"])
-                yield frame
-                frame = {}
+def frames(house: House, url: str, **headers: str) -> AsyncGenerator[Frame, None]:
+    """The frames of a stream, read by the house's client."""
+    return tell(url, {"Authorization": house.client.headers["Authorization"], **headers})
 
 
 async def read_all(house: House, url: str, **headers: str) -> list[Frame]:
@@ -163,11 +142,3 @@ async def test_a_number_from_nowhere_hides_nothing_that_is_still_to_come(house: 
     answer = await house.client.get(f"/v1/jobs/{job['id']}/events", params={"after": 999_999})
     assert answer.status_code == 200
     assert "event: snapshot" in answer.text
-
-
-async def test_a_user_holds_only_so_many_streams_open(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = await house.submit()
-    monkeypatch.setattr(Streams, "MOST_OF_ONE", 0)
-    answer = await house.client.get(f"/v1/jobs/{job['id']}/events")
-    assert (answer.status_code, answer.json()["code"]) == (429, "too_many_streams")
-    assert "retry-after" in answer.headers

@@ -1,0 +1,1 @@
+"""What happens to the jobs of a tenant."""
