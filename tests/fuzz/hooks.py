@@ -36,6 +36,7 @@ _SENTENCES: Final[dict[str, str]] = {
     r"^No such kind goes through this queue": "it depends on the queue in the path",
     r"contains the character NUL": "no column could hold it",
     r"does not fit into 64 bits": "where any JSON is taken, its integers are still within 64 bits",
+    r"matching regex '\^\[\^\\\\?s@<>\]": "to Python four more control characters are white space",
     r"domain|address": "an address has more rules than a pattern has room for",
     r"twice|differ|distinct": "no two alike, by more than equality",
     r"currency": "ISO 4217 as the platform knows it",
