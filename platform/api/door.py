@@ -5,6 +5,8 @@ to the connection, which stays open. Whatever is not plain goes the usual way, a
 """
 
 import asyncio
+import socket
+import struct
 from typing import ClassVar, Final, cast
 
 from litestar.types import HTTPScope
@@ -16,6 +18,7 @@ from api.shedding import STATUS, SUBMISSIONS, TICKET, Shedding
 from api.under_way import Ticket
 
 _PATHS: Final = frozenset(path.encode() for path in SUBMISSIONS)
+_LINGER_NOTHING: Final = struct.pack("ii", 1, 0)
 _STATUS_LINE: Final = b"HTTP/1.1 %d Service Unavailable" % STATUS
 
 
@@ -31,7 +34,7 @@ class Door(HttpToolsProtocol):
         if path not in _PATHS or not self._is_plain_post():
             super().on_headers_complete()
             # uvicorn closes politely, which who does not read never lets it finish
-            self.scope["state"] = {**self.scope.get("state", {}), BREAK_OFF: self.transport.abort}
+            self.scope["state"] = {**self.scope.get("state", {}), BREAK_OFF: self._break_off}
         elif self.shedding.is_full():
             self._refuse(path)
         else:
@@ -45,6 +48,14 @@ class Door(HttpToolsProtocol):
         if self._ticket is not None:
             self._ticket.open()
             self._ticket = None
+
+    def _break_off(self) -> None:
+        """Drop the connection with all that was written to it and not read; the client is told by a reset."""
+        # closed any other way, the kernel would go on offering it to who does not take it
+        taken: socket.socket | None = self.transport.get_extra_info("socket")
+        if taken is not None:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOTHING)
+        self.transport.abort()
 
     def _is_plain_post(self) -> bool:
         """Whether it is a POST, nothing else is under way on the connection, and that stays open afterwards."""
