@@ -33,6 +33,7 @@ from domain.accounts.permissions import PERMISSIONS
 from runtime.embedded.postgres import postgres_url
 from runtime.embedded.redis import redis_url
 from runtime.embedded.servers import Server, start_postgres, start_redis
+from runtime.logs import configure_logs
 from runtime.quotas import open_quotas
 from runtime.settings import Settings, environment_with, read_settings
 from runtime.unique_ids import new_id
@@ -177,6 +178,7 @@ def main() -> None:
     given = arguments.parse_args()
     if given.serve:
         settings = read_settings()
+        configure_logs(Settings(log_level="warning"), process="api")
         served = serve(settings.database_url or "", settings.redis_url or "", is_shared=given.serve == "shared")
         asyncio.run(served)
         return
