@@ -35,6 +35,11 @@ _BY_NAME: Final[dict[str, Json]] = {
     "sku": "TEA-001",
     "description": "Loose leaves, 100 g.",
     "password": "correct horse battery staple",
+    "current_password": "correct horse battery staple",
+    "new_password": "a heron waits for the rain",
+    "event": "job.succeeded",
+    "permission": "jobs:read",
+    "scope": "jobs:read",
 }
 """What fields of these names are given, where the schema lets them."""
 _RELATIVES: Final = {"self": "", "events": "/events", "cancel": "/cancel", "results": "/results", "runs": "/runs"}

@@ -11,8 +11,8 @@ from typing import Final
 LEAST: Final = 4
 
 _POLITE_SECONDS: Final = 5.0
-_SLOW_SECONDS: Final = 0.010
-_QUICK_SECONDS: Final = 0.005
+_SLOW_SECONDS: Final = 0.004
+_QUICK_SECONDS: Final = 0.002
 _SHRINK: Final = 0.75
 _GROW: Final = 1.25
 

@@ -1,6 +1,7 @@
 """The gate: releases due jobs to the broker, and keeps the broker shallow."""
 
 import asyncio
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -32,7 +33,9 @@ log: Final = structlog.get_logger()
 FEW: Final = 10
 """So many jobs of a tenant may be with the broker, unclaimed, for it to be no crowd."""
 
-_MOST_IDS: Final = 16  # a worker takes nothing of the back line until it has claimed all that a message carries
+_MOST_IDS: Final = 100
+_POLITE_IDS: Final = 16  # a worker is busy with a message until it has claimed all that it names
+_POLITE_SECONDS: Final = 5.0
 _LEAST_IDS: Final = 1  # while workers keep up, each job has a message of its own, which Flower shows under its id
 _PROMOTED_AT_ONCE: Final = 1000
 _POLL_SECONDS: Final = 0.5
@@ -58,6 +61,7 @@ class Relay:
         self._sender = sender
         self._windows: defaultdict[str, Window] = defaultdict(Window)
         self._turns: Counter[str] = Counter()
+        self._polite_until: dict[str, float] = {}
 
     async def run(self) -> None:
         """Release for ever, whenever there is news, and look twice a second for what came without news."""
@@ -136,12 +140,20 @@ class Relay:
             due, again_seconds = await self._take(tx, queue, lanes, dealt, limits)
             if due:
                 self._use.kill_points.reach("relay.before_publish", (one.job_id for one in due))
-                most_ids = window.size // 4 if len(due) >= room else _LEAST_IDS
-                await self._sender.send(queue, pack(due, sent=sent, most_ids=most_ids))
+                most_ids = self._most_ids(queue, window) if len(due) >= room else _LEAST_IDS
+                bells = pack(due, sent=sent, most_ids=most_ids)
+                if any(bell.line == FRONT for bell in bells):
+                    self._polite_until[queue] = time.monotonic() + _POLITE_SECONDS
+                await self._sender.send(queue, bells)
                 self._use.kill_points.reach("relay.after_publish", (one.job_id for one in due))
         if room:
             window.sent(len(due), room)
         return Looked(sent=len(due), again_seconds=again_seconds if room else _FULL_SECONDS)
+
+    def _most_ids(self, queue: str, window: Window) -> int:
+        """How many ids a message of the back may carry: few while others stand in the front, or have just now."""
+        is_polite = time.monotonic() < self._polite_until.get(queue, 0.0)
+        return min(window.size // 4, _POLITE_IDS if is_polite else _MOST_IDS)
 
     async def _take(
         self, tx: Tx, queue: str, lanes: list[Lane], room: int, limits: QueueLimits | None

@@ -7,6 +7,7 @@ here until `tests/fuzz/things.py` makes one.
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -29,7 +30,11 @@ from tests.fuzz.things import make_things
 
 Json = dict[str, Any]
 
-SHARED = {"name", "code"}
+OF_STRANGERS = {"/v1/auth/register": 403, "/v1/auth/token": 400, "/v1/me/password": 403}
+"""What is said where no tenant is open to everybody, and to who shows the example's password."""
+
+STREAM = "text/event-stream"
+SHARED = {"name", "code", "role"}
 """Parameters of paths that name what belongs to no tenant."""
 
 
@@ -43,6 +48,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     body: object
     names: tuple[str, ...]
     has_cursor: bool
+    is_endless: bool
 
     @property
     def route(self) -> str:
@@ -71,6 +77,8 @@ def read(description: Json) -> Iterator[Operation]:
                 body=media.get("example"),
                 names=tuple(one["name"] for one in parameters if one["in"] == "path"),
                 has_cursor=any(one["name"] == "cursor" for one in parameters),
+                # the stream of a job ends with it; that of a tenant never, and tests/api/events reads it
+                is_endless="{" not in path and STREAM in operation["responses"].get("200", {}).get("content", {}),
             )
 
 
@@ -105,10 +113,14 @@ async def ask(
         path = path.replace(f"{{{name}}}", ids[name])
     given: dict[str, Any] = {}
     if operation.body is not None:
-        body = operation.body if isinstance(operation.body, str) else json.dumps(operation.body)
+        body = operation.body if isinstance(operation.body, str) else spelled(operation.media_type, operation.body)
         given = {"content": body, "headers": {"Content-Type": operation.media_type}}
     given["headers"] = given.get("headers", {}) | (headers or {})
     return await client.request(operation.method, path, **given)
+
+
+def spelled(media_type: str, body: Any) -> str:  # noqa: ANN401 - any example
+    return urlencode(body) if media_type == "application/x-www-form-urlencoded" else json.dumps(body)
 
 
 def told(answer: httpx.Response) -> tuple[object, ...]:
@@ -153,7 +165,7 @@ async def test_nobody_is_let_in_without_a_key_that_stands(
         for name, headers in credentials.items():
             answer = await ask(house.client, operation, things, headers)
             if POLICY[operation.route] is OPEN:
-                assert answer.status_code not in {401, 403}, operation.route
+                assert answer.status_code != 401, operation.route
                 continue
             assert (answer.status_code, problem(answer)["code"]) == (401, "unauthenticated"), (operation.route, name)
             assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -189,9 +201,11 @@ async def test_a_role_is_stopped_where_the_policy_says_and_nowhere_else(
     key = await house.key(permissions=tuple(held))
     for operation in operations:
         permission = POLICY[operation.route]
+        if operation.is_endless and permission in held:
+            continue
         answer = await ask(house.client, operation, {**things, "customer_id": "me"}, {"Authorization": f"Bearer {key}"})
         # what a job is allowed to do, its kind demands besides
-        is_stopped = answer.status_code == 403
+        is_stopped = answer.status_code == 403 and "permission_missing" in answer.text
         assert is_stopped == bool(permission and permission not in held), (operation.route, answer.text)
 
 
@@ -227,8 +241,11 @@ async def test_to_its_own_tenant_everything_is_there(
 ) -> None:
     # what deletes comes last
     for operation in sorted(operations, key=lambda one: one.method == "DELETE"):
+        if operation.is_endless:
+            continue
         answer = await ask(house.client, operation, things)
-        assert answer.status_code in {200, 201, 202, 204, 409}, (operation.route, answer.text)
+        wanted = {OF_STRANGERS[operation.path]} if operation.path in OF_STRANGERS else {200, 201, 202, 204, 409}
+        assert answer.status_code in wanted, (operation.route, answer.text)
 
 
 async def test_no_list_no_figure_and_no_export_tells_of_another_tenant(
@@ -237,7 +254,7 @@ async def test_no_list_no_figure_and_no_export_tells_of_another_tenant(
     await make_things(house.stranger)
     secrets = {one for name, one in things.items() if name not in SHARED and FAKE not in one} | {house.tenant_id}
     for operation in operations:
-        if operation.method != "GET" or operation.names:
+        if operation.method != "GET" or operation.names or operation.is_endless:
             continue
         own = (await ask(house.client, operation, things)).text
         answer = await ask(house.stranger, operation, things)
@@ -256,12 +273,12 @@ async def test_a_cursor_of_another_tenant_leads_into_ones_own_list_only(
         if not operation.has_cursor or any(name not in SHARED for name in operation.names):
             continue
         first = (await house.client.get(operation.path, params={"limit": 1})).json()
-        own = {one["id"] for one in (await house.client.get(operation.path)).json()["items"]}
+        own = {str(one) for one in (await house.client.get(operation.path)).json()["items"]}
         if first["next_cursor"] is None:
             continue
         answer = await house.stranger.get(operation.path, params={"cursor": first["next_cursor"]})
         assert answer.status_code == 200
-        assert not {one["id"] for one in answer.json()["items"]} & own, operation.route
+        assert not {str(one) for one in answer.json()["items"]} & own, operation.route
         followed += 1
     assert followed >= 5
 

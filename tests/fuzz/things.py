@@ -1,6 +1,7 @@
 """Things that are there to be asked for, one of each sort, by the name of the parameter that names them in a path."""
 
 from typing import Any, Final
+from uuid import uuid4
 
 import httpx
 
@@ -11,6 +12,8 @@ _SCHEDULE: Final = {
     "job": {"kind": "text.summarize", "input": {"text": "A long story."}},
     "paused": True,
 }
+# an address of the public Internet, so that nobody looks up a name; the endpoint is paused before anything is sent
+_WEBHOOK: Final = {"url": "https://93.184.216.34/hooks", "events": ["job.failed"]}
 _BULK: Final = {"action": "retry", "filter": {"tag": "no such tag"}, "dry_run": True}
 
 
@@ -24,12 +27,18 @@ async def make_things(client: httpx.AsyncClient) -> dict[str, str]:
 
     job_id = await made("/v1/jobs", _LATER)
     await made(f"/v1/jobs/{job_id}/cancel")
+    webhook_id = await made("/v1/webhooks", _WEBHOOK)
     return {
         "job_id": job_id,
         "batch_id": await made("/v1/batches", {"jobs": [_LATER, _LATER]}),
         "schedule_id": await made("/v1/schedules", _SCHEDULE),
         "conversation_id": await made("/v1/conversations", {}),
         "action_id": await made("/v1/bulk-actions", _BULK),
+        "user_id": await made("/v1/users", {"email": f"{uuid4()}@example.com", "password": "a heron waits for rain"}),
+        "key_id": await made("/v1/api-keys", {"name": "fuzz", "scopes": []}),
+        "webhook_id": webhook_id,
+        "delivery_id": await made(f"/v1/webhooks/{webhook_id}/test"),
+        "role": "viewer",
         "customer_id": "me",
         "name": "text",
         "code": "job_not_found",

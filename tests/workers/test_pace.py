@@ -29,7 +29,7 @@ def test_it_gives_way_until_rounds_are_quick_or_nobody_has_come_for_five_seconds
     assert pace.size == LEAST
     clock.seconds = 4.9
     assert pace.size == LEAST
-    pace.note_round(0.007)
+    pace.note_round(0.003)
     assert pace.size == LEAST
     pace.note_round(0.001)
     assert pace.size > LEAST

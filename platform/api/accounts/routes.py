@@ -78,7 +78,12 @@ async def get_me(use: NamedDependency[Use], caller: NamedDependency[Caller]) -> 
     )
 
 
-@put("/me/password", status_code=204, opt=audited("user.password_changed"))
+@put(
+    "/me/password",
+    status_code=204,
+    opt=audited("user.password_changed"),
+    operation_id="change_password",
+)
 async def change_password(
     request: ApiRequest, data: JSONBody[PasswordChange], use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> None:

@@ -58,7 +58,7 @@ async def get_events(  # noqa: PLR0913, PLR0917 - which, and from where
     return answer_stream(stream_tenant(use, wanted, caller=caller, leave=leave_of(request), seen=seen))
 
 
-@post("/event-tokens", guards=[needs("jobs:read")], status_code=200)
+@post("/event-tokens", guards=[needs("jobs:read")], status_code=200, opt={"example": {"tag": "news"}})
 async def make_event_token(
     request: ApiRequest, data: JSONBody[EventTokenBody], use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> Response[EventTokenView]:

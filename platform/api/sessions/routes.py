@@ -40,8 +40,10 @@ from storage.roles import read_role
 from storage.sessions import Shown, add_tokens, end_session, end_session_of, open_session, spend_refresh
 from storage.users import Login, NewUser, add_new_user, find_login, find_tenant_named, rehash_password
 
-_FORM: Final = {"bodies": {MEDIA_TYPE: TokenForm}}
+_LOGIN: Final = {"grant_type": "password", "username": "ada@example.com", "password": "correct horse battery staple"}
+_FORM: Final = {"bodies": {MEDIA_TYPE: TokenForm}, "example": _LOGIN}
 _REVOKE: Final = {"bodies": {MEDIA_TYPE: RevokeForm}}
+_REGISTRATION: Final = {"email": "ada@example.com", "password": "a heron waits for the rain", "name": "Ada Lovelace"}
 _BEARER: Final = "Bearer"
 _NOT_KEPT: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _WRONG: Final = "The e-mail address or the password is wrong, or this account may not log in."
@@ -70,7 +72,12 @@ class Revoked(Struct, frozen=True):
     """The token opens nothing; whether it did is not said."""
 
 
-@post("/auth/register", status_code=201, opt={**audited("user.registered"), "fails": (403, 409, 422)})
+@post(
+    "/auth/register",
+    status_code=201,
+    opt={**audited("user.registered"), "fails": (403, 409, 422), "example": _REGISTRATION},
+    operation_id="register",
+)
 async def register(request: ApiRequest, data: JSONBody[Registration], use: NamedDependency[Use]) -> Response[UserView]:
     """Become a user of the tenant that is open to everybody, if one is. Log in next."""
     email = read_email(data.email)
@@ -98,7 +105,7 @@ async def register(request: ApiRequest, data: JSONBody[Registration], use: Named
     return Response(view, status_code=201, headers={"Location": "/v1/me"})
 
 
-@post("/auth/token", status_code=200, opt=_FORM, request_max_body_size=MOST_BYTES)
+@post("/auth/token", status_code=200, opt=_FORM, request_max_body_size=MOST_BYTES, operation_id="create_token")
 async def make_tokens(request: ApiRequest, use: NamedDependency[Use]) -> Response[TokensView]:
     """Log in with `grant_type=password`, or have the next pair of tokens with `grant_type=refresh_token`.
 
@@ -121,7 +128,7 @@ async def make_tokens(request: ApiRequest, use: NamedDependency[Use]) -> Respons
     return Response(tokens, headers=_NOT_KEPT)
 
 
-@post("/auth/revoke", status_code=200, opt=_REVOKE, request_max_body_size=MOST_BYTES)
+@post("/auth/revoke", status_code=200, opt=_REVOKE, request_max_body_size=MOST_BYTES, operation_id="revoke_token")
 async def revoke(request: ApiRequest, use: NamedDependency[Use]) -> Revoked:
     """End the session that a token is of, whichever of its tokens that is. Also 200 where there is none (RFC 7009)."""
     form = await read_form(request, RevokeForm)

@@ -126,7 +126,11 @@ async def show(user_id: UserPath, use: NamedDependency[Use], caller: NamedDepend
         return view_user(await _found(tx, caller, user_id))
 
 
-@patch("/users/{user_id:str}", guards=[needs("users:manage")], opt=audited("user.changed"))
+@patch(
+    "/users/{user_id:str}",
+    guards=[needs("users:manage")],
+    opt={**audited("user.changed"), "example": {"name": "Ada Lovelace", "role": "operator"}},
+)
 async def change(
     request: ApiRequest,
     user_id: UserPath,

@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from litestar.response import Response
 
+from api.acts import act, actor_of, audited
 from api.auth import needs
 from api.bodies import ApiRequest
 from api.context import Use
@@ -31,6 +32,7 @@ from api.webhooks.views import (
     WebhookBody,
     WebhookChanges,
     WebhookView,
+    told_of,
     view_delivery,
     view_webhook,
 )
@@ -45,6 +47,7 @@ from domain.webhooks.endpoint import (
 from domain.webhooks.notice import notice_of_test
 from domain.webhooks.signature import SECRET_BYTES, spell_secret
 from runtime.unique_ids import new_id
+from storage.audit import audit
 from storage.deliveries import add_notices, list_deliveries
 from storage.schedules import database_now
 from storage.webhooks import (
@@ -62,7 +65,7 @@ WebhookPath = FromPath[str]
 DeliveryPath = FromPath[str]
 
 
-@post("/webhooks", guards=[needs("webhooks:manage")], status_code=201, opt=ONCE)
+@post("/webhooks", guards=[needs("webhooks:manage")], status_code=201, opt={**ONCE, **audited("webhook.created")})
 async def create(
     request: ApiRequest, data: JSONBody[WebhookBody], use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> Response[WebhookView]:
@@ -87,6 +90,7 @@ async def create(
             secret=sealed,
         )
         await keep_shown(tx, key, endpoint, status=201)
+        await audit(tx, actor_of(request), act("webhook.created", endpoint.id, after=told_of(endpoint)))
     return show_secret(request, endpoint, status=201, secret=spell_secret(secret))
 
 
@@ -115,7 +119,7 @@ async def show(
         return view_webhook(await found(tx, caller, webhook_id), base_url(request.scope))
 
 
-@patch("/webhooks/{webhook_id:str}", guards=[needs("webhooks:manage")])
+@patch("/webhooks/{webhook_id:str}", guards=[needs("webhooks:manage")], opt=audited("webhook.changed"))
 async def change(
     request: ApiRequest,
     webhook_id: WebhookPath,
@@ -127,18 +131,36 @@ async def change(
     await check_body(data, use.outbound)
     async with use.database.begin() as tx:
         endpoint = await found(tx, caller, webhook_id, lock=True)
-        return view_webhook(await change_endpoint(tx, changed(endpoint, data)), base_url(request.scope))
+        saved = await change_endpoint(tx, changed(endpoint, data))
+        before, after = told_of(endpoint), told_of(saved)
+        if before != after:
+            await audit(tx, actor_of(request), act("webhook.changed", saved.id, before=before, after=after))
+    return view_webhook(saved, base_url(request.scope))
 
 
-@delete("/webhooks/{webhook_id:str}", guards=[needs("webhooks:manage")], status_code=204)
-async def remove(webhook_id: WebhookPath, use: NamedDependency[Use], caller: NamedDependency[Caller]) -> None:
+@delete(
+    "/webhooks/{webhook_id:str}",
+    guards=[needs("webhooks:manage")],
+    status_code=204,
+    opt=audited("webhook.removed"),
+)
+async def remove(
+    request: ApiRequest, webhook_id: WebhookPath, use: NamedDependency[Use], caller: NamedDependency[Caller]
+) -> None:
     """Remove an endpoint. What is on its way to it is not sent any more."""
     async with use.database.begin() as tx:
-        if not (is_id("hook", webhook_id) and await delete_endpoint(tx, caller.tenant_id, webhook_id)):
+        endpoint = await found(tx, caller, webhook_id, lock=True)
+        if not await delete_endpoint(tx, caller.tenant_id, endpoint.id):
             raise not_found()
+        await audit(tx, actor_of(request), act("webhook.removed", endpoint.id, before=told_of(endpoint)))
 
 
-@post("/webhooks/{webhook_id:str}/rotate-secret", guards=[needs("webhooks:manage")], status_code=200, opt=ONCE)
+@post(
+    "/webhooks/{webhook_id:str}/rotate-secret",
+    guards=[needs("webhooks:manage")],
+    status_code=200,
+    opt={**ONCE, **audited("webhook.secret_rotated")},
+)
 async def rotate(
     request: ApiRequest, webhook_id: WebhookPath, use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> Response[WebhookView]:
@@ -153,10 +175,16 @@ async def rotate(
         if endpoint is None:
             raise not_found()
         await keep_shown(tx, key, endpoint, status=200)
+        await audit(tx, actor_of(request), act("webhook.secret_rotated", endpoint.id))
     return show_secret(request, endpoint, status=200, secret=spell_secret(secret))
 
 
-@post("/webhooks/{webhook_id:str}/test", guards=[needs("webhooks:manage")], status_code=202, opt=ONCE)
+@post(
+    "/webhooks/{webhook_id:str}/test",
+    guards=[needs("webhooks:manage")],
+    status_code=202,
+    opt={**ONCE, **audited("webhook.tested")},
+)
 async def test(
     request: ApiRequest, webhook_id: WebhookPath, use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> Response[DeliveryView]:
@@ -173,6 +201,7 @@ async def test(
         await add_notices(tx, [notice])
         response = await deliver(request, tx, caller, endpoint, notice.id, max_attempts=1)
         await keep_response(tx, key, response)
+        await audit(tx, actor_of(request), act("webhook.tested", endpoint.id))
     use.wakeups.ring_relay()
     return response
 
@@ -208,7 +237,7 @@ async def show_delivery(
     "/webhooks/{webhook_id:str}/deliveries/{delivery_id:str}/redeliver",
     guards=[needs("webhooks:manage")],
     status_code=202,
-    opt=ONCE,
+    opt={**ONCE, **audited("webhook.redelivered")},
 )
 async def redeliver(
     request: ApiRequest,
@@ -228,6 +257,7 @@ async def redeliver(
             raise EndpointInactive(f"The endpoint is {endpoint.state}. Make it active first.")
         response = await deliver(request, tx, caller, endpoint, before.notice_id, again_of=before.id)
         await keep_response(tx, key, response)
+        await audit(tx, actor_of(request), act("webhook.redelivered", before.id))
     use.wakeups.ring_relay()
     return response
 
@@ -242,13 +272,19 @@ async def show_signing_secret(
     return show_signer(use.secrets, caller, signer)
 
 
-@post("/webhooks/signing-secret/rotate", guards=[needs("webhooks:manage")], status_code=200)
+@post(
+    "/webhooks/signing-secret/rotate",
+    guards=[needs("webhooks:manage")],
+    status_code=200,
+    opt=audited("signing_secret.rotated"),
+)
 async def rotate_signing_secret(
-    use: NamedDependency[Use], caller: NamedDependency[Caller]
+    request: ApiRequest, use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> Response[SigningSecretView]:
     """Go on to another secret for single jobs. For 24 hours the one before signs as well."""
     async with use.database.begin() as tx:
         signer = await rotate_signer(tx, caller.tenant_id)
+        await audit(tx, actor_of(request), act("signing_secret.rotated", caller.tenant_id))
     return show_signer(use.secrets, caller, signer)
 
 

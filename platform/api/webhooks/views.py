@@ -1,8 +1,10 @@
 """Webhooks as clients write them and as the API shows them."""
 
+import hashlib
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -47,6 +49,16 @@ class WebhookLinks(Struct, frozen=True, kw_only=True):
     self: str
     deliveries: str
     test: str
+
+
+class WebhookTold(Struct, frozen=True, kw_only=True):
+    """What the audit log is told of an endpoint: of its URL, which may hold a secret, the host and a hash."""
+
+    host: str
+    url_sha256: str
+    events: tuple[str, ...]
+    description: str
+    state: EndpointState
 
 
 class WebhookView(Struct, frozen=True, kw_only=True):
@@ -95,6 +107,17 @@ class SigningSecretView(Struct, frozen=True, kw_only=True):
 
     secret: str
     rotated_at: Time | None
+
+
+def told_of(endpoint: Endpoint) -> WebhookTold:
+    """The endpoint as the audit log is told of it."""
+    return WebhookTold(
+        host=urlsplit(endpoint.url).hostname or "",
+        url_sha256=hashlib.sha256(endpoint.url.encode()).hexdigest(),
+        events=endpoint.events,
+        description=endpoint.description,
+        state=endpoint.state,
+    )
 
 
 def view_webhook(endpoint: Endpoint, base: str, *, secret: str | UnsetType = UNSET) -> WebhookView:
