@@ -76,7 +76,7 @@ class Revoked(Struct, frozen=True):
     "/auth/register",
     status_code=201,
     opt={**audited("user.registered"), "fails": (403, 409, 422), "example": _REGISTRATION},
-    operation_id="register",
+    operation_id="register_user",
 )
 async def register(request: ApiRequest, data: JSONBody[Registration], use: NamedDependency[Use]) -> Response[UserView]:
     """Become a user of the tenant that is open to everybody, if one is. Log in next."""

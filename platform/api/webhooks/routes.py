@@ -277,6 +277,7 @@ async def show_signing_secret(
     guards=[needs("webhooks:manage")],
     status_code=200,
     opt=audited("signing_secret.rotated"),
+    operation_id="rotate_webhook_signing_secret",
 )
 async def rotate_signing_secret(
     request: ApiRequest, use: NamedDependency[Use], caller: NamedDependency[Caller]

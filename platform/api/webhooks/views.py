@@ -15,7 +15,12 @@ from providers.http.target import LONGEST_URL
 
 Url = Annotated[str, Meta(min_length=1, max_length=LONGEST_URL, examples=["https://example.com/hooks"])]
 Secret = Annotated[
-    str, Meta(pattern="^whsec_", description="what the receiver verifies signatures with; shown this once")
+    str,
+    Meta(
+        pattern="^whsec_",
+        description="what the receiver verifies signatures with; shown this once",
+        examples=["whsec_aGVhZHJhY2UgYnJpbmdzIHdhdGVyIHRvIHdo"],
+    ),
 ]
 
 
