@@ -118,6 +118,8 @@ class Notes(Struct, kw_only=True):
     """What is known of one request; filled in as it goes."""
 
     request_id: str
+    came: float
+    """When it arrived here, by the monotonic clock: before it waited for anything."""
     traceparent: str | None = None
     caller: Caller | None = None
     ask_again: AskAgain | None = None

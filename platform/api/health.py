@@ -9,7 +9,7 @@ from litestar import Router, get
 from litestar.connection import Request
 from litestar.di import NamedDependency
 from litestar.response import Response
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from api.context import Use
 from api.figures import MEDIA_TYPE as FIGURES_TYPE
@@ -66,7 +66,7 @@ async def ready(request: Request[Any, Any, Any], use: NamedDependency[Use]) -> R
         return Response(Health("ready" if redis.status == "up" else "degraded", checks))
     why = "The process is stopping." if use.draining.is_set() else "Postgres does not answer."
     problem, headers = problem_of(request.scope, NotReady(why, retry_after_seconds=1.0))
-    told = {name: getattr(problem, name) for name in problem.__struct_fields__}
+    told = {name: value for name in problem.__struct_fields__ if (value := getattr(problem, name)) is not UNSET}
     body = {**told, "state": "unavailable", "checks": checks}
     # a problem that names the dependencies besides
     return Response(cast("Health", body), status_code=503, headers=headers, media_type=PROBLEM_TYPE)

@@ -67,7 +67,7 @@ class Wish(Struct, frozen=True, kw_only=True):
 @click.option("--host", default=LOOPBACK, show_default=True, help="The address the API listens on.")
 @click.option("--port", type=click.IntRange(1, 65535), help=f"The API's port; else the first free one from {API_PORT}.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where data, logs and credentials are kept.")
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="How many worker processes.")
+@click.option("--workers", type=click.IntRange(0, 64), default=1, show_default=True, help="How many worker processes.")
 @click.option("--no-flower", is_flag=True, help="Leave Flower out.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON on standard output when ready.")
 def up(  # noqa: PLR0913 # one parameter an option, as click hands them over

@@ -1,7 +1,7 @@
 """Who may reach what: every operation of the description, asked by everybody who may not.
 
 Made from the description: a route that is new is asked too, and one that names a new sort of thing in its path fails
-here until `tests/fuzz/things.py` makes one.
+here until `tests/fuzz/things.py` makes one. Long because each test asks the same operations as somebody else.
 """
 
 import json

@@ -9,7 +9,7 @@ import pytest
 from domain.jobs.state import State
 from domain.jobs.verdict import Verdict
 from headrace import AsyncHeadrace, Input, Invalid, NewJob, NotFound
-from headrace.models import Limit, Moderate, Money, QueueLimits, Rate, Summarize
+from headrace.models import KeyLimit, Limit, Moderate, Money, QueueLimits, Rate, Summarize
 from tests.api.conftest import House
 
 DONE = Verdict(state=State.SUCCEEDED, result=b'{"summary":"short","engine":"local"}')
@@ -87,7 +87,8 @@ async def test_queues_are_listed_paused_and_limited(client: AsyncHeadrace) -> No
     assert "text" in {queue.name for queue in await client.queues.list()}
     assert (await client.queues.pause("text")).paused
     assert not (await client.queues.resume("text")).paused
-    limits = QueueLimits(max_running=10, per_kind={"text.generate": Limit(rate=Rate(count=5, per="1m"))})
+    by_kind = {"text.generate": Limit(rate=Rate(count=5, per="1m"))}
+    limits = QueueLimits(max_running=10, per_kind=by_kind, per_key=KeyLimit(max_running=1))
     assert (await client.queues.limit("text", limits)).limits == limits
     assert await client.workers.list() == ()
 

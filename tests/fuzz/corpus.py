@@ -17,6 +17,7 @@ from typing import Any, Final
 import httpx
 
 from tests.fuzz.crafted import Crafted, craft, first
+from tests.fuzz.described import NOBODY_WORKS
 from tests.fuzz.things import make_things
 from tests.fuzz.wire import ask, faults
 from tests.support.running_up import RunningUp, own_data_dir, running_up
@@ -30,7 +31,7 @@ def main() -> int:
     arguments.add_argument("--requests", type=int, required=True)
     arguments.add_argument("--seed", type=int, required=True)
     given = arguments.parse_args()
-    with own_data_dir() as folder, running_up(folder, "--no-flower", HEADRACE_LOG_FORMAT="json") as up:
+    with own_data_dir() as folder, running_up(folder, *NOBODY_WORKS, HEADRACE_LOG_FORMAT="json") as up:
         began = time.monotonic()
         crafted = asyncio.run(_crafted(up, given.requests, given.seed))
         with ThreadPoolExecutor(_LANES) as lanes:

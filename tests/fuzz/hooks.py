@@ -17,6 +17,12 @@ _CODES: Final[dict[str, str]] = {
     "idempotency_key_reused": "it depends on what came before",
     "idempotency_key_invalid": "a quoted key counts without its quotes",
     "malformed": "NUL in a URL: any string of JSON Schema may hold it, and no column could",
+    "password_weak": "whether a password is long enough, known to everybody, or says who it is takes reading it",
+    "grant_malformed": "which fields a grant needs depends on its type",
+    "grant_invalid": "whether a password or a refresh token is somebody's",
+    "grant_unsupported": "types of grants are answered by RFC 6749, with 400",
+    "scope_invalid": "it depends on what the user may do",
+    "webhook_url_refused": "where webhooks may go takes reading the URL, and resolving its host",
     "unknown_currency": "ISO 4217 as the platform knows it",
 }
 

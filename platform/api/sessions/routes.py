@@ -112,13 +112,12 @@ async def make_tokens(request: ApiRequest, use: NamedDependency[Use]) -> Respons
     Errors carry `error` as RFC 6749 names it. A refresh token that is shown again after its use ends the session:
     somebody else may have it.
     """
-    came = time.monotonic()
     form = await read_form(request, TokenForm)
     match form:
         case TokenForm(grant_type="password", username=str(), password=str()):
             tokens = await _log_in(request, use, form)
         case TokenForm(grant_type="refresh_token", refresh_token=str()):
-            tokens = await _refresh(request, use, form, came)
+            tokens = await _refresh(request, use, form)
         case TokenForm(grant_type="password"):
             raise GrantMalformed("grant_type=password takes username, the e-mail address, and password.")
         case TokenForm(grant_type="refresh_token"):
@@ -185,12 +184,12 @@ async def _verify(use: Use, tried: Tried, password: str, login: Login | None) ->
         raise
 
 
-async def _refresh(request: ApiRequest, use: Use, form: TokenForm, came: float) -> TokensView:
+async def _refresh(request: ApiRequest, use: Use, form: TokenForm) -> TokensView:
     token, asked = parse_token(form.refresh_token or ""), _scope(form.scope)
     if token is None:
         raise GrantInvalid(_SPENT)
     async with use.logins, use.database.begin() as tx:
-        shown = await spend_refresh(tx, token, under_way_seconds=time.monotonic() - came)
+        shown = await spend_refresh(tx, token, under_way_seconds=time.monotonic() - notes_of(request.scope).came)
         if shown.outcome is Refresh.GOOD and shown.holder is not None:
             held = shown.holder.caller.permissions
             if asked is not None and asked != held:

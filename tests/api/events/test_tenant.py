@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-import api.auth
 import api.events.stream
+import api.key_ring
 import api.streams
 import api.tail
 from api.app import make_app
@@ -222,7 +222,7 @@ async def test_a_stream_ends_soon_after_its_key_was_revoked(
     house: House, address: str, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setattr(api.streams, "_ASKED_AGAIN_SECONDS", 0.0)
-    monkeypatch.setattr(api.auth, "_KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(api.key_ring, "KEPT_SECONDS", 0.0)
     job = await house.submit()
     key = await house.key(permissions=["jobs:read"])
     stream = frames(f"{address}{path.format(id=job['id'])}", {"Authorization": f"Bearer {key}"})
