@@ -340,9 +340,6 @@ CODES: Final[dict[str, ProblemCode]] = {
         "Too many API keys",
         "The user has 50 live keys, which is as many as may be.",
         "Revoke some that are not needed first.",
-        "Too many API keys",
-        "The user has 50 live keys, which is as many as may be.",
-        "Revoke some that are not needed first.",
     ),
     "api_key_dead": ProblemCode(
         409, "The API key is revoked or expired", "Only a live key is rotated.", "Make a new one: POST /v1/api-keys."

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     BulkVerb: TypeAlias = Literal["cancel", "retry"]
     CatchUp: TypeAlias = Literal["all", "last", "none"]
     ClassificationSentiment: TypeAlias = Literal["negative", "neutral", "positive"]
+    DeliveryState: TypeAlias = Literal["delivered", "failed", "pending"]
     DependencyStatus: TypeAlias = Literal["down", "up"]
+    EndpointState: TypeAlias = Literal["active", "disabled", "paused"]
     GenerateFormat: TypeAlias = Literal["blog", "email", "product_description"]
     HealthStatus: TypeAlias = Literal["degraded", "ready", "unavailable"]
     JobSort: TypeAlias = Literal["-created_at", "-finished_at", "-priority", "created_at", "finished_at", "priority"]
@@ -28,8 +30,11 @@ if TYPE_CHECKING:
     OrderStatus: TypeAlias = Literal["cancelled", "paid", "payment_failed", "shipped"]
     Overlap: TypeAlias = Literal["allow", "cancel_other", "skip"]
     ProductSort: TypeAlias = Literal["-created_at", "-name", "-price", "created_at", "name", "price"]
+    Role: TypeAlias = Literal["admin", "moderator", "operator", "user", "viewer"]
     RunOutcome: TypeAlias = Literal["missed", "refused", "skipped", "submitted"]
     State: TypeAlias = Literal["cancelled", "expired", "failed", "queued", "running", "scheduled", "succeeded"]
+    UserState: TypeAlias = Literal["active", "banned", "disabled"]
+    Wanted: TypeAlias = Literal["active", "paused"]
     Window: TypeAlias = Literal["1h", "24h", "7d"]
     WorkerState: TypeAlias = Literal["running", "stopping"]
 else:  # a word that a newer API says is none that an older client refuses
@@ -37,7 +42,9 @@ else:  # a word that a newer API says is none that an older client refuses
     BulkVerb = str
     CatchUp = str
     ClassificationSentiment = str
+    DeliveryState = str
     DependencyStatus = str
+    EndpointState = str
     GenerateFormat = str
     HealthStatus = str
     JobSort = str
@@ -48,8 +55,11 @@ else:  # a word that a newer API says is none that an older client refuses
     OrderStatus = str
     Overlap = str
     ProductSort = str
+    Role = str
     RunOutcome = str
     State = str
+    UserState = str
+    Wanted = str
     Window = str
     WorkerState = str
 
@@ -75,6 +85,24 @@ class Attempt(Struct, frozen=True, kw_only=True):
     outcome: str
     code: str | None
     detail: str | None
+
+
+class AuditEntry(Struct, frozen=True, kw_only=True):
+    """A privileged act. `hash` covers all that is said here and `previous_hash`, that of the entry before."""
+
+    seq: int
+    at: datetime
+    action: str
+    target: str
+    user_id: str | None
+    key_id: str | None
+    session_id: str | None
+    address: str | None
+    request_id: str | None
+    before: Any
+    after: Any
+    previous_hash: str
+    hash: str
 
 
 class Balance(Struct, frozen=True, kw_only=True):
@@ -123,11 +151,15 @@ class BulkAction(Struct, frozen=True, kw_only=True):
 
 
 class Caller(Struct, frozen=True, kw_only=True):
-    """The user a request is made for, with what the key that made it may do."""
+    """The user a request is made for, with what the key or the token that made it may do."""
 
     user_id: str
     tenant_id: str
+    email: str
+    name: str
+    role: Role
     key_id: str | None
+    session_id: str | None
     permissions: tuple[str, ...]
     limits: CallerLimits
 
@@ -202,6 +234,27 @@ class Counts(Struct, frozen=True, kw_only=True):
     expired: int
 
 
+class Delivery(Struct, frozen=True, kw_only=True):
+    """A delivery, and how its last attempt went: what was answered, or why nothing was."""
+
+    id: str
+    webhook_id: str
+    event_id: str
+    type: str
+    subject: str
+    state: DeliveryState
+    attempts: int
+    attempted_at: datetime | None
+    next_attempt_at: datetime | None
+    status_code: int | None
+    duration_ms: int | None
+    answer: str | None
+    code: str | None
+    job_id: str
+    redelivery_of: str | None
+    created_at: datetime
+
+
 class Dependency(Struct, frozen=True, kw_only=True):
     """How something the API needs answered just now."""
 
@@ -235,6 +288,14 @@ class EmailSent(Struct, frozen=True, kw_only=True):
     message_id: str
     accepted: tuple[str, ...]
     refused: dict[str, str]
+
+
+class EventToken(Struct, frozen=True, kw_only=True):
+    """A token, until when streams may be opened with it, and the address it opens."""
+
+    token: str
+    expires_at: datetime
+    url: str
 
 
 class FailedAttempt(Struct, frozen=True, kw_only=True):
@@ -322,6 +383,28 @@ class JobInfo(Struct, frozen=True, kw_only=True):
     deduplicated: bool | None = None
 
 
+class JobWebhook(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who is told of the job's end, besides the endpoints of the tenant."""
+
+    url: str
+
+
+class Key(Struct, frozen=True, kw_only=True):
+    """A key, without what opens. It begins `hr_` and `public_id`; `scopes` hold as far as its user's role has them."""
+
+    id: str
+    user_id: str
+    name: str
+    public_id: str
+    scopes: tuple[str, ...]
+    requests_per_minute: int
+    is_live: bool
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
 class KeyLimit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many jobs that share a concurrency key may run at once; null is no limit."""
 
@@ -406,6 +489,22 @@ class Money(Struct, frozen=True, kw_only=True, omit_defaults=True):
     currency: str
 
 
+class NewKey(Struct, frozen=True, kw_only=True):
+    """A key that was made. `key` is shown this once; in the answer to a request sent again it is null."""
+
+    id: str
+    key: str | None
+    user_id: str
+    name: str
+    public_id: str
+    scopes: tuple[str, ...]
+    requests_per_minute: int
+    created_at: datetime
+    expires_at: datetime | None
+    replaces: str | None
+    replaced_expires_at: datetime | None
+
+
 class Order(Struct, frozen=True, kw_only=True):
     """An order. Names and prices are those of the moment it was placed."""
 
@@ -463,6 +562,20 @@ class OrderShipped(Struct, frozen=True, kw_only=True):
     shipped_at: str
 
 
+class PasswordChange(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The password there is, and the one that is to be."""
+
+    current_password: str
+    new_password: str
+
+
+class Permission(Struct, frozen=True, kw_only=True):
+    """Something that may be permitted."""
+
+    name: str
+    description: str
+
+
 class Product(Struct, frozen=True, kw_only=True):
     """A product as it stands now. `rating` is the mean of its reviews, null while there are none."""
 
@@ -509,6 +622,14 @@ class Rate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     per: str
 
 
+class Registration(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who registers."""
+
+    email: str
+    password: str
+    name: str = ""
+
+
 class RepeatedJob(Struct, frozen=True, kw_only=True):
     """The job a schedule submits; nulls stand for what the kind says."""
 
@@ -529,6 +650,24 @@ class Replied(Struct, frozen=True, kw_only=True):
     message_id: str
     text: str
     engine: str
+
+
+class RevokeForm(Struct, frozen=True, kw_only=True):
+    """A token of the session to be ended (RFC 7009)."""
+
+    token: str
+    token_type_hint: str | None = None
+
+
+class Revoked(Struct, frozen=True, kw_only=True):
+    """The token opens nothing; whether it did is not said."""
+
+
+class RolePermissions(Struct, frozen=True, kw_only=True):
+    """A role of the tenant, and what it bundles."""
+
+    role: Role
+    permissions: tuple[str, ...]
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -579,6 +718,23 @@ class Seconds(Struct, frozen=True, kw_only=True):
     p95: float | None = None
 
 
+class SessionTokens(Struct, frozen=True, kw_only=True):
+    """A pair of tokens, shown once. The refresh token is changed for the next pair within 7 days, once."""
+
+    access_token: str
+    refresh_token: str
+    token_type: str
+    expires_in: int
+    scope: str
+
+
+class SigningSecret(Struct, frozen=True, kw_only=True):
+    """What deliveries to the URLs of single jobs are signed with."""
+
+    secret: str
+    rotated_at: datetime | None
+
+
 class Stats(Struct, frozen=True, kw_only=True):
     """The tenant's jobs made within the window. They wait until they are claimed, and run until they end."""
 
@@ -599,6 +755,16 @@ class Summary(Struct, frozen=True, kw_only=True):
     cached: bool = False
 
 
+class TokenForm(Struct, frozen=True, kw_only=True):
+    """A login, or the next pair of tokens. `scope` narrows what they may do: permissions, with spaces between."""
+
+    grant_type: str
+    username: str | None = None
+    password: str | None = None
+    refresh_token: str | None = None
+    scope: str | None = None
+
+
 class Tokens(Struct, frozen=True, kw_only=True):
     """What the replies have cost, where the engine counts."""
 
@@ -606,11 +772,51 @@ class Tokens(Struct, frozen=True, kw_only=True):
     output: int
 
 
+class User(Struct, frozen=True, kw_only=True):
+    """Somebody of the tenant. `state_reason` is why they were disabled or banned, if that was said."""
+
+    id: str
+    tenant_id: str
+    email: str
+    name: str
+    role: Role
+    state: UserState
+    state_reason: str | None
+    has_password: bool
+    created_at: datetime
+    last_login_at: datetime | None
+
+
+class Webhook(Struct, frozen=True, kw_only=True):
+    """An endpoint. `reason` says why it is not active, `failing_since` since when it has taken nothing."""
+
+    id: str
+    url: str
+    events: tuple[str, ...]
+    description: str
+    state: EndpointState
+    reason: str | None
+    failing_since: datetime | None
+    secret_rotated_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    links: WebhookLinks
+    secret: str | None = None
+
+
 class WebhookDelivered(Struct, frozen=True, kw_only=True):
     """How it was taken."""
 
     status_code: int
     duration_ms: int
+
+
+class WebhookLinks(Struct, frozen=True, kw_only=True):
+    """Where to go from here."""
+
+    self: str
+    deliveries: str
+    test: str
 
 
 class Worker(Struct, frozen=True, kw_only=True):
