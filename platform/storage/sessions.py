@@ -46,7 +46,7 @@ WHERE tokens.sha256 = :sha256 AND tokens.use = 'access' AND tokens.expires_at > 
 # Whoever finds the row locked is late by less than the other's transaction lasts.
 _TAKE: Final = text("""
 SELECT session_id, spent_at, expires_at > now() AS is_fresh,
-    coalesce(spent_at > clock_timestamp() - make_interval(secs => :under_way_seconds), false) AS is_twice
+    coalesce(spent_at > statement_timestamp() - make_interval(secs => :under_way_seconds), false) AS is_twice
 FROM tokens WHERE sha256 = :sha256 AND use = 'refresh' FOR UPDATE SKIP LOCKED
 """)
 

@@ -29,6 +29,8 @@ _CODES: Final[dict[str, str]] = {
 _SENTENCES: Final[dict[str, str]] = {
     r"^Expected `int`, got `float`": "to JSON Schema 1.0 is an integer",
     r"^Expected a duration from |duration such as|longer than": "lengths are bounded by what they come to",
+    r"^A token is good for 1s to 1h": "lengths are bounded by what they come to",
+    r"^There is no such (event|permission)": "the API lists which there are, and each release has more",
     r"^Expected a time (at most|from) |names its zone": "times are bounded by now, and an offset may be past a day",
     r"^delay and run_at exclude each other": "one field excludes another",
     r"^A schedule has either cron or every": "one field excludes another",
