@@ -97,15 +97,23 @@ class AsyncHeadrace:
         *,
         kind: str | None = None,
         tag: str | None = None,
+        batch_id: str | None = None,
         state: State | Sequence[State] | None = None,
+        after: str | int | None = None,
         timeout: float | None = None,
     ) -> AsyncGenerator[Event]:
-        """What happens to the tenant's jobs from now on, without an end; over lost connections without gap or repeat.
+        """What happens to the tenant's jobs, without an end; over lost connections without gap or repeat.
+
+        All conditions given must hold; `state` is what an event leaves its job in. It begins with a `snapshot`, whose
+        `id` is where: now, or past the event with the id `after`; 0 is before all that are kept. Another snapshot
+        comes only if the platform could not go on from there, and what lies between may be missing.
 
         Raises:
             WaitTimedOut: `timeout` seconds have passed, if any were given.
         """
-        request = ask("GET", "/v1/events", query={"kind": kind, "tag": tag, "state": state})
+        place = None if after is None else str(after)
+        query = {"kind": kind, "tag": tag, "batch_id": batch_id, "state": state, "after": place}
+        request = ask("GET", "/v1/events", query=query)
         return follow(self._connection, request, is_of_one_job=False, timeout=timeout, what="The stream")
 
     async def request(
