@@ -56,14 +56,13 @@ async def test_it_is_narrowed_to_a_batch_and_to_several_states_and_begins_after_
     batch = await client.batches.submit([NewJob(Moderate(text="a")), NewJob(Moderate(text="b"))])
     ids = [job.id async for job in batch.results()]
     await batch.cancel()
-    wanted = {"batch_id": batch.id, "timeout": 30.0}
-    async with aclosing(client.events(state=["queued", "cancelled"], after=0, **wanted)) as story:
+    async with aclosing(client.events(batch_id=batch.id, state=["queued", "cancelled"], after=0, timeout=30)) as story:
         assert (await anext(story)).id == "0"
         told = [await anext(story) for _ in range(4)]
     assert {(event.type, event.job_id) for event in told} == {
         (kind, job_id) for kind in ("queued", "cancelled") for job_id in ids
     }
-    async with aclosing(client.events(after=told[2].id, **wanted)) as story:
+    async with aclosing(client.events(batch_id=batch.id, after=told[2].id, timeout=30)) as story:
         assert [(await anext(story)).id, (await anext(story)).id] == [told[2].id, told[3].id]
 
 
