@@ -14,6 +14,8 @@ def examples() -> list[str]:
     """Each as a script of its own; those that use a client from above are given one."""
     blocks: list[str] = _BLOCK.findall((PACKAGE / "README.md").read_text(encoding="utf-8"))
     return [
-        block if re.search(r"^client = |AsyncHeadrace|webhooks", block, re.MULTILINE) else _CLIENT + block
+        block
+        if re.search(r"^client = |^from headrace import .*Headrace|webhooks", block, re.MULTILINE)
+        else _CLIENT + block
         for block in blocks
     ]

@@ -5,14 +5,16 @@ import os
 import signal
 import threading
 from collections.abc import Generator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from headrace import AsyncHeadrace, Headrace
+from headrace import AsyncHeadrace, Headrace, SignatureInvalid, webhooks
 from headrace.models import CartLine, Money, Summarize
 from tests.clients.readme import examples
+from tests.support.receiver import Came, Receiver, receiver
 from tests.support.running_up import RunningUp, own_data_dir, running_up, wait_for
 
 pytestmark = pytest.mark.timeout(300)
@@ -47,8 +49,9 @@ def kill_api(up: RunningUp) -> None:
 def test_an_example_of_the_readme_does_what_it_says(number: int, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {"__name__": "__main__"}
     exec(compile(examples()[number], f"example {number}", "exec"), names)  # noqa: S102 - our own page
-    if isinstance(client := names.get("client"), Headrace):
-        client.close()
+    for client in names.values():
+        if isinstance(client, Headrace):
+            client.close()
     assert capsys.readouterr().out.strip()
 
 
@@ -115,3 +118,81 @@ async def test_jobs_submitted_while_the_api_is_killed_are_made_once_each(up: Run
         assert sorted([job.id async for job in client.jobs.list(tag="killed")]) == sorted(job.id for job in jobs)
         assert len({job.id for job in jobs}) == 40
         assert {(await job.wait(timeout=120)).state for job in jobs} == {"succeeded"}
+
+
+@pytest.mark.usefixtures("environment")
+async def test_the_story_of_all_jobs_goes_on_over_an_api_that_is_killed_again_and_again(up: RunningUp) -> None:
+    async with AsyncHeadrace(max_retries=20) as client, aclosing(client.events(tag="told", timeout=120)) as story:
+        told = [await anext(story)]
+        submitted: list[str] = []
+        for _ in range(_KILLS):
+            jobs = await asyncio.gather(*(client.text.moderate(f"{number}", tags=["told"]) for number in range(5)))
+            submitted += [job.id for job in jobs]
+            told.append(await anext(story))  # in the middle of it
+            await asyncio.to_thread(kill_api, up)
+        while sum(event.is_end for event in told) < len(submitted):
+            told.append(await anext(story))
+    assert [event.type for event in told].count("snapshot") == 1
+    numbers = [int(event.id) for event in told]
+    assert numbers == sorted(set(numbers))
+    of_each = {job_id: [event.type for event in told if event.job_id == job_id] for job_id in submitted}
+    assert of_each == {job_id: ["queued", "started", "succeeded"] for job_id in submitted}
+
+
+async def what_came(it: Receiver, number: int) -> Came:
+    """The delivery of this number, from 0."""
+    async with asyncio.timeout(60):
+        while len(it.came) <= number:
+            await asyncio.sleep(0.02)  # what the platform sends is waited for; nothing tells of it
+    return it.came[number]
+
+
+@pytest.mark.usefixtures("environment")
+async def test_the_address_a_job_names_is_told_of_its_end_and_can_verify_who_tells() -> None:
+    async with receiver() as it, AsyncHeadrace() as client:
+        before = (await client.webhooks.signing_secret()).secret
+        job = await client.text.moderate("What a lovely lamp. äöü", webhook=it.url)
+        came = await what_came(it, 0)
+        delivery = webhooks.verify(came.body, came.headers, before)
+        told = delivery.event()
+        result = await job.result(timeout=60)
+        assert (told["id"], told["type"], told["subject"]) == (delivery.id, "job.succeeded", job.id)
+        assert told["data"]["result"]["flagged"] == result.flagged
+        with pytest.raises(SignatureInvalid):
+            webhooks.verify(came.body.replace(b"lovely", b"broken"), came.headers, before)
+        after = (await client.webhooks.rotate_signing_secret()).secret
+        with pytest.raises(SignatureInvalid):
+            webhooks.verify(came.body, came.headers, after)
+        await client.text.moderate("Another.", webhook=it.url)
+        came = await what_came(it, 1)
+        for secret in (before, after, [after, before]):
+            assert webhooks.verify(came.body, came.headers, secret).id != delivery.id
+
+
+@pytest.mark.usefixtures("environment")
+async def test_while_its_secret_is_rotated_an_endpoint_verifies_with_either() -> None:
+    async with receiver() as it, AsyncHeadrace() as client:
+        made = await client.webhooks.create(it.url, ["job.cancelled"])
+        assert made.secret
+        await client.webhooks.test(made.id)
+        first = await what_came(it, 0)
+        assert webhooks.verify(first.body, first.headers, made.secret).event()["type"] == "webhook.test"
+        rotated = await client.webhooks.rotate_secret(made.id)
+        assert rotated.secret
+        await (await client.text.moderate("Not now.", delay="1h")).cancel()
+        second = await what_came(it, 1)
+        assert len(second.headers["webhook-signature"].split()) == 2
+        for secret in (made.secret, rotated.secret, [rotated.secret, made.secret]):
+            assert webhooks.verify(second.body, second.headers, secret).event()["type"] == "job.cancelled"
+        sent = client.webhooks.deliveries(made.id)
+        async with asyncio.timeout(60):
+            while {each.state async for each in sent} != {"delivered"}:
+                await asyncio.sleep(0.02)  # written down a moment after it came
+        newest = await sent.first()
+        assert newest is not None
+        await client.webhooks.redeliver(made.id, newest.id)
+        third = await what_came(it, 2)
+        assert rotated.secret not in repr(rotated)
+        again = webhooks.verify(third.body, third.headers, rotated.secret)
+        assert (again.id, again.body) == (second.headers["webhook-id"], second.body)
+        await client.webhooks.delete(made.id)

@@ -28,11 +28,18 @@ NAMES: Final = {
     "Status": "OrderStatus",
     "RoleView": "RolePermissions",
     "TokensView": "SessionTokens",
+    "KeyView": "ApiKey",
+    "NewKeyView": "NewApiKey",
+    "DeliveryView": "WebhookDelivery",  # one that was received and verified is a Delivery
+    "Wanted": "EndpointWanted",
 }
 # Bodies that the client's methods take apart, and what nobody who uses the client meets.
 _LEFT_OUT: Final = re.compile(
-    r"(\w+(Submission|Repeated|Body|Changes)|Page_\w+_|Submission|Problem|FieldError|Deposit|DepositMoney|Door|Live|Format)$"
+    r"(\w+(Submission|Repeated|Body|Changes)|Page_\w+_|Submission|Problem|FieldError|Deposit|DepositMoney|Door|Live|Format|"
+    r"Registration|PasswordChange|(Token|Revoke)Form|Revoked)$"
 )
+# What opens something is kept out of logs and tracebacks.
+_OPENS: Final = ("secret", "key", "token", "access_token", "refresh_token")
 _SCALARS: Final = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 _SHORTEST_DOC: Final = "As the API shows it."
 
@@ -126,6 +133,7 @@ class _Writer:
 
     def struct(self, component: str, schema: Schema) -> str:
         kind = self._inputs.get(component)
+        opens = tuple(field for field in _OPENS if field in schema.get("properties", {}))
         name = name_of(component)
         if kind is not None:
             head = f"class {name}(Input[{kind.result.__name__}], frozen=True, kw_only=True, omit_defaults=True):"
@@ -133,11 +141,13 @@ class _Writer:
             # what is sent; what is not said is not sent, so that an API without the field takes it too
             head = f"class {name}(Struct, frozen=True, kw_only=True, omit_defaults=True):"
         else:
-            head = f"class {name}(Struct, frozen=True, kw_only=True):"
+            head = f"class {name}({'Unspoken' if opens else 'Struct'}, frozen=True, kw_only=True):"
         lines = [head, f'    """{first_sentences(schema)}"""', ""]
         if kind is not None:
             lines += [f'    kind: ClassVar[str] = "{kind.name}"']
             lines += [f"    result_type: ClassVar[type[Any]] = {kind.result.__name__}", ""]
+        if opens and kind is None:
+            lines += [f"    opens: ClassVar[tuple[str, ...]] = {opens!r}", ""]
         lines += self._fields(name, schema)
         return "\n".join(lines) + "\n\n\n"
 
@@ -186,5 +196,6 @@ import msgspec
 from msgspec import Struct
 
 from headrace.options import Input
+from headrace.unspoken import Unspoken
 
 '''

@@ -8,6 +8,7 @@ _WORDS: Final = (
     (r"\bawait ", ""),
     (r"\basynccontextmanager\b", "contextmanager"),
     (r"\bfrom asyncio import sleep\b", "from time import sleep"),
+    (r"\bfrom asyncio import Lock\b", "from threading import Lock"),
     (r"\bAbstractAsync(?=[A-Z])", "Abstract"),
     (r"\bAsync(?=[A-Z])", ""),
     (r"__a(enter|exit|iter|next)__", r"__\1__"),

@@ -46,6 +46,10 @@ class WaitTimedOut(HeadraceError, TimeoutError):
     retryable = True
 
 
+class LoggedOut(HeadraceError):
+    """The client has ended its session; nothing more can be asked with it."""
+
+
 class FieldError(Struct, frozen=True):
     """One field that is wrong. `pointer` is a JSON pointer into what was sent, such as `/input/text`."""
 

@@ -20,8 +20,9 @@ _LINE_END: Final = re.compile(rb"\r\n|\n|\r(?=[\s\S])")
 class Event(Struct, frozen=True, kw_only=True):
     """Something that happened to a job.
 
-    `type` is `snapshot` (the job as it stands, first of all), `queued`, `started`, `progress`, `log`, `delta`,
-    `retrying`, or how it ended: `succeeded`, `failed`, `cancelled`, `expired`. `raw` is what it tells, as JSON.
+    `type` is `snapshot` first of all (the job as it stands; of all jobs, where their story begins), then `queued`,
+    `started`, `progress`, `log`, `delta`, `retrying`, or how it ended: `succeeded`, `failed`, `cancelled`, `expired`.
+    `id` is what a later stream may begin `after`. `raw` is what the event tells, as JSON.
     """
 
     type: str
@@ -35,18 +36,18 @@ class Event(Struct, frozen=True, kw_only=True):
 
     @property
     def job(self) -> JobInfo | None:
-        """The job, of a snapshot."""
-        return decoded(self.raw, JobInfo) if self.type == SNAPSHOT else None
+        """The job as it stood, of the snapshot that one job's story begins with; None of all else."""
+        return decoded(self.raw, JobInfo) if self.type == SNAPSHOT and self.job_id else None
 
     @property
     def job_id(self) -> str:
-        """Whose event it is."""
+        """Whose event it is; empty of the snapshot that the story of all jobs begins with."""
         facts = self.facts
         return str(facts.get("job_id") or facts.get("id") or "")
 
     @property
     def at(self) -> datetime | None:
-        """When it happened; None of a snapshot."""
+        """When it happened; None of a job's snapshot."""
         spelled = self.facts.get("at")
         return msgspec.convert(spelled, datetime) if spelled is not None else None
 
@@ -62,10 +63,15 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 class EventReader:
-    """Makes events of the pieces a body comes in; `retry_seconds` is how soon to come again, where the server said."""
+    """Makes events of the pieces a body comes in.
+
+    `retry_seconds` is how soon to come again, where the server said. `searched_id` is how far the server has looked
+    without finding what is wanted, as its last comment told.
+    """
 
     def __init__(self) -> None:
         self.retry_seconds: float | None = None
+        self.searched_id = ""
         self._rest = b""
         self._type = ""
         self._id = ""
@@ -82,6 +88,8 @@ class EventReader:
                 continue
             if self._lines:
                 yield Event(type=self._type or "message", id=self._id, raw=b"\n".join(self._lines))
+            elif self._id:
+                self.searched_id = self._id
             # By the standard an id lasts until the next; here an event has the one that came with it, or none.
             self._type, self._id, self._lines = "", "", []
         self._rest = rest[start:]
@@ -124,12 +132,21 @@ class Place:
             is_news, self._state = job.state != self._state, job.state
             self._is_end = job.state in TERMINAL_STATES
             return is_news
+        if event.type == SNAPSHOT and event.id:
+            # After a reconnection it says where we are. If elsewhere, numbers are given anew: that must not be hidden.
+            is_news, self.last_id = event.id != self.last_id, event.id
+            return is_news
         if event.id and _is_before(event.id, self.last_id):
             return False
         self.last_id = event.id or self.last_id
         # The story of a job that was queued again goes on after an end: the API knows the last, and closes.
         self._is_end = event.is_end and self._is_of_one_job
         return True
+
+    def passes(self, searched_id: str) -> None:
+        """Up to this id there is nothing more to hear."""
+        if searched_id and not _is_before(searched_id, self.last_id):
+            self.last_id = searched_id
 
 
 class _Standing(Struct):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 from msgspec import Struct
 
 from headrace.options import Input
+from headrace.unspoken import Unspoken
 
 if TYPE_CHECKING:
     BulkState: TypeAlias = Literal["aborted", "done", "pending", "running"]
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     DeliveryState: TypeAlias = Literal["delivered", "failed", "pending"]
     DependencyStatus: TypeAlias = Literal["down", "up"]
     EndpointState: TypeAlias = Literal["active", "disabled", "paused"]
+    EndpointWanted: TypeAlias = Literal["active", "paused"]
     GenerateFormat: TypeAlias = Literal["blog", "email", "product_description"]
     HealthStatus: TypeAlias = Literal["degraded", "ready", "unavailable"]
     JobSort: TypeAlias = Literal["-created_at", "-finished_at", "-priority", "created_at", "finished_at", "priority"]
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     RunOutcome: TypeAlias = Literal["missed", "refused", "skipped", "submitted"]
     State: TypeAlias = Literal["cancelled", "expired", "failed", "queued", "running", "scheduled", "succeeded"]
     UserState: TypeAlias = Literal["active", "banned", "disabled"]
-    Wanted: TypeAlias = Literal["active", "paused"]
     Window: TypeAlias = Literal["1h", "24h", "7d"]
     WorkerState: TypeAlias = Literal["running", "stopping"]
 else:  # a word that a newer API says is none that an older client refuses
@@ -45,6 +46,7 @@ else:  # a word that a newer API says is none that an older client refuses
     DeliveryState = str
     DependencyStatus = str
     EndpointState = str
+    EndpointWanted = str
     GenerateFormat = str
     HealthStatus = str
     JobSort = str
@@ -59,7 +61,6 @@ else:  # a word that a newer API says is none that an older client refuses
     RunOutcome = str
     State = str
     UserState = str
-    Wanted = str
     Window = str
     WorkerState = str
 
@@ -73,6 +74,22 @@ class Address(Struct, frozen=True, kw_only=True, omit_defaults=True):
     country: str
     postal_code: str | None = None
     region: str | None = None
+
+
+class ApiKey(Struct, frozen=True, kw_only=True):
+    """A key, without what opens. It begins `hr_` and `public_id`; `scopes` hold as far as its user's role has them."""
+
+    id: str
+    user_id: str
+    name: str
+    public_id: str
+    scopes: tuple[str, ...]
+    requests_per_minute: int
+    is_live: bool
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
@@ -234,27 +251,6 @@ class Counts(Struct, frozen=True, kw_only=True):
     expired: int
 
 
-class Delivery(Struct, frozen=True, kw_only=True):
-    """A delivery, and how its last attempt went: what was answered, or why nothing was."""
-
-    id: str
-    webhook_id: str
-    event_id: str
-    type: str
-    subject: str
-    state: DeliveryState
-    attempts: int
-    attempted_at: datetime | None
-    next_attempt_at: datetime | None
-    status_code: int | None
-    duration_ms: int | None
-    answer: str | None
-    code: str | None
-    job_id: str
-    redelivery_of: str | None
-    created_at: datetime
-
-
 class Dependency(Struct, frozen=True, kw_only=True):
     """How something the API needs answered just now."""
 
@@ -290,8 +286,10 @@ class EmailSent(Struct, frozen=True, kw_only=True):
     refused: dict[str, str]
 
 
-class EventToken(Struct, frozen=True, kw_only=True):
+class EventToken(Unspoken, frozen=True, kw_only=True):
     """A token, until when streams may be opened with it, and the address it opens."""
+
+    opens: ClassVar[tuple[str, ...]] = ("token",)
 
     token: str
     expires_at: datetime
@@ -389,22 +387,6 @@ class JobWebhook(Struct, frozen=True, kw_only=True, omit_defaults=True):
     url: str
 
 
-class Key(Struct, frozen=True, kw_only=True):
-    """A key, without what opens. It begins `hr_` and `public_id`; `scopes` hold as far as its user's role has them."""
-
-    id: str
-    user_id: str
-    name: str
-    public_id: str
-    scopes: tuple[str, ...]
-    requests_per_minute: int
-    is_live: bool
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
-    last_used_at: datetime | None
-
-
 class KeyLimit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many jobs that share a concurrency key may run at once; null is no limit."""
 
@@ -489,8 +471,10 @@ class Money(Struct, frozen=True, kw_only=True, omit_defaults=True):
     currency: str
 
 
-class NewKey(Struct, frozen=True, kw_only=True):
+class NewApiKey(Unspoken, frozen=True, kw_only=True):
     """A key that was made. `key` is shown this once; in the answer to a request sent again it is null."""
+
+    opens: ClassVar[tuple[str, ...]] = ("key",)
 
     id: str
     key: str | None
@@ -562,13 +546,6 @@ class OrderShipped(Struct, frozen=True, kw_only=True):
     shipped_at: str
 
 
-class PasswordChange(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The password there is, and the one that is to be."""
-
-    current_password: str
-    new_password: str
-
-
 class Permission(Struct, frozen=True, kw_only=True):
     """Something that may be permitted."""
 
@@ -622,14 +599,6 @@ class Rate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     per: str
 
 
-class Registration(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who registers."""
-
-    email: str
-    password: str
-    name: str = ""
-
-
 class RepeatedJob(Struct, frozen=True, kw_only=True):
     """The job a schedule submits; nulls stand for what the kind says."""
 
@@ -650,17 +619,6 @@ class Replied(Struct, frozen=True, kw_only=True):
     message_id: str
     text: str
     engine: str
-
-
-class RevokeForm(Struct, frozen=True, kw_only=True):
-    """A token of the session to be ended (RFC 7009)."""
-
-    token: str
-    token_type_hint: str | None = None
-
-
-class Revoked(Struct, frozen=True, kw_only=True):
-    """The token opens nothing; whether it did is not said."""
 
 
 class RolePermissions(Struct, frozen=True, kw_only=True):
@@ -718,8 +676,10 @@ class Seconds(Struct, frozen=True, kw_only=True):
     p95: float | None = None
 
 
-class SessionTokens(Struct, frozen=True, kw_only=True):
+class SessionTokens(Unspoken, frozen=True, kw_only=True):
     """A pair of tokens, shown once. The refresh token is changed for the next pair within 7 days, once."""
+
+    opens: ClassVar[tuple[str, ...]] = ("access_token", "refresh_token")
 
     access_token: str
     refresh_token: str
@@ -728,8 +688,10 @@ class SessionTokens(Struct, frozen=True, kw_only=True):
     scope: str
 
 
-class SigningSecret(Struct, frozen=True, kw_only=True):
+class SigningSecret(Unspoken, frozen=True, kw_only=True):
     """What deliveries to the URLs of single jobs are signed with."""
+
+    opens: ClassVar[tuple[str, ...]] = ("secret",)
 
     secret: str
     rotated_at: datetime | None
@@ -755,16 +717,6 @@ class Summary(Struct, frozen=True, kw_only=True):
     cached: bool = False
 
 
-class TokenForm(Struct, frozen=True, kw_only=True):
-    """A login, or the next pair of tokens. `scope` narrows what they may do: permissions, with spaces between."""
-
-    grant_type: str
-    username: str | None = None
-    password: str | None = None
-    refresh_token: str | None = None
-    scope: str | None = None
-
-
 class Tokens(Struct, frozen=True, kw_only=True):
     """What the replies have cost, where the engine counts."""
 
@@ -787,8 +739,10 @@ class User(Struct, frozen=True, kw_only=True):
     last_login_at: datetime | None
 
 
-class Webhook(Struct, frozen=True, kw_only=True):
+class Webhook(Unspoken, frozen=True, kw_only=True):
     """An endpoint. `reason` says why it is not active, `failing_since` since when it has taken nothing."""
+
+    opens: ClassVar[tuple[str, ...]] = ("secret",)
 
     id: str
     url: str
@@ -809,6 +763,27 @@ class WebhookDelivered(Struct, frozen=True, kw_only=True):
 
     status_code: int
     duration_ms: int
+
+
+class WebhookDelivery(Struct, frozen=True, kw_only=True):
+    """A delivery, and how its last attempt went: what was answered, or why nothing was."""
+
+    id: str
+    webhook_id: str
+    event_id: str
+    type: str
+    subject: str
+    state: DeliveryState
+    attempts: int
+    attempted_at: datetime | None
+    next_attempt_at: datetime | None
+    status_code: int | None
+    duration_ms: int | None
+    answer: str | None
+    code: str | None
+    job_id: str
+    redelivery_of: str | None
+    created_at: datetime
 
 
 class WebhookLinks(Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 import msgspec
@@ -29,7 +29,8 @@ _UNITS: Final = (86_400, 3600, 60, 1, 0.001)
 class Request(Struct, frozen=True, kw_only=True):
     """One call. `is_repeatable`: to send it twice does what sending it once does, so a lost answer may be asked again.
 
-    `waits` is how many seconds the API is asked to wait for an end before it answers.
+    `waits` is how many seconds the API is asked to wait for an end before it answers. `is_anonymous`: it is sent
+    without saying who asks.
     """
 
     method: str
@@ -39,6 +40,7 @@ class Request(Struct, frozen=True, kw_only=True):
     body: bytes | None = None
     is_repeatable: bool = True
     waits: int = 0
+    is_anonymous: bool = False
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -109,6 +111,17 @@ def create(  # noqa: PLR0913 - what a request has
     """A POST that makes something, under a key of its own: however often it is sent, it is done once."""
     headers = {**(headers or {}), "Idempotency-Key": key or str(uuid4())}
     return ask("POST", path, query=query, headers=headers, body=body, wait=wait)
+
+
+def ask_form(path: str, form: Mapping[str, str]) -> Request:
+    """A POST by who has nothing to show yet, in the form that OAuth 2.0 has."""
+    return Request(
+        method="POST",
+        path=path,
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+        body=urlencode(form).encode(),
+        is_anonymous=True,
+    )
 
 
 def segment(text: str) -> str:

@@ -28,7 +28,12 @@ class Target(Struct, frozen=True, kw_only=True):
     @property
     def headers(self) -> dict[str, str]:
         """What every request says."""
-        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        return bearer(self.key) if self.key else {}
+
+
+def bearer(shown: str) -> dict[str, str]:
+    """The header that shows a key or an access token."""
+    return {"Authorization": f"Bearer {shown}"}
 
 
 def find_target(url: str | None, key: str | None) -> Target:

@@ -50,6 +50,7 @@ async def follow(
                     for event in reader.feed(piece):
                         if place.hears(event):
                             yield event
+                    place.passes(reader.searched_id)
                     waiting.check()
             pause = reader.retry_seconds or _PAUSE_SECONDS
         except HeadraceError as failure:

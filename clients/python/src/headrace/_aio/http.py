@@ -3,32 +3,36 @@
 import logging
 import time
 from asyncio import sleep
-from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final, TypedDict
+from typing import Final
 
 import httpx
 
+from headrace._aio.session import AsyncSession
 from headrace.errors import ApiError, HeadraceError, NoAnswer, Unreachable
 from headrace.requests import Answer, Request
 from headrace.retrying import pause_before_retry
-from headrace.target import Target
+from headrace.target import Target, bearer
 from headrace.version import __version__
 
 _LOG: Final = logging.getLogger("headrace")
 _ERRORS_BEGIN: Final = 400
+_WHO_ARE_YOU: Final = 401
 
 
 class AsyncConnection:
     """Speaks to one Headrace, over connections that are kept.
 
-    `timeout` is how many seconds the answer to one request may take, beyond what it was asked to wait.
+    `timeout` is how many seconds the answer to one request may take, beyond what it was asked to wait. Where there is a
+    `session`, its tokens are shown, and not the target's key.
     """
 
     def __init__(
         self, target: Target, *, timeout: float, max_retries: int, http_client: httpx.AsyncClient | None = None
     ) -> None:
         self.target = target
+        self.session: AsyncSession | None = None
         self._timeout = timeout
         self.max_retries = max_retries
         self._is_own = http_client is None
@@ -73,10 +77,13 @@ class AsyncConnection:
         """
         timeout = httpx.Timeout(silence, connect=self._timeout, write=self._timeout, pool=self._timeout)
         with _in_our_words(self.target):
-            async with self._http.stream(**self._call(request), timeout=timeout) as response:
+            response = await self._open(request, timeout)
+            try:
                 if response.status_code >= _ERRORS_BEGIN:
                     raise ApiError.of(response.status_code, response.headers, await response.aread())
                 yield response.aiter_bytes()
+            finally:
+                await response.aclose()
 
     async def _send_once(self, request: Request, within: float | None) -> Answer:
         # The API's own answer to a long poll comes a moment after its time.
@@ -86,27 +93,38 @@ class AsyncConnection:
             connect=min(self._timeout, 5.0 if within is None else max(0.001, min(within, 5.0))),
         )
         with _in_our_words(self.target):
-            response = await self._http.request(**self._call(request), timeout=timeout)
+            response = await self._open(request, timeout)
+            try:
+                await response.aread()
+            finally:
+                await response.aclose()
         if response.status_code >= _ERRORS_BEGIN:
             raise ApiError.of(response.status_code, response.headers, response.content)
         return Answer(status=response.status_code, headers=response.headers, body=response.content)
 
-    def _call(self, request: Request) -> "_Call":
-        return {
-            "method": request.method,
-            "url": self.target.url + request.path,
-            "params": request.query,
-            "headers": {"User-Agent": f"headrace-python/{__version__}", **self.target.headers, **request.headers},
-            "content": request.body,
-        }
+    async def _open(self, request: Request, timeout: httpx.Timeout) -> httpx.Response:
+        """The answer, of which no more than the head has come."""
+        if request.is_anonymous or self.session is None:
+            shown = {} if request.is_anonymous else self.target.headers
+            return await self._http.send(self._built(request, shown, timeout), stream=True)
+        token = await self.session.token()
+        response = await self._http.send(self._built(request, bearer(token), timeout), stream=True)
+        if response.status_code != _WHO_ARE_YOU:
+            return response
+        # Sooner than it said: the session was ended, or this machine has slept. Nothing was done, so ask once more.
+        await response.aclose()
+        token = await self.session.token(refused=token)
+        return await self._http.send(self._built(request, bearer(token), timeout), stream=True)
 
-
-class _Call(TypedDict):
-    method: str
-    url: str
-    params: dict[str, str | list[str]]
-    headers: dict[str, str]
-    content: bytes | None
+    def _built(self, request: Request, shown: Mapping[str, str], timeout: httpx.Timeout) -> httpx.Request:
+        return self._http.build_request(
+            request.method,
+            self.target.url + request.path,
+            params=request.query,
+            headers={"User-Agent": f"headrace-python/{__version__}", **shown, **request.headers},
+            content=request.body,
+            timeout=timeout,
+        )
 
 
 @contextmanager

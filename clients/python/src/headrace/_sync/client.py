@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import Final, Self
 
 import httpx
-from msgspec import Raw
+from msgspec import Raw, structs
 
+from headrace._sync.access import ApiKeys, Audit, Roles, Users
 from headrace._sync.batches import Batches
 from headrace._sync.chat import Conversations
 from headrace._sync.following import follow
@@ -20,10 +21,13 @@ from headrace._sync.listing import Listing, everything
 from headrace._sync.operations import BulkActions, Queues, Workers
 from headrace._sync.polling import LOOK_SECONDS, poll
 from headrace._sync.schedules import Schedules
+from headrace._sync.session import Session
 from headrace._sync.shop import Customers, Orders, Products
+from headrace._sync.webhooks import Webhooks
 from headrace.events import Event
-from headrace.models import Caller, Kind, State, Stats, Window
-from headrace.requests import Answer, Query, ask, create
+from headrace.models import Caller, EventToken, Kind, State, Stats, User, Window
+from headrace.options import listed
+from headrace.requests import Answer, Duration, Query, ask, create, given, spelled_duration
 from headrace.target import find_target
 
 TIMEOUT_SECONDS: Final = 30.0
@@ -69,6 +73,88 @@ class Headrace:
         self.products = Products(connection)
         self.customers = Customers(connection)
         self.conversations = Conversations(connection)
+        self.webhooks = Webhooks(connection)
+        self.api_keys = ApiKeys(connection)
+        self.users = Users(connection)
+        self.roles = Roles(connection)
+        self.audit = Audit(connection)
+
+    @classmethod
+    def log_in(
+        cls,
+        url: str | None,
+        email: str,
+        password: str,
+        *,
+        scope: Sequence[str] | None = None,
+        timeout: float = TIMEOUT_SECONDS,
+        max_retries: int = MAX_RETRIES,
+        http_client: httpx.Client | None = None,
+    ) -> Self:
+        """A client for a person, who has a password and no key. `log_out` ends what this begins.
+
+        It may do what the user may, or of that only `scope` (permissions). Its access token is renewed before it
+        expires, whichever of many threads or coroutines asks first; the password is kept in memory, for a session that
+        has ended otherwise. `url` is HEADRACE_URL's when None; the rest is as of any client.
+
+        Raises:
+            ApiError: `grant_invalid`, if address and password do not open.
+        """
+        client = cls(url, timeout=timeout, max_retries=max_retries, http_client=http_client)
+        wanted = None if scope is None else " ".join(listed(scope))
+        session = Session(client._connection, email=email, password=password, scope=wanted)
+        try:
+            session.token()
+        except BaseException:
+            client.close()
+            raise
+        client._connection.session = session
+        return client
+
+    def log_out(self) -> None:
+        """End the session that `log_in` has begun; of a client with a key, nothing."""
+        if self._connection.session is not None:
+            self._connection.session.end()
+
+    def register(self, email: str, password: str, *, name: str = "") -> User:
+        """Become a user of a platform that is open to everybody; it takes no key. `log_in` next.
+
+        Raises:
+            Forbidden: it is not.
+            Conflict: there is a user with that address.
+        """
+        body = {"email": email, "password": password, "name": name}
+        request = ask("POST", "/v1/auth/register", body=body, is_repeatable=False)
+        return (self._connection.send(structs.replace(request, is_anonymous=True))).into(User)
+
+    def change_password(self, current: str, new: str) -> None:
+        """Change your own password. Your sessions end, this one too: log in again."""
+        body = {"current_password": current, "new_password": new}
+        self._connection.send(ask("PUT", "/v1/me/password", body=body, is_repeatable=False))
+
+    def event_token(
+        self,
+        *,
+        job_id: str | None = None,
+        batch_id: str | None = None,
+        kind: str | None = None,
+        tag: str | None = None,
+        state: State | Sequence[State] | None = None,
+        expires_in: Duration | None = None,
+    ) -> EventToken:
+        """What a browser follows events with, at `url`: those of one job, or of all that meet the other conditions.
+
+        It opens nothing else, for 5 minutes, or `expires_in` of a second to an hour.
+        """
+        body = given(
+            job_id=job_id,
+            batch_id=batch_id,
+            kind=kind,
+            tag=tag,
+            state=[state] if isinstance(state, str) else state,
+            expires_in=None if expires_in is None else spelled_duration(expires_in),
+        )
+        return (self._connection.send(ask("POST", "/v1/event-tokens", body=body))).into(EventToken)
 
     def __enter__(self) -> Self:
         return self
@@ -99,15 +185,23 @@ class Headrace:
         *,
         kind: str | None = None,
         tag: str | None = None,
+        batch_id: str | None = None,
         state: State | Sequence[State] | None = None,
+        after: str | int | None = None,
         timeout: float | None = None,
     ) -> Generator[Event]:
-        """What happens to the tenant's jobs from now on, without an end; over lost connections without gap or repeat.
+        """What happens to the tenant's jobs, without an end; over lost connections without gap or repeat.
+
+        All conditions given must hold; `state` is what an event leaves its job in. It begins with a `snapshot`, whose
+        `id` is where: now, or past the event with the id `after`; 0 is before all that are kept. Another snapshot
+        comes only if the platform could not go on from there, and what lies between may be missing.
 
         Raises:
             WaitTimedOut: `timeout` seconds have passed, if any were given.
         """
-        request = ask("GET", "/v1/events", query={"kind": kind, "tag": tag, "state": state})
+        place = None if after is None else str(after)
+        query = {"kind": kind, "tag": tag, "batch_id": batch_id, "state": state, "after": place}
+        request = ask("GET", "/v1/events", query=query)
         return follow(self._connection, request, is_of_one_job=False, timeout=timeout, what="The stream")
 
     def request(
