@@ -168,6 +168,7 @@ def _begin(scope: HTTPScope) -> Notes:
     traceparent = given.get(b"traceparent", b"")
     notes = Notes(
         request_id=request_id(given.get(b"x-request-id", b"")),
+        came=time.monotonic(),
         traceparent=traceparent.decode() if _TRACEPARENT.fullmatch(traceparent) else None,
     )
     note(scope, notes)
