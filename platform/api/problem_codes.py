@@ -42,9 +42,9 @@ CODES: Final[dict[str, ProblemCode]] = {
     "url_too_long": ProblemCode(414, "The URL is too long", "Path and query have at most 16 KiB.", _FIX),
     "media_type_unsupported": ProblemCode(
         415,
-        "Only application/json is understood",
-        "The Content-Type is missing, or is not application/json in UTF-8.",
-        "Send the header Content-Type: application/json.",
+        "The Content-Type is not understood",
+        "The Content-Type is missing, or is not the one this route takes: mostly application/json, in UTF-8.",
+        "Send the header that `detail` names, mostly Content-Type: application/json.",
     ),
     "body_invalid": ProblemCode(
         422,
@@ -226,8 +226,8 @@ CODES: Final[dict[str, ProblemCode]] = {
     "event_token_refused": ProblemCode(
         401,
         "The event token is not valid here",
-        "The token in the query has expired, was not signed here, opens other events, or its key was revoked.",
-        "Ask POST /v1/event-tokens for a new one, with a key.",
+        "The token in the query has expired, was not signed here, opens other events, or its key or login was ended.",
+        "Ask POST /v1/event-tokens for a new one, with a key or an access token.",
     ),
     "batch_not_found": ProblemCode(
         404,

@@ -1,5 +1,4 @@
-"""Who follows events by a token: it is asked of storage, for the key may have been revoked since, or
-the session ended."""
+"""Who follows events by a token: it is asked of storage, for the key or login that gave it may have ended since."""
 
 import time
 from datetime import UTC, datetime

@@ -132,7 +132,9 @@ async def test_a_key_that_is_revoked_while_it_is_looked_up_is_not_remembered(hou
         await tx.execute(text("UPDATE api_keys SET revoked_at = now() WHERE id = :id"), {"id": ada.key_id})
         late = asyncio.create_task(ring.caller(ada.key))
         async with house.database.read() as other:
-            waiting = "SELECT true FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            waiting = (
+                "SELECT true FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
             while not (await other.execute(text(waiting))).all():
                 await asyncio.sleep(0.01)
         ring.forget()

