@@ -294,6 +294,12 @@ CODES: Final[dict[str, ProblemCode]] = {
         "No tenant is open to whoever registers.",
         "Ask an administrator for an account. Operators: HEADRACE_REGISTRATION_TENANT opens one.",
     ),
+    "grant_refused": ProblemCode(
+        400,
+        "The token request is refused",
+        "What was asked of POST /v1/auth/token is not given; `error` says why, as RFC 6749 names it.",
+        _FIX,
+    ),
     "grant_malformed": ProblemCode(
         400,
         "The token request is malformed",
@@ -330,13 +336,16 @@ CODES: Final[dict[str, ProblemCode]] = {
         404, "No such API key", "There is no key of this id, or it is somebody else's.", "GET /v1/api-keys lists them."
     ),
     "api_keys_full": ProblemCode(
-        409, "Too many API keys", "The user has 50 live keys, which is as many as may be.", "Revoke some first."
+        409,
+        "Too many API keys",
+        "The user has 50 live keys, which is as many as may be.",
+        "Revoke those that are used no more, then make the new one.",
     ),
     "api_key_dead": ProblemCode(
         409, "The API key is revoked or expired", "Only a live key is rotated.", "Make a new one: POST /v1/api-keys."
     ),
     "role_not_found": ProblemCode(
-        404, "No such role", "Roles are admin, operator, moderator, user and viewer.", "Check the name."
+        404, "No such role", "Roles are admin, operator, moderator, user and viewer.", "Name one of these in the path."
     ),
     "role_needed": ProblemCode(
         409,
@@ -353,13 +362,16 @@ CODES: Final[dict[str, ProblemCode]] = {
     "gone": ProblemCode(410, "Gone", "It was there, and its retention has passed.", "It cannot be had any more."),
     # webhooks
     "webhook_not_found": ProblemCode(
-        404, "There is no such webhook endpoint", "No endpoint of the tenant has this id.", "List them."
+        404,
+        "There is no such webhook endpoint",
+        "No endpoint of the tenant has this id.",
+        "GET /v1/webhooks lists the endpoints there are.",
     ),
     "delivery_not_found": ProblemCode(
         404,
         "There is no such delivery",
         "No delivery to this endpoint has this id; they are kept as long as jobs are.",
-        "List them.",
+        "GET /v1/webhooks/{id}/deliveries lists those that are kept.",
     ),
     "webhook_inactive": ProblemCode(
         409,

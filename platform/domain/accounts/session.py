@@ -32,6 +32,8 @@ class Refresh(StrEnum):
 class GrantRefused(HeadraceError):
     """A token request that is refused; `error` is the name RFC 6749 has for it (section 5.2)."""
 
+    code = "grant_refused"
+    title = "The token request is refused"
     error: ClassVar[str] = "invalid_request"
 
 
