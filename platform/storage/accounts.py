@@ -40,6 +40,8 @@ WHERE users.tenant_id = :tenant_id AND users.id = :user_id AND users.state = 'ac
     AND (CAST(:session_id AS text) IS NULL) = (sessions.id IS NULL)
 """)
 
+_HAS_TABLES: Final = text("SELECT to_regclass('api_keys') IS NOT NULL")
+
 _ADD_TENANT: Final = text("INSERT INTO tenants (id, name) VALUES (:id, :name) ON CONFLICT DO NOTHING")
 
 _ADD_USER: Final = text("""
@@ -126,6 +128,12 @@ async def find_caller(
         session_id=row.session_id,
     )
     return caller if row.key_id is None else replace(caller, requests_per_minute=row.requests_per_minute)
+
+
+async def has_tables(tx: Tx) -> bool:
+    """Whether the database was ever migrated."""
+    has: bool = (await tx.execute(_HAS_TABLES)).scalar_one()
+    return has
 
 
 async def add_tenant(tx: Tx, tenant_id: str, name: str) -> None:
