@@ -55,10 +55,10 @@ class BodyInvalid(HeadraceError):
 
 
 class MediaTypeUnsupported(HeadraceError):
-    """The body is said to be something else than JSON in UTF-8."""
+    """The body is said to be something else than what the route takes, mostly JSON, in UTF-8."""
 
     code = "media_type_unsupported"
-    title = "Only application/json is understood"
+    title = "The Content-Type is not understood"
 
 
 class BodySlow(HeadraceError):

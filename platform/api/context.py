@@ -115,7 +115,7 @@ class Use:
 
 
 class Notes(Struct, kw_only=True):
-    """What is known of one request; filled in as it goes."""
+    """What is known of one request; filled in as it goes. `came` is when it did, by the monotonic clock."""
 
     request_id: str
     came: float

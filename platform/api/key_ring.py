@@ -29,6 +29,7 @@ class KeyRing:
         self._database = database
         self._per_minute = user_requests_per_minute
         self._kept: dict[bytes, tuple[float, Caller]] = {}
+        self._times_forgotten = 0
 
     async def caller(self, spelled: str) -> Caller:
         """Whose key or access token this is.
@@ -41,6 +42,7 @@ class KeyRing:
         kept = self._kept.get(mark)
         if kept is not None and kept[0] > now:
             return kept[1]
+        asked_at = self._times_forgotten
         if (token := parse_token(spelled)) is not None:
             caller = await self._by_token(token)
         elif (key := parse_key(spelled)) is not None:
@@ -49,7 +51,8 @@ class KeyRing:
             raise Unauthenticated("The API key or token is misspelt.")
         if len(self._kept) >= _MOST_KEPT:
             self._kept.clear()
-        self._kept[mark] = (now + KEPT_SECONDS, caller)
+        if asked_at == self._times_forgotten:  # else what was found may have been revoked while it was looked for
+            self._kept[mark] = (now + KEPT_SECONDS, caller)
         return caller
 
     def known(self, spelled: str) -> Caller | None:
@@ -60,6 +63,7 @@ class KeyRing:
     def forget(self) -> None:
         """Ask the database again for whoever comes next: somebody's rights have changed."""
         self._kept.clear()
+        self._times_forgotten += 1
 
     async def _by_key(self, key: ApiKey) -> Caller:
         async with self._database.read(within_seconds=_WITHIN_SECONDS) as tx:

@@ -42,9 +42,9 @@ CODES: Final[dict[str, ProblemCode]] = {
     "url_too_long": ProblemCode(414, "The URL is too long", "Path and query have at most 16 KiB.", _FIX),
     "media_type_unsupported": ProblemCode(
         415,
-        "Only application/json is understood",
-        "The Content-Type is missing, or is not application/json in UTF-8.",
-        "Send the header Content-Type: application/json.",
+        "The Content-Type is not understood",
+        "The Content-Type is missing, or is not the one this route takes: mostly application/json, in UTF-8.",
+        "Send the header that `detail` names, mostly Content-Type: application/json.",
     ),
     "body_invalid": ProblemCode(
         422,
@@ -226,8 +226,8 @@ CODES: Final[dict[str, ProblemCode]] = {
     "event_token_refused": ProblemCode(
         401,
         "The event token is not valid here",
-        "The token in the query has expired, was not signed here, opens other events, or its key was revoked.",
-        "Ask POST /v1/event-tokens for a new one, with a key.",
+        "The token in the query has expired, was not signed here, opens other events, or its key or login was ended.",
+        "Ask POST /v1/event-tokens for a new one, with a key or an access token.",
     ),
     "batch_not_found": ProblemCode(
         404,
@@ -297,7 +297,7 @@ CODES: Final[dict[str, ProblemCode]] = {
     "grant_refused": ProblemCode(
         400,
         "The token request is refused",
-        "The request for tokens is not one that can be granted; `error` says why, as RFC 6749 names it.",
+        "What was asked of POST /v1/auth/token is not given; `error` says why, as RFC 6749 names it.",
         _FIX,
     ),
     "grant_malformed": ProblemCode(
@@ -339,13 +339,13 @@ CODES: Final[dict[str, ProblemCode]] = {
         409,
         "Too many API keys",
         "The user has 50 live keys, which is as many as may be.",
-        "Revoke some that are not needed first.",
+        "Revoke those that are used no more, then make the new one.",
     ),
     "api_key_dead": ProblemCode(
         409, "The API key is revoked or expired", "Only a live key is rotated.", "Make a new one: POST /v1/api-keys."
     ),
     "role_not_found": ProblemCode(
-        404, "No such role", "Roles are admin, operator, moderator, user and viewer.", "Check how the name is spelled."
+        404, "No such role", "Roles are admin, operator, moderator, user and viewer.", "Name one of these in the path."
     ),
     "role_needed": ProblemCode(
         409,
@@ -365,13 +365,13 @@ CODES: Final[dict[str, ProblemCode]] = {
         404,
         "There is no such webhook endpoint",
         "No endpoint of the tenant has this id.",
-        "Check the id: GET /v1/webhooks lists the endpoints there are.",
+        "GET /v1/webhooks lists the endpoints there are.",
     ),
     "delivery_not_found": ProblemCode(
         404,
         "There is no such delivery",
         "No delivery to this endpoint has this id; they are kept as long as jobs are.",
-        "Check the id: GET /v1/webhooks/{webhook_id}/deliveries lists them.",
+        "GET /v1/webhooks/{id}/deliveries lists those that are kept.",
     ),
     "webhook_inactive": ProblemCode(
         409,

@@ -1,4 +1,4 @@
-"""Who follows events by a token: it is asked of storage, for a key may have been revoked since it gave the token."""
+"""Who follows events by a token: it is asked of storage, for the key or login that gave it may have ended since."""
 
 import time
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ class TokenHolders:
     def __init__(self, database: Database, tokens: EventTokens) -> None:
         self.tokens = tokens
         self._database = database
-        self._kept: dict[tuple[str, str | None], tuple[float, Caller]] = {}
+        self._kept: dict[tuple[str, str | None, str | None], tuple[float, Caller]] = {}
 
     def read(self, connection: ASGIConnection[Any, Any, Any, Any]) -> EventToken | None:
         """The token in the query; None: there is none, or the request has a key, which goes before.
@@ -40,26 +40,31 @@ class TokenHolders:
         return self.tokens.read(text, now=datetime.now(UTC))
 
     async def caller(self, token: EventToken) -> Caller:
-        """Who was given the token, as long as the key that it was asked with is good, and may read jobs.
+        """Who was given the token, as long as the key or session it was asked with is good, and may read jobs.
 
         Raises:
             EventTokenRefused: it is not any more.
             DatabaseDown: that cannot be known now.
         """
         now = time.monotonic()
-        who = token.user_id, token.key_id
+        who = token.user_id, token.key_id, token.session_id
         kept = self._kept.get(who)
         if kept is not None and kept[0] > now:
             return kept[1]
         async with self._database.read(within_seconds=_WITHIN_SECONDS) as tx:
-            found = await find_caller(tx, token.tenant_id, token.user_id, token.key_id)
+            found = await find_caller(
+                tx, token.tenant_id, token.user_id, key_id=token.key_id, session_id=token.session_id
+            )
         if found is None or not found.may("jobs:read"):
-            raise EventTokenRefused("The key that this token was asked with is revoked, or may not read jobs any more.")
+            raise EventTokenRefused(
+                "The key or login that this token was asked with is revoked or ended, or may not read jobs any more."
+            )
         caller = Caller(
             tenant_id=found.tenant_id,
             user_id=found.user_id,
             permissions=_READ,
             key_id=found.key_id,
+            session_id=found.session_id,
             requests_per_minute=found.requests_per_minute,
         )
         if len(self._kept) >= _MOST_KEPT:

@@ -7,10 +7,14 @@ import click
 import msgspec
 from msgspec import Struct
 
+from api.acts import act
+from api.api_keys.views import view_key
+from api.user_view import read_email
 from cli.client import Reply, segment
 from cli.migrate import fresh_key
 from cli.options import ApiGroup, Use, pass_use
 from cli.output import Format, note
+from domain.accounts.audit import Actor
 from domain.accounts.permissions import ROLE_PERMISSIONS, Role
 from domain.errors import Conflict
 from runtime.embedded.places import find_places
@@ -18,7 +22,9 @@ from runtime.embedded.postgres import postgres_url
 from runtime.resources import needed
 from runtime.settings import read_settings
 from runtime.unique_ids import new_id
-from storage.accounts import NewKey, add_key, get_or_add_tenant, get_or_add_user
+from storage.accounts import NewKey, add_key, get_or_add_tenant, get_or_add_user, has_tables
+from storage.api_keys import find_kept_key
+from storage.audit import audit
 from storage.database import open_database
 from storage.users import find_user
 
@@ -95,6 +101,8 @@ def create(  # noqa: PLR0913 - one an option
         return
     if tenant is None or email is None or scopes or expires_at or user_id:
         raise click.UsageError("Into the database go --tenant and --email, with --role; all else goes by the API.")
+    if not tenant.strip():
+        raise click.UsageError("A tenant has a name.")
     limit = requests_per_minute or _PER_MINUTE
     key = make_key_for(tenant, email=email, role=Role(role or Role.USER), name=name, requests_per_minute=limit)
     note(_KEEP_IT)
@@ -132,6 +140,7 @@ def _show(use: Use, reply: Reply) -> None:
 
 def make_key_for(tenant: str, *, email: str, role: Role, name: str, requests_per_minute: int) -> str:
     """An API key of the tenant and the user, who are made if there are none; written straight into the database."""
+    read_email(email)
     settings = read_settings()
     is_here = settings.database_url is None and settings.data_dir.exists()
     url = postgres_url(find_places(settings.data_dir)) if is_here else needed(settings, "database_url")
@@ -142,16 +151,18 @@ async def _create(url: str, *, tenant: str, email: str, role: Role, name: str, l
     database = open_database(url, name="keys", size=1)
     try:
         async with database.begin() as tx:
+            if not await has_tables(tx):
+                raise click.ClickException("The database has no tables yet. Run `headrace migrate` first.")
             tenant_id = await get_or_add_tenant(tx, new_id("tenant"), tenant)
             user_id = await get_or_add_user(tx, new_id("user"), tenant_id=tenant_id, email=email, role=role.value)
             user = await find_user(tx, tenant_id, user_id)
             if user is not None and user.role is not role:
                 raise RoleDiffers(f"{email} is there with the role {user.role}: take --role {user.role}, or change it.")
-            key = fresh_key()
+            key, key_id = fresh_key(), new_id("key")
             await add_key(
                 tx,
                 NewKey(
-                    id=new_id("key"),
+                    id=key_id,
                     tenant_id=tenant_id,
                     user_id=user_id,
                     name=name,
@@ -161,6 +172,10 @@ async def _create(url: str, *, tenant: str, email: str, role: Role, name: str, l
                     requests_per_minute=limit,
                 ),
             )
+            made = await find_kept_key(tx, tenant_id, key_id, of=None)
+            # by whoever has the database's password: nobody the platform knows
+            told = act("key.created", key_id, after=None if made is None else view_key(made))
+            await audit(tx, Actor(tenant_id=tenant_id, user_id=None), told)
     finally:
         await database.close()
     return str(key)

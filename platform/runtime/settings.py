@@ -14,6 +14,9 @@ from domain.errors import Invalid
 
 PREFIX: Final = "HEADRACE_"
 
+SHORTEST_SECRET: Final = 32
+"""How many characters the secret key has at least in production: who guesses it makes tokens and signatures."""
+
 DEVELOPMENT_TENANT: Final = "Development"
 """What the tenant is called that is seeded in development."""
 _ORIGIN: Final = re.compile(r"https?://(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(:[0-9]{1,5})?")
@@ -220,3 +223,8 @@ def _refuse_weak(settings: Settings) -> None:
     for name in ("database_url", "redis_url", "smtp_url", "secret_key"):
         if getattr(settings, name) is None:
             raise SettingInvalid(f"{PREFIX}{name.upper()} must be set when HEADRACE_ENVIRONMENT=production.")
+    if len(settings.secret_key or "") < SHORTEST_SECRET:
+        raise SettingInvalid(
+            f"HEADRACE_SECRET_KEY: production takes one of at least {SHORTEST_SECRET} characters, such as "
+            "`openssl rand -hex 32` makes."
+        )

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import text
 
 from domain.accounts.permissions import Role, permissions_of
@@ -28,14 +29,18 @@ WHERE id = :id AND coalesce(last_used_at < now() - interval '1 minute', true)
 
 _FIND_CALLER: Final = text("""
 SELECT users.role, role_permissions.permissions AS told, api_keys.id AS key_id, api_keys.permissions,
-    api_keys.requests_per_minute
+    api_keys.requests_per_minute, sessions.id AS session_id, sessions.scope
 FROM users
 LEFT JOIN role_permissions ON role_permissions.tenant_id = users.tenant_id AND role_permissions.role = users.role
 LEFT JOIN api_keys ON api_keys.id = :key_id AND api_keys.user_id = users.id AND revoked_at IS NULL
     AND (expires_at IS NULL OR expires_at > now())
+LEFT JOIN sessions ON sessions.id = :session_id AND sessions.user_id = users.id AND ended_at IS NULL
 WHERE users.tenant_id = :tenant_id AND users.id = :user_id AND users.state = 'active'
     AND (CAST(:key_id AS text) IS NULL) = (api_keys.id IS NULL)
+    AND (CAST(:session_id AS text) IS NULL) = (sessions.id IS NULL)
 """)
+
+_HAS_TABLES: Final = text("SELECT to_regclass('api_keys') IS NOT NULL")
 
 _ADD_TENANT: Final = text("INSERT INTO tenants (id, name) VALUES (:id, :name) ON CONFLICT DO NOTHING")
 
@@ -103,21 +108,32 @@ async def note_use(tx: Tx, key_id: str) -> None:
     await tx.execute(_USED, {"id": key_id})
 
 
-async def find_caller(tx: Tx, tenant_id: str, user_id: str, key_id: str | None) -> Caller | None:
-    """Who calls as this user by this key, or by none; None: the key is not good any more, or nobody does."""
-    row = (await tx.execute(_FIND_CALLER, {"tenant_id": tenant_id, "user_id": user_id, "key_id": key_id})).one_or_none()
+async def find_caller(
+    tx: Tx, tenant_id: str, user_id: str, *, key_id: str | None, session_id: str | None
+) -> Caller | None:
+    """Who calls as this user by this key or in this session; None: that is not good any more, or nobody does."""
+    given = {"tenant_id": tenant_id, "user_id": user_id, "key_id": key_id, "session_id": session_id}
+    row = (await tx.execute(_FIND_CALLER, given)).one_or_none()
     if row is None:
         return None
-    bundled = permissions_of(Role(row.role), row.told)
-    if row.key_id is None:
-        return Caller(tenant_id=tenant_id, user_id=user_id, permissions=bundled)
-    return Caller(
+    permissions = permissions_of(Role(row.role), row.told)
+    for narrowed in (row.permissions, row.scope):
+        if narrowed is not None:
+            permissions &= frozenset(narrowed)
+    caller = Caller(
         tenant_id=tenant_id,
         user_id=user_id,
-        permissions=frozenset(row.permissions) & bundled,
+        permissions=permissions,
         key_id=row.key_id,
-        requests_per_minute=row.requests_per_minute,
+        session_id=row.session_id,
     )
+    return caller if row.key_id is None else replace(caller, requests_per_minute=row.requests_per_minute)
+
+
+async def has_tables(tx: Tx) -> bool:
+    """Whether the database was ever migrated."""
+    has: bool = (await tx.execute(_HAS_TABLES)).scalar_one()
+    return has
 
 
 async def add_tenant(tx: Tx, tenant_id: str, name: str) -> None:

@@ -42,7 +42,7 @@ UPDATE users SET name = :name, role = :role, state = :state, state_reason = :sta
 
 _SET_PASSWORD: Final = text("UPDATE users SET password_hash = :password_hash WHERE id = :id")
 
-_REHASH: Final = text("UPDATE users SET password_hash = :fresh WHERE id = :id AND password_hash = :password_hash")
+_REPLACE: Final = text("UPDATE users SET password_hash = :fresh WHERE id = :id AND password_hash = :password_hash")
 
 _FIND_LOGIN: Final = text(f"""
 SELECT {_USER}, password_hash FROM users WHERE lower(email) = lower(:email)
@@ -136,9 +136,10 @@ async def set_password(tx: Tx, user_id: str, password_hash: str) -> None:
     await tx.execute(_SET_PASSWORD, {"id": user_id, "password_hash": password_hash})
 
 
-async def rehash_password(tx: Tx, user_id: str, *, password_hash: str, fresh: str) -> None:
-    """Keep the same password as a `fresh` hash, unless it was changed meanwhile."""
-    await tx.execute(_REHASH, {"id": user_id, "password_hash": password_hash, "fresh": fresh})
+async def replace_password(tx: Tx, user_id: str, *, password_hash: str, fresh: str) -> bool:
+    """Put the hash `fresh` in place of one that was looked at; False: it was changed meanwhile."""
+    given = {"id": user_id, "password_hash": password_hash, "fresh": fresh}
+    return bool((await tx.execute(_REPLACE, given)).rowcount)
 
 
 async def find_login(tx: Tx, email: str) -> Login | None:

@@ -87,4 +87,4 @@ def _ours() -> dict[str, dict[str, Any]]:
 
 
 def _filled(found: re.Match[str]) -> str:
-    return "" if found[2] == ":-" else "smtp://mail" if found[1] == "SMTP_URL" else "secret"
+    return "" if found[2] == ":-" else "smtp://mail" if found[1] == "SMTP_URL" else "secret" * 8

@@ -49,6 +49,8 @@ def each_transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         (Refuses(code=429, retry_after="99999999"), 86_400.0),
         (Refuses(code=429, retry_after="Wed, 21 Oct 2015 07:28:00 GMT"), None),
         (Refuses(code=429, retry_after="Wed, 21 Oct 2995 07:28:00 GMT"), 86_400.0),
+        (Refuses(code=429, retry_after="Wed, 21 Oct 99999999999 07:28:00 GMT"), None),
+        (Refuses(code=429, retry_after="Fri, 31 Dec 9999 23:59:59 -2359"), 86_400.0),
         (Refuses(code=429, retry_after="soon", retry_delay="later"), None),
         (Refuses(code=429, retry_after="nan", retry_delay="-4s"), None),
         (Sends(code=429, body=b"slow down", content_type="text/plain"), None),

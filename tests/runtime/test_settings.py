@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime.settings import environment_with, environment_without_settings
+from runtime.settings import SettingInvalid, environment_with, environment_without_settings, read_settings
 
 
 def test_a_child_inherits_the_environment_with_what_is_added(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,3 +17,26 @@ def test_a_child_given_its_own_settings_inherits_none_of_ours(monkeypatch: pytes
     child = environment_without_settings(HEADRACE_URL="http://127.0.0.1:1")
     assert "HEADRACE_LOG_LEVEL" not in child
     assert (child["NOT_OURS"], child["HEADRACE_URL"]) == ("kept", "http://127.0.0.1:1")
+
+
+_PRODUCTION = {
+    "HEADRACE_ENVIRONMENT": "production",
+    "HEADRACE_DATABASE_URL": "postgresql://db/headrace",
+    "HEADRACE_REDIS_URL": "redis://redis",
+    "HEADRACE_SMTP_URL": "smtp://mail",
+    "HEADRACE_SECRET_KEY": "s" * 32,
+}
+
+
+def test_production_takes_no_secret_that_is_soon_guessed() -> None:
+    assert read_settings(_PRODUCTION).is_production
+    with pytest.raises(SettingInvalid, match="HEADRACE_SECRET_KEY: production takes one of at least 32 characters"):
+        read_settings({**_PRODUCTION, "HEADRACE_SECRET_KEY": "s" * 31})
+    short = {"HEADRACE_SECRET_KEY": "s"}
+    assert read_settings(short).secret_key == "s", "development is nobody's"
+
+
+@pytest.mark.parametrize("name", sorted(_PRODUCTION.keys() - {"HEADRACE_ENVIRONMENT"}))
+def test_production_names_what_it_lacks(name: str) -> None:
+    with pytest.raises(SettingInvalid, match=f"{name} must be set"):
+        read_settings({**_PRODUCTION, name: ""})

@@ -23,7 +23,7 @@ from runtime.passwords import LoginsBusy
 from storage.audit import audit
 from storage.database import Tx
 from storage.sessions import end_sessions
-from storage.users import find_password, find_user, set_password
+from storage.users import find_password, find_user, replace_password
 
 
 class PasswordWrong(Forbidden):
@@ -90,21 +90,23 @@ async def change_password(
     """Change one's own password. All sessions of the user end, this one too: log in again. Keys stay."""
     async with use.database.begin() as tx:
         user = await _found(tx, caller)
+        # before anything is counted: a password that will not do is no failed login
+        fresh = check_password(data.new_password, pointer="/new_password", own_words=(user.email, user.name))
         tried = await count_login(tx, use.settings, email=user.email, address=address_of(request))
         password_hash = await find_password(tx, caller.user_id)
     try:
         verified = await use.passwords.verify(spell_password(data.current_password), password_hash)
-        fresh = check_password(data.new_password, pointer="/new_password", own_words=(user.email, user.name))
         new_hash = await use.passwords.hash(fresh) if verified.matches else ""
     except LoginsBusy:
         async with use.database.begin() as tx:
             await count_untried(tx, tried)
         raise
-    if not verified.matches:
+    if password_hash is None or not verified.matches:
         raise PasswordWrong("The current password is wrong.")
     async with use.database.begin() as tx:
         await count_success(tx, tried)
-        await set_password(tx, caller.user_id, new_hash)
+        if not await replace_password(tx, caller.user_id, password_hash=password_hash, fresh=new_hash):
+            raise PasswordWrong("The current password is wrong: it was changed meanwhile.")
         await end_sessions(tx, caller.user_id, SessionEnd.PASSWORD)
         await audit(tx, actor_of(request), act("user.password_changed", caller.user_id))
     use.ring.forget()

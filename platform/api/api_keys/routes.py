@@ -119,6 +119,7 @@ async def rotate(
         old = await _found(tx, caller, key_id, lock=True)
         if not old.is_live:
             raise ApiKeyDead("The key is revoked or expired. Make a new one.")
+        await _demand_over_owner(tx, caller, old.user_id)
         scopes = frozenset(old.permissions)
         caller.demand_over(scopes & PERMISSIONS.keys())
         if old.requests_per_minute > caller.requests_per_minute:
@@ -142,6 +143,7 @@ async def revoke(
     """Revoke a key: within 5 s it opens nothing. Doing so twice changes nothing."""
     async with use.database.begin() as tx:
         key = await _found(tx, caller, key_id)
+        await _demand_over_owner(tx, caller, key.user_id)
         if await revoke_key(tx, key.id):
             await audit(tx, actor_of(request), act("key.revoked", key.id, before=view_key(key)))
     use.ring.forget()
@@ -178,12 +180,23 @@ async def _owner(tx: Tx, caller: Caller, user_id: str | None) -> str:
     if user_id in {None, caller.user_id}:
         return caller.user_id
     caller.demand(KEEPS_THE_KEYS)
-    user = await find_user(tx, caller.tenant_id, user_id or "")
+    await _demand_over_owner(tx, caller, user_id or "")
+    return user_id or ""
+
+
+async def _demand_over_owner(tx: Tx, caller: Caller, user_id: str) -> None:
+    """Go on only if the caller may do all that the user may: who holds a key of theirs acts in their name.
+
+    Raises:
+        UserNotFound: there is no such user.
+        PermissionBeyond: the user may do more.
+    """
+    if user_id == caller.user_id:
+        return
+    user = await find_user(tx, caller.tenant_id, user_id)
     if user is None:
         raise UserNotFound("There is no such user.")
-    # who holds a key of theirs acts in their name
     caller.demand_over(await read_role(tx, caller.tenant_id, user.role))
-    return user.id
 
 
 def _fresh(  # noqa: PLR0913, PLR0917 - what a key has

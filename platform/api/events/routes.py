@@ -71,6 +71,7 @@ async def make_event_token(
         tenant_id=caller.tenant_id,
         user_id=caller.user_id,
         key_id=caller.key_id,
+        session_id=caller.session_id,
         expires_at=datetime.now(UTC) + length,
         job_id=data.job_id,
         wanted=EventFilter(kind=data.kind, tag=data.tag, batch_id=data.batch_id, states=data.state),

@@ -38,7 +38,7 @@ from storage.audit import audit
 from storage.database import Tx
 from storage.roles import read_role
 from storage.sessions import Shown, add_tokens, end_session, end_session_of, open_session, spend_refresh
-from storage.users import Login, NewUser, add_new_user, find_login, find_tenant_named, rehash_password
+from storage.users import Login, NewUser, add_new_user, find_login, find_tenant_named, replace_password
 
 _LOGIN: Final = {"grant_type": "password", "username": "ada@example.com", "password": "correct horse battery staple"}
 _FORM: Final = {"bodies": {MEDIA_TYPE: TokenForm}, "example": _LOGIN}
@@ -147,8 +147,10 @@ async def _log_in(request: ApiRequest, use: Use, form: TokenForm) -> TokensView:
     email, password = form.username or "", spell_password(form.password or "")
     asked = _scope(form.scope)
     async with use.logins, use.database.begin() as tx:
-        tried = await count_login(tx, use.settings, email=email, address=address_of(request))
         login = await find_login(tx, email)
+        # by the address as it is kept: in whatever spelling it was found, it is one account
+        of = email if login is None else login.user.email
+        tried = await count_login(tx, use.settings, email=of, address=address_of(request))
     verified = await _verify(use, tried, password, login)
     if login is None or login.password_hash is None or not verified.matches:
         raise GrantInvalid(_WRONG)
@@ -166,7 +168,7 @@ async def _log_in(request: ApiRequest, use: Use, form: TokenForm) -> TokensView:
         if not is_open:
             raise GrantInvalid(_WRONG)
         if verified.fresh is not None:
-            await rehash_password(tx, login.user.id, password_hash=login.password_hash, fresh=verified.fresh)
+            await replace_password(tx, login.user.id, password_hash=login.password_hash, fresh=verified.fresh)
         held = await read_role(tx, login.user.tenant_id, login.user.role)
         if asked is not None and asked - held:
             raise ScopeInvalid(f"You do not have: {', '.join(sorted(asked - held))}.")
@@ -189,7 +191,8 @@ async def _refresh(request: ApiRequest, use: Use, form: TokenForm) -> TokensView
     if token is None:
         raise GrantInvalid(_SPENT)
     async with use.logins, use.database.begin() as tx:
-        shown = await spend_refresh(tx, token, under_way_seconds=time.monotonic() - notes_of(request.scope).came)
+        under_way_seconds = time.monotonic() - notes_of(request.scope).came
+        shown = await spend_refresh(tx, token, under_way_seconds=under_way_seconds)
         if shown.outcome is Refresh.GOOD and shown.holder is not None:
             held = shown.holder.caller.permissions
             if asked is not None and asked != held:

@@ -6,9 +6,10 @@ import msgspec
 from litestar.response import Response
 from msgspec import UNSET, UnsetType
 
+from api.acts import act, actor_of
 from api.bodies import ApiRequest
 from api.context import Use, notes_of
-from api.idempotency import REPLAYED
+from api.idempotency import REPLAYED, find_answer
 from api.problems import base_url
 from api.webhooks.views import (
     DeliveryView,
@@ -26,11 +27,12 @@ from domain.webhooks.endpoint import DeliveryNotFound, Endpoint, EndpointNotFoun
 from domain.webhooks.signature import spell_secret
 from runtime.secret_box import SecretBox, signing_secret
 from runtime.unique_ids import new_id
+from storage.audit import audit
 from storage.database import Tx
 from storage.deliveries import add_deliveries, find_delivery
 from storage.jobs import submit_jobs
 from storage.once import KeptAnswer, keep_answer
-from storage.webhooks import Signer, find_endpoint
+from storage.webhooks import Signer, find_endpoint, find_signer, rotate_signer
 
 _ENCODER: Final = msgspec.json.Encoder()
 _MARK: Final = msgspec.json.Decoder(RotationMark)
@@ -105,6 +107,24 @@ def show_signer(box: SecretBox, caller: Caller, signer: Signer) -> Response[Sign
     secret = signing_secret(box, caller.tenant_id, signer.generation)
     view = SigningSecretView(secret=spell_secret(secret), rotated_at=signer.rotated_at)
     return Response(view, headers={"Cache-Control": "no-store"})
+
+
+async def next_signer(
+    request: ApiRequest, use: Use, tx: Tx, caller: Caller, key: IdempotencyKey | None
+) -> Response[SigningSecretView]:
+    """What the tenant signs single jobs with from now on; of a request sent again, what it signs with now.
+
+    Going on twice would end the secret that receivers have.
+    """
+    if await find_answer(tx, key):
+        response = show_signer(use.secrets, caller, await find_signer(tx, caller.tenant_id))
+        response.headers.update(REPLAYED)
+        return response
+    signer = await rotate_signer(tx, caller.tenant_id)
+    if key is not None:
+        await keep_answer(tx, key, KeptAnswer(fingerprint=key.fingerprint, status=200, body=b"{}"))
+    await audit(tx, actor_of(request), act("signing_secret.rotated", caller.tenant_id))
+    return show_signer(use.secrets, caller, signer)
 
 
 async def found(tx: Tx, caller: Caller, webhook_id: str, *, lock: bool = False) -> Endpoint:

@@ -20,6 +20,7 @@ from api.webhooks.answers import (
     found,
     found_delivery,
     keep_shown,
+    next_signer,
     not_found,
     show_again,
     show_secret,
@@ -58,7 +59,6 @@ from storage.webhooks import (
     find_signer,
     list_endpoints,
     rotate_secret,
-    rotate_signer,
 )
 
 WebhookPath = FromPath[str]
@@ -276,17 +276,16 @@ async def show_signing_secret(
     "/webhooks/signing-secret/rotate",
     guards=[needs("webhooks:manage")],
     status_code=200,
-    opt=audited("signing_secret.rotated"),
+    opt={**ONCE, **audited("signing_secret.rotated")},
     operation_id="rotate_webhook_signing_secret",
 )
 async def rotate_signing_secret(
     request: ApiRequest, use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> Response[SigningSecretView]:
-    """Go on to another secret for single jobs. For 24 hours the one before signs as well."""
+    """Go on to another secret for single jobs. For 24 hours the one before signs as well, and none before that."""
+    key = await read_key(request)
     async with use.database.begin() as tx:
-        signer = await rotate_signer(tx, caller.tenant_id)
-        await audit(tx, actor_of(request), act("signing_secret.rotated", caller.tenant_id))
-    return show_signer(use.secrets, caller, signer)
+        return await next_signer(request, use, tx, caller, key)
 
 
 router: Final = Router(

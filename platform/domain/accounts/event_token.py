@@ -26,11 +26,12 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 
 class EventToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who was given it, on the strength of which key, and what it opens: one job's events, or those of a filter."""
+    """Who was given it, by which key or session, and what it opens: one job's events, or those of a filter."""
 
     tenant_id: str
     user_id: str
     key_id: str | None
+    session_id: str | None = None
     expires_at: datetime
     job_id: str | None = None
     wanted: EventFilter = EventFilter()

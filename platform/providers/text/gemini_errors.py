@@ -107,9 +107,9 @@ def _seconds_in_headers(raised: APIError) -> float | None:
         return seconds
     try:
         when = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
-    return _bounded((when.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+    return _bounded((when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
 def _seconds_in_details(body: Any) -> float | None:  # noqa: ANN401 - JSON as it came

@@ -138,7 +138,7 @@ def _asked(retry_after: str | None) -> timedelta | None:
         return timedelta(seconds=int(text[:_LONGEST_NUMBER]))
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)
 

@@ -1,11 +1,14 @@
 """API keys over HTTP: shown once, narrowed, rotated with an overlap, revoked."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from api.key_ring import KeyRing
 from domain.accounts.permissions import ROLE_PERMISSIONS, Role
+from domain.errors import Unauthenticated
 from runtime.unique_ids import new_id
 from tests.api.conftest import House, Problem
 
@@ -120,6 +123,36 @@ async def test_a_revoked_key_opens_nothing_and_is_revoked_once(house: House) -> 
         assert (answer.status_code, answer.content) == (204, b"")
     assert (await house.as_(ada.key, "GET", "/v1/me")).status_code == 401
     assert [entry.act.action for entry in await house.acts()] == ["key.revoked"]
+
+
+async def test_a_key_that_is_revoked_while_it_is_looked_up_is_not_remembered(house: House) -> None:
+    ada, ring = await house.person(Role.USER), KeyRing(house.database, user_requests_per_minute=600)
+    async with house.database.begin() as tx:
+        # its first use, which is to be noted, waits for this
+        await tx.execute(text("UPDATE api_keys SET revoked_at = now() WHERE id = :id"), {"id": ada.key_id})
+        late = asyncio.create_task(ring.caller(ada.key))
+        async with house.database.read() as other:
+            waiting = (
+                "SELECT true FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
+            while not (await other.execute(text(waiting))).all():
+                await asyncio.sleep(0.01)
+        ring.forget()
+    assert (await late).key_id == ada.key_id
+    with pytest.raises(Unauthenticated):
+        await ring.caller(ada.key)
+
+
+async def test_who_manages_keys_rules_over_none_of_those_who_may_do_more(house: House, problem: Problem) -> None:
+    admin, user = await house.person(Role.ADMIN), await house.person(Role.USER)
+    clerk = await house.key(permissions=(*ROLE_PERMISSIONS[Role.USER], "users:manage"))
+    theirs = (await house.as_(admin.key, "POST", "/v1/api-keys", NEW)).json()
+    for method, path in (("POST", f"/v1/api-keys/{theirs['id']}/rotate"), ("DELETE", f"/v1/api-keys/{theirs['id']}")):
+        answer = await house.as_(clerk, method, path, {} if method == "POST" else None)
+        assert (answer.status_code, problem(answer)["code"]) == (403, "permission_beyond")
+    assert (await house.as_(theirs["key"], "GET", "/v1/me")).status_code == 200
+    assert (await house.as_(clerk, "POST", f"/v1/api-keys/{user.key_id}/rotate", {})).status_code == 201
+    assert (await house.as_(clerk, "DELETE", f"/v1/api-keys/{user.key_id}")).status_code == 204
 
 
 async def test_an_expired_key_opens_nothing(house: House) -> None:

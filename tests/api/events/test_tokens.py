@@ -14,6 +14,7 @@ from sqlalchemy import text
 import api.token_holders
 from api.app import make_app
 from domain.accounts.event_token import EventToken, EventTokenRefused, EventTokens
+from domain.accounts.permissions import Role
 from runtime.settings import Settings
 from tests.api.conftest import SUMMARIZE, House, Problem
 from tests.support.sse import frames
@@ -122,6 +123,24 @@ async def test_a_token_dies_with_the_key_it_was_asked_with(
     async with house.database.begin() as tx:
         await tx.execute(text("UPDATE api_keys SET revoked_at = now() WHERE permissions = ARRAY['jobs:read']"))
     assert not await opens(address, path, token)
+
+
+async def test_a_token_dies_with_the_login_it_was_asked_with(
+    house: House, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.token_holders, "_KEPT_SECONDS", 0.0)
+    job, ada = await house.submit(), await house.person(Role.USER)
+    logins = [await house.log_in(ada) for _ in range(2)]
+    asked = [
+        await house.as_(one["access_token"], "POST", "/v1/event-tokens", {"job_id": job["id"], "expires_in": "1h"})
+        for one in logins
+    ]
+    ended, other = [answer.json()["token"] for answer in asked]
+    path = f"/v1/jobs/{job['id']}/events"
+    assert await opens(address, path, ended)
+    await house.client.post("/v1/auth/revoke", data={"token": logins[0]["refresh_token"]})
+    assert not await opens(address, path, ended)
+    assert await opens(address, path, other)
 
 
 async def test_a_token_of_another_tenant_opens_nothing_of_ours(house: House, address: str) -> None:

@@ -6,6 +6,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+import api.auth
+from api.limits import SharedLimiter
 from domain.accounts.permissions import ROLE_PERMISSIONS, Role
 from domain.accounts.token import TokenUse, make_token
 from storage.accounts import add_tenant
@@ -203,6 +205,28 @@ async def test_of_refreshes_at_once_one_wins_and_the_session_goes_on(house: Hous
         won = next(answer.json() for answer in answers if answer.status_code == 200)
         assert (await house.as_(won["access_token"], "GET", "/v1/me")).status_code == 200
     assert await house.acts() == []
+
+
+async def test_a_refresh_that_came_before_the_other_was_answered_is_no_reuse(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = await house.log_in(await house.person(Role.USER))
+    asked = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    count, has_come, may_go_on = vars(api.auth)["_count_stranger"], asyncio.Event(), asyncio.Event()
+
+    async def count_late(connection: api.auth.Connection, strangers: SharedLimiter) -> None:
+        await count(connection, strangers)
+        if not has_come.is_set():
+            has_come.set()
+            await may_go_on.wait()
+
+    monkeypatch.setattr(api.auth, "_count_stranger", count_late)
+    late = asyncio.create_task(house.ask_tokens(**asked))
+    await has_come.wait()
+    won = (await house.ask_tokens(**asked)).json()
+    may_go_on.set()
+    assert (await late).status_code == 400
+    assert (await house.as_(won["access_token"], "GET", "/v1/me")).status_code == 200
 
 
 async def test_an_expired_token_opens_nothing(house: House) -> None:

@@ -151,6 +151,17 @@ async def test_the_secret_that_signs_for_single_jobs_is_shown_and_rotated(house:
     assert len({first.json()["secret"], other["secret"], rotated["secret"]}) == 3
 
 
+async def test_a_rotation_that_is_asked_for_twice_with_one_key_is_one(house: House) -> None:
+    again = {"Idempotency-Key": "once"}
+    first, second = [await house.client.post("/v1/webhooks/signing-secret/rotate", headers=again) for _ in range(2)]
+    assert first.json() == second.json()
+    assert "idempotency-replayed" not in first.headers
+    assert second.headers["idempotency-replayed"] == "true"
+    assert [entry.act.action for entry in await house.acts()] == ["signing_secret.rotated"]
+    third = await house.client.post("/v1/webhooks/signing-secret/rotate", headers={"Idempotency-Key": "twice"})
+    assert third.json() != first.json()
+
+
 async def test_the_end_of_a_job_stands_among_the_deliveries_and_can_be_sent_again(
     house: House, problem: Problem
 ) -> None:

@@ -221,6 +221,7 @@ async def test_every_try_sends_the_same_bytes_under_the_same_id_until_they_are_t
         ("9" * 30, 86_000, 86_400),
         ("soon", 4, 6),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 4, 6),
+        ("Wed, 21 Oct 99999999999 07:28:00 GMT", 4, 6),
     ],
 )
 async def test_who_asks_to_come_later_is_obeyed_within_a_day_and_nobody_sooner(
@@ -233,6 +234,7 @@ async def test_who_asks_to_come_later_is_obeyed_within_a_day_and_nobody_sooner(
         await deliver_all(bench)
         [delivery] = await deliveries(bench.use.database)
     assert timedelta(seconds=least) <= delivery.wait <= timedelta(seconds=most)
+    assert (delivery.status_code, delivery.code) == (429, "http_error")
 
 
 async def test_who_is_gone_is_sent_nothing_more(bench_of: OpenBench) -> None:
