@@ -119,7 +119,6 @@ class Notes(Struct, kw_only=True):
 
     request_id: str
     came: float
-    """When it arrived here, by the monotonic clock: before it waited for anything."""
     traceparent: str | None = None
     caller: Caller | None = None
     ask_again: AskAgain | None = None
