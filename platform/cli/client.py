@@ -128,6 +128,11 @@ class Client:
         with self._in_sentences():
             yield from self._api.walk(path, query=query, limit=at_most)
 
+    def whole(self, path: str) -> Iterator[Raw]:
+        """The things of a list that is told whole; raises as `get`."""
+        with self._in_sentences():
+            yield from self._api.walk(path)
+
     def kinds(self) -> tuple[KindReply, ...]:
         """Every kind this Headrace runs."""
         with self._in_sentences():

@@ -150,14 +150,14 @@ def _caller(client: Client) -> Finding:
 
 
 def _workers(client: Client) -> Finding:
-    count = len(list(client.items("/v1/workers", at_most=100)))
+    count = len(list(client.whole("/v1/workers")))
     if not count:
         return _problem("workers", "none is online", "Start one with ./headrace worker, or all with ./headrace up.")
     return Finding(check="workers", state="ok", said=f"{count} online")
 
 
 def _queues(client: Client) -> Finding:
-    found = [msgspec.json.decode(each, type=Queue) for each in client.items("/v1/queues", at_most=1000)]
+    found = [msgspec.json.decode(each, type=Queue) for each in client.whole("/v1/queues")]
     alone = [queue.name for queue in found if queue.depth and queue.workers == 0 and not queue.paused]
     if alone:
         return _problem(

@@ -23,7 +23,7 @@ def queues() -> None:
 @pass_use
 def list_queues(use: Use) -> None:
     """List queues with what waits and what runs in them."""
-    use.output.things(use.client.items("/v1/queues", at_most=1000), _COLUMNS)
+    use.output.things(use.client.whole("/v1/queues"), _COLUMNS)
 
 
 @queues.command()

@@ -53,8 +53,9 @@ class Listing(Generic[T]):
         return [each for each in self]
 
     def _page(self, left: int | None, cursor: str) -> Page:
-        size = _LARGEST_PAGE if left is None else min(left, _LARGEST_PAGE)
-        query = {**self._request.query, "limit": str(size), **({"cursor": cursor} if cursor else {})}
+        query = {**self._request.query, **({"cursor": cursor} if cursor else {})}
+        if cursor or left is not None:  # a list that is told whole takes no size of a page
+            query["limit"] = str(_LARGEST_PAGE if left is None else min(left, _LARGEST_PAGE))
         answer = self._connection.send(structs.replace(self._request, query=query))
         return answer.into(Page)
 
