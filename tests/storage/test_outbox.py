@@ -1,12 +1,16 @@
 """The outbox: what is due is sent in the right order, and sent again when it got lost."""
 
+import json
+from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 from msgspec.structs import replace
 from sqlalchemy import text
 
 from domain.jobs.limits import Lane, Portion
 from domain.jobs.state import State
+from storage import outbox
 from storage.database import Database
 from storage.jobs import find_job
 from storage.outbox import (
@@ -106,6 +110,32 @@ async def test_what_was_sent_and_not_claimed_is_sent_again_and_each_time_later(d
         )
         assert await put_back_lost(tx, resend_seconds=15, limit=10) == []
         assert fresh.id != lost.id
+
+
+async def test_a_look_reads_no_more_of_a_backlog_than_it_takes_though_the_table_passes_for_empty(
+    database: Database,
+) -> None:
+    async with database.begin() as tx:
+        await tx.execute(text("ANALYZE outbox"))  # as after a drain: the planner takes it for empty from now on
+        await submit(tx, *(make_job() for _ in range(300)))
+        given: dict[str, Any] = {
+            "queue": "tests",
+            "tenants": [TENANT],
+            "kinds": [make_job().kind],
+            "mosts": [10],
+            "shares": [10],
+        }
+        given |= {"per_key": 1, "with_keys": True, "keyed": 1000}
+        explained = text(f"EXPLAIN (ANALYZE, FORMAT JSON) {outbox._TAKE.text}")  # noqa: SLF001 - its plan is what is looked at
+        plan = (await tx.execute(explained, given)).scalar_one()
+    assert max(loops((json.loads(plan) if isinstance(plan, str | bytes) else plan)[0]["Plan"])) <= 10
+
+
+def loops(node: dict[str, Any]) -> Iterator[float]:
+    """How often each step of a plan was run."""
+    yield node["Actual Loops"]
+    for below in node.get("Plans", ()):
+        yield from loops(below)
 
 
 async def test_a_claimed_job_is_never_sent_again(database: Database) -> None:

@@ -33,9 +33,9 @@ async def test_roles_bundle_what_the_release_says_until_the_tenant_says_otherwis
 
 async def test_what_is_no_role_or_no_permission_is_refused(house: House, problem: Problem) -> None:
     for method, body in (("GET", None), ("PUT", {"permissions": []})):
-        answer = await house.as_(house.admin_key, method, "/v1/roles/root/permissions", body)
+        answer = await house.as_(house.admin_key, method, "/v1/roles/owner/permissions", body)
         assert (answer.status_code, problem(answer)["code"]) == (404, "role_not_found")
-    wanted = {"permissions": ["jobs:read", "root"]}
+    wanted = {"permissions": ["jobs:read", "jobs:own"]}
     answer = await house.as_(house.admin_key, "PUT", "/v1/roles/viewer/permissions", wanted)
     assert [error["pointer"] for error in problem(answer)["errors"]] == ["/permissions/1"]
 
