@@ -34,7 +34,7 @@ def test_the_time_to_come_again_is_heard() -> None:
     assert reader.retry_seconds == 1.5
 
 
-def test_no_event_is_heard_twice_and_a_snapshot_only_if_the_job_has_moved() -> None:
+def test_nothing_is_heard_twice_a_snapshot_neither() -> None:
     place = Place(is_of_one_job=True)
     story = [
         (Event(type="snapshot", raw=b'{"state":"queued"}'), True),
@@ -43,7 +43,7 @@ def test_no_event_is_heard_twice_and_a_snapshot_only_if_the_job_has_moved() -> N
         (Event(type="started", id="9"), False),
         (Event(type="log", id="10"), True),
         (Event(type="log", id="2"), False),
-        (Event(type="snapshot", raw=b'{"state":"running"}'), True),
+        (Event(type="snapshot", raw=b'{"state":"running"}'), False),
     ]
     assert [place.hears(event) for event, _ in story] == [is_news for _, is_news in story]
     assert (place.last_id, place.is_over) == ("10", False)

@@ -116,7 +116,7 @@ class Place:
     def __init__(self, *, is_of_one_job: bool) -> None:
         self.last_id = ""
         self._is_of_one_job = is_of_one_job
-        self._state: str | None = None
+        self._is_begun = False
         self._is_end = False
 
     @property
@@ -127,11 +127,10 @@ class Place:
     def hears(self, event: Event) -> bool:
         """Whether the event is news; remembers it either way."""
         if event.type == SNAPSHOT and self._is_of_one_job:
-            # After a reconnection it says nothing new, unless the job has moved meanwhile.
-            job = decoded(event.raw, _Standing)
-            is_news, self._state = job.state != self._state, job.state
-            self._is_end = job.state in TERMINAL_STATES
-            return is_news
+            # After a reconnection it says nothing new: if the job has moved meanwhile, the events of that follow.
+            is_first, self._is_begun = not self._is_begun, True
+            self._is_end = decoded(event.raw, _Standing).state in TERMINAL_STATES
+            return is_first
         if event.type == SNAPSHOT and event.id:
             # After a reconnection it says where we are. If elsewhere, numbers are given anew: that must not be hidden.
             is_news, self.last_id = event.id != self.last_id, event.id
