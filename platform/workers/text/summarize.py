@@ -1,12 +1,10 @@
 """The handler of `text.summarize`."""
 
 from domain.text.summarize import Summarize, Summary
+from workers.answers import answered
 from workers.context import Context
 
 
 async def summarize(asked: Summarize, ctx: Context) -> Summary:
     """Say the text in few characters."""
-    answer = await ctx.use.text.summarize(asked)
-    ctx.use.kill_points.reach("ai.after_response", (ctx.job.id,))
-    ctx.note_usage(answer.usage)
-    return answer.value
+    return await answered(ctx, lambda text: text.summarize(asked))

@@ -1,0 +1,21 @@
+"""How every text kind gets its answer: one path, so that what holds for one holds for all."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from providers.text.provider import Answer, TextProvider
+from workers.context import Context
+
+ResultT = TypeVar("ResultT")
+
+
+async def answered(ctx: Context, ask: Callable[[TextProvider], Awaitable[Answer[ResultT]]]) -> ResultT:
+    """What the provider answers to `ask`; what it cost is written with the job's result.
+
+    Raises:
+        HeadraceError: one of the provider's; see `providers.text.provider`.
+    """
+    answer = await ask(ctx.use.text)
+    ctx.use.kill_points.reach("ai.after_response", (ctx.job.id,))
+    ctx.note_usage(answer.usage)
+    return answer.value
