@@ -3,12 +3,16 @@
 A worker's loop goes round all that is ready before it begins something new. With a hundred short jobs under way a
 round takes a tenth of a second, which is what a job that came to the front would wait; with a handful, a hundredth.
 But every handful costs a claim and a commit, so a worker holds back only where there is whom to hold back for.
+
+It also rests before each handful then: what keeps a processor busy without a pause keeps everybody in front waiting
+for it, the database and the API too where they share it.
 """
 
 from collections.abc import Callable
 from typing import Final
 
 LEAST: Final = 4
+REST_SECONDS: Final = 0.02
 
 _POLITE_SECONDS: Final = 5.0
 _SLOW_SECONDS: Final = 0.004
@@ -35,6 +39,11 @@ class Pace:
     def size(self) -> int:
         """How many jobs may run now."""
         return self._size if self.is_polite else self._most
+
+    @property
+    def rest_seconds(self) -> float:
+        """How long the back line rests before it takes slots."""
+        return REST_SECONDS if self.is_polite else 0.0
 
     def give_way(self) -> None:
         """Note that a job of the front line came."""

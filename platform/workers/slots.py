@@ -105,6 +105,7 @@ class Slots:
         began = time.monotonic()
         await asyncio.sleep(0)
         self._pace.note_round(time.monotonic() - began)
+        await asyncio.sleep(self._pace.rest_seconds)
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
         while not is_so():

@@ -1,6 +1,6 @@
 """The pace of the back line: slower while somebody in front may come and rounds of the loop are slow."""
 
-from workers.pace import LEAST, Pace
+from workers.pace import LEAST, REST_SECONDS, Pace
 
 
 class Clock:
@@ -52,3 +52,13 @@ def test_a_small_worker_stays_as_small_as_it_is() -> None:
     pace.give_way()
     pace.note_round(0.1)
     assert pace.size == 2
+
+
+def test_the_back_line_rests_while_somebody_is_in_front_and_only_then() -> None:
+    clock = Clock()
+    pace = Pace(100, clock)
+    assert pace.rest_seconds == 0
+    pace.give_way()
+    assert pace.rest_seconds == REST_SECONDS
+    clock.seconds = 5.1
+    assert pace.rest_seconds == 0

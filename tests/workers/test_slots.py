@@ -74,3 +74,15 @@ async def test_there_is_no_room_while_somebody_waits_for_it_and_it_is_told_when_
     slots.give(2)
     assert slots.has_room
     assert told == [False, True]  # at first it was room for the front line alone
+
+
+async def test_who_gives_up_while_the_back_line_rests_takes_no_slot_along() -> None:
+    slots = Slots(4, kept=1)
+    assert await slots.take(1, in_front=True) == 1
+    resting = asyncio.create_task(slots.take(2))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    resting.cancel()
+    await asyncio.gather(resting, return_exceptions=True)
+    assert slots.used == 1
+    assert slots.has_room
