@@ -12,9 +12,11 @@ accepting alone is measured, unless `--run` lets workers at them. Prints one lin
 
 import argparse
 import asyncio
+import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,6 +44,9 @@ Told = Callable[[int, bool], None]
 class Figures(Struct, frozen=True, kw_only=True):
     """What was measured. Rates are a second, times in milliseconds from when a request was due to be sent.
 
+    `client_cpu`: the share of the machine's processor time that the load itself used, at the capacity and beyond it.
+    `goodput_share_of_cpu`: jobs accepted for each second of processor that was left for the platform, of what it was at
+    the capacity: what the goodput's share would be if the load ran elsewhere.
     `normal_after_seconds`: after the overload, the first half second with no refusal and each answer within 100 ms;
     -1 when there was none.
     """
@@ -50,6 +55,8 @@ class Figures(Struct, frozen=True, kw_only=True):
     offered: float
     goodput: float
     goodput_share: float
+    client_cpu: tuple[float, float]
+    goodput_share_of_cpu: float
     accepted_p50_ms: float
     accepted_p99_ms: float
     refused_p50_ms: float
@@ -61,6 +68,33 @@ class Figures(Struct, frozen=True, kw_only=True):
     health: dict[str, float]
     cancel: dict[str, float]
     normal_after_seconds: float
+
+
+class Spent(Struct, frozen=True):
+    """Seconds of processor time: of this process, and of the whole machine."""
+
+    own: float
+    all: float
+
+    @property
+    def share(self) -> float:
+        """This process's part of it."""
+        return round(self.own / self.all, 3)
+
+    def left(self) -> float:
+        """The others' part."""
+        return self.all - self.own
+
+
+class Clock:
+    """Counts processor time from when it is made."""
+
+    def __init__(self) -> None:
+        self._own, self._all = time.process_time(), _busy_seconds()
+
+    def spent(self) -> Spent:
+        """How much it was until now."""
+        return Spent(time.process_time() - self._own, _busy_seconds() - self._all)
 
 
 class Answer(Struct, frozen=True):
@@ -220,7 +254,12 @@ async def measure(  # noqa: PLR0913 - one an option
         where.hostname or "", where.port or 80, _request(where.netloc, key, run=run), most_connections=connections
     )
     await load.closed(CLOSED[0], 1.0)  # warm-up
-    capacity = max([await load.closed(clients, max(2.0, seconds / 3)) for clients in CLOSED])
+    capacity, at_capacity, capacity_seconds = 0.0, Spent(0, 0), max(2.0, seconds / 3)
+    for clients in CLOSED:
+        clock = Clock()
+        found = await load.closed(clients, capacity_seconds)
+        if found > capacity:
+            capacity, at_capacity = found, clock.spent()
     headers = {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE_SECONDS) as client:
         jobs = [
@@ -233,7 +272,9 @@ async def measure(  # noqa: PLR0913 - one an option
         cancel = asyncio.create_task(
             _probe(stop, lambda number: client.post(f"/v1/jobs/{jobs[number % len(jobs)]}/cancel"))
         )
+        clock = Clock()
         began = await load.open_loop(capacity * times, seconds)
+        overloaded = clock.spent()
         answers, load.answers = load.answers, []
         stop.set()
         found_health, found_cancel = await health, await cancel
@@ -249,6 +290,8 @@ async def measure(  # noqa: PLR0913 - one an option
         offered=round(capacity * times, 1),
         goodput=round(within / seconds, 1),
         goodput_share=round(within / seconds / capacity, 3),
+        client_cpu=(at_capacity.share, overloaded.share),
+        goodput_share_of_cpu=round(within / overloaded.left() / (capacity * capacity_seconds / at_capacity.left()), 3),
         accepted_p50_ms=_quantile(accepted, 0.5),
         accepted_p99_ms=_quantile(accepted, 0.99),
         refused_p50_ms=_quantile(refused, 0.5),
@@ -290,6 +333,12 @@ async def _probe(stop: asyncio.Event, ask: Callable[[int], Coroutine[Any, Any, h
         longest = max(longest, time.perf_counter() - began)
         await asyncio.sleep(PROBE_SECONDS)
     return {"asked": asked, "failed": failed, "longest_ms": round(longest * 1000, 2)}
+
+
+def _busy_seconds() -> float:
+    """What the processors of this machine have worked so far."""
+    user, nice, system, _, _, irq, softirq = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
 def _job(*, run: bool) -> dict[str, Any]:

@@ -19,26 +19,48 @@ States: TypeAlias = Annotated[tuple[State, ...], Meta(max_length=7)]
 Codes: TypeAlias = Annotated[tuple[Code, ...], Meta(max_length=10)]
 
 
-class BulkFilter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Conditions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Which jobs; each condition as in the list of jobs."""
 
-    state: States = ()
     kind: Text | None = None
     queue: Text | None = None
     tag: Text | None = None
     batch_id: Text | None = None
     schedule_id: Text | None = None
-    error_code: Codes = ()
     q: Annotated[str, Meta(min_length=3, max_length=200)] | None = None
     created_after: Time | None = None
     created_before: Time | None = None
+
+
+class BulkFilterBody(Conditions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which jobs, as asked: one state or code may stand for a list of it."""
+
+    state: State | States = ()
+    error_code: Code | Codes = ()
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The states named."""
+        return (self.state,) if isinstance(self.state, State) else self.state
+
+    @property
+    def error_codes(self) -> tuple[str, ...]:
+        """The codes named."""
+        return (self.error_code,) if isinstance(self.error_code, str) else self.error_code
+
+
+class BulkFilter(Conditions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which jobs."""
+
+    state: States = ()
+    error_code: Codes = ()
 
 
 class BulkActionBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is to be done to which jobs, and how many a second."""
 
     action: BulkVerb
-    filter: BulkFilter
+    filter: BulkFilterBody
     dry_run: bool = False
     rate_per_second: Annotated[int, Meta(ge=1, le=MOST_PER_SECOND)] = 50
 
@@ -71,13 +93,13 @@ def read_filter(body: BulkActionBody) -> JobFilter:
         raise BodyInvalid(errors)
     given = body.filter
     return JobFilter(
-        states=tuple(sorted(given.state or MOVES_FROM[body.action])),
+        states=tuple(sorted(given.states or MOVES_FROM[body.action])),
         kind=given.kind,
         queue=given.queue,
         tag=given.tag,
         batch_id=given.batch_id,
         schedule_id=given.schedule_id,
-        error_codes=given.error_code,
+        error_codes=given.error_codes,
         q=given.q,
         created_after=given.created_after,
         created_before=given.created_before,
@@ -115,10 +137,10 @@ def view_bulk_action(action: BulkAction) -> BulkActionView:
 
 
 def _faults(body: BulkActionBody) -> Iterator[FieldError]:
-    if body.filter == BulkFilter():
+    if body.filter == BulkFilterBody():
         yield FieldError("/filter", "At least one condition is needed; to mean all jobs, name their states.")
     movable = MOVES_FROM[body.action]
-    for index, state in enumerate(body.filter.state):
+    for index, state in enumerate(body.filter.states):
         if state not in movable:
             moved = ", ".join(sorted(movable))
             yield FieldError(f"/filter/state/{index}", f"To {body.action} is possible only from {moved}.")

@@ -127,3 +127,8 @@ async def test_an_action_past_its_retention_is_gone_for_its_tenant_alone(house: 
     for answer in (await house.client.get(url), await house.client.post(f"{url}/abort")):
         assert (answer.status_code, problem(answer)["code"]) == (410, "bulk_action_gone")
     assert (await house.stranger.get(url)).status_code == 404
+
+
+async def test_one_state_and_one_code_may_stand_for_a_list(house: House) -> None:
+    action = await ask(house.client, filter={"state": "failed", "error_code": "crashed"})
+    assert action["filter"] == {"state": ["failed"], "error_code": ["crashed"]}

@@ -338,18 +338,18 @@ class JobError(Struct, frozen=True, kw_only=True):
 
 
 class JobFilter(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which jobs; each condition as in the list of jobs."""
+    """Which jobs."""
 
-    state: tuple[State, ...] = ()
     kind: str | None = None
     queue: str | None = None
     tag: str | None = None
     batch_id: str | None = None
     schedule_id: str | None = None
-    error_code: tuple[str, ...] = ()
     q: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
+    state: tuple[State, ...] = ()
+    error_code: tuple[str, ...] = ()
 
 
 class JobInfo(Struct, frozen=True, kw_only=True):
