@@ -17,6 +17,7 @@ import api.batches.routes
 import api.bulk_actions.routes
 import api.chat.routes
 import api.console.routes
+import api.domain_events.routes
 import api.emails.routes
 import api.events.routes
 import api.health
@@ -67,6 +68,7 @@ from storage.database import Database
 ROUTERS: Final = (
     api.jobs.routes.router,
     api.events.routes.router,
+    api.domain_events.routes.router,
     api.batches.routes.router,
     api.bulk_actions.routes.router,
     api.orders.routes.router,

@@ -360,6 +360,12 @@ CODES: Final[dict[str, ProblemCode]] = {
         "Read the thing again, see how it stands now, and decide anew.",
     ),
     "gone": ProblemCode(410, "Gone", "It was there, and its retention has passed.", "It cannot be had any more."),
+    "domain_event_not_found": ProblemCode(
+        404,
+        "There is no such domain event",
+        "No domain event of the tenant has this id; they are kept as long as jobs are.",
+        "GET /v1/domain-events lists those that are kept.",
+    ),
     # webhooks
     "webhook_not_found": ProblemCode(
         404,

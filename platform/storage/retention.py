@@ -87,6 +87,13 @@ WITH old AS (
 SELECT count(*) FROM gone
 """)  # noqa: S608 - as above
 
+_PRUNE_DOMAIN_EVENTS: Final = text(f"""
+DELETE FROM domain_events WHERE id = ANY (ARRAY(
+    SELECT id FROM domain_events WHERE id < 'evt_' || {_OLDER.format(kept=_KEPT)}
+    ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
+))
+""")  # noqa: S608 - as above
+
 _FORGET: Final = text(f"""
 DELETE FROM pruned WHERE id = ANY (ARRAY(
     SELECT id FROM pruned WHERE pruned_at < {_KEPT} ORDER BY pruned_at LIMIT :limit FOR UPDATE SKIP LOCKED
@@ -125,6 +132,11 @@ async def prune_bulk_actions(tx: Tx, *, days: int, limit: int) -> int:
 async def prune_deliveries(tx: Tx, *, days: int, limit: int) -> int:
     """Delete at most `limit` deliveries made over `days` ago whose jobs are gone, and notices left without any."""
     return int((await tx.execute(_PRUNE_DELIVERIES, {"days": days, "limit": limit})).scalar_one())
+
+
+async def prune_domain_events(tx: Tx, *, days: int, limit: int) -> int:
+    """Delete at most `limit` domain events of over `days` ago; answers how many."""
+    return (await tx.execute(_PRUNE_DOMAIN_EVENTS, {"days": days, "limit": limit})).rowcount
 
 
 async def forget_pruned(tx: Tx, *, days: int, limit: int) -> int:

@@ -759,6 +759,19 @@ webhook_signers = Table(
     Column("rotated_at", Moment, nullable=False, server_default=text("now()")),
 )
 
+domain_events = Table(
+    "domain_events",
+    METADATA,
+    Column("id", Id, primary_key=True),
+    Column("tenant_id", Id, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    # bytes, not json: what is listed is what was told
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Index("ix_domain_events_tenant_id_id", "tenant_id", desc("id")),
+)
+
 # no references from here on: what is told outlives what it tells of, and whom it was told
 webhook_notices = Table(
     "webhook_notices",

@@ -14,7 +14,14 @@ from domain.jobs.retention import AT_ONCE
 from runtime.resources import Stores
 from storage.database import Tx
 from storage.logins import prune_attempts
-from storage.retention import forget_pruned, prune_batches, prune_bulk_actions, prune_deliveries, prune_jobs
+from storage.retention import (
+    forget_pruned,
+    prune_batches,
+    prune_bulk_actions,
+    prune_deliveries,
+    prune_domain_events,
+    prune_jobs,
+)
 from storage.sessions import prune_sessions, prune_tokens
 
 log: Final = structlog.get_logger()
@@ -50,7 +57,8 @@ async def prune_forever(use: Stores, *, retention_days: int) -> None:
 async def prune(use: Stores, *, retention_days: int) -> Round:
     """Prune until nothing old is left: jobs, then what they leave behind: batches, deliveries; and bulk actions.
 
-    What has expired of sessions and failed logins goes too, however long jobs are kept.
+    Domain events go after as many days. What has expired of sessions and failed logins goes too, however long jobs
+    are kept.
 
     Each step is a transaction, and followed by as long a rest as it took: who dies in between has done whole steps or
     nothing, and whoever comes next goes on.
@@ -59,7 +67,7 @@ async def prune(use: Stores, *, retention_days: int) -> Round:
     batches = await _repeat(use, prune_batches, retention_days)
     bulk_actions = await _repeat(use, prune_bulk_actions, retention_days)
     deliveries = await _repeat(use, prune_deliveries, retention_days)
-    for step in (forget_pruned, prune_tokens, prune_sessions, prune_attempts):
+    for step in (prune_domain_events, forget_pruned, prune_tokens, prune_sessions, prune_attempts):
         await _repeat(use, step, retention_days)
     done = Round(jobs=jobs, batches=batches, bulk_actions=bulk_actions, deliveries=deliveries)
     if done != Round():

@@ -94,6 +94,8 @@ POLICY: Final[dict[str, str | None]] = {
     "POST /v1/users/{user_id}/enable": "users:manage",
     "PUT /v1/users/{user_id}/password": "users:manage",
     "POST /v1/users/{user_id}/unban": "users:ban",
+    "GET /v1/domain-events": "webhooks:read",
+    "GET /v1/domain-events/{domain_event_id}": "webhooks:read",
     "GET /v1/webhooks": "webhooks:read",
     "POST /v1/webhooks": "webhooks:manage",
     "GET /v1/webhooks/signing-secret": "webhooks:manage",

@@ -28,6 +28,9 @@ async def make_things(client: httpx.AsyncClient) -> dict[str, str]:
     job_id = await made("/v1/jobs", _LATER)
     await made(f"/v1/jobs/{job_id}/cancel")
     webhook_id = await made("/v1/webhooks", _WEBHOOK)
+    banned_id = await made("/v1/users", {"email": f"{uuid4()}@example.com", "password": "a heron waits for rain"})
+    await made(f"/v1/users/{banned_id}/ban", {})
+    told = await client.get("/v1/domain-events", params={"subject": banned_id})
     return {
         "job_id": job_id,
         "batch_id": await made("/v1/batches", {"jobs": [_LATER, _LATER]}),
@@ -38,6 +41,7 @@ async def make_things(client: httpx.AsyncClient) -> dict[str, str]:
         "key_id": await made("/v1/api-keys", {"name": "fuzz", "scopes": []}),
         "webhook_id": webhook_id,
         "delivery_id": await made(f"/v1/webhooks/{webhook_id}/test"),
+        "domain_event_id": told.json()["items"][0]["id"],
         "role": "viewer",
         "customer_id": "me",
         "name": "text",

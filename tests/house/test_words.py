@@ -62,6 +62,7 @@ _ALLOWED = (
     ("platform/runtime/wakeups.py", "message", "Redis's"),
     ("platform/runtime/settings.py", "message", "an exception's"),
     ("platform/api/*", "message", "an exception's"),
+    ("clients/python/src/headrace/models.py", "data", "CloudEvents' name for it"),
 )
 
 _FEWEST_WORDS = 4

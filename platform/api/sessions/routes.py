@@ -31,11 +31,13 @@ from domain.accounts.session import (
     SessionEnd,
 )
 from domain.accounts.token import ACCESS_KEPT, LENGTH, TokenUse, make_token, parse_token
+from domain.accounts.told import user_event
 from domain.unspoken import Unspoken
 from runtime.passwords import LoginsBusy, Verified
 from runtime.unique_ids import new_id
 from storage.audit import audit
 from storage.database import Tx
+from storage.domain_events import tell
 from storage.roles import read_role
 from storage.sessions import Shown, add_tokens, end_session, end_session_of, open_session, spend_refresh
 from storage.users import Login, NewUser, add_new_user, find_login, find_tenant_named, replace_password
@@ -102,6 +104,9 @@ async def register(request: ApiRequest, data: JSONBody[Registration], use: Named
         await count_success(tx, tried)
         view = view_user(user)
         await audit(tx, _stranger(request, tenant_id, user.id), act("user.registered", user.id, after=view))
+        told = await tell(tx, [user_event("user.registered", user)])
+    if told:
+        use.wakeups.ring_relay()
     return Response(view, status_code=201, headers={"Location": "/v1/me"})
 
 

@@ -25,12 +25,15 @@ from api.user_view import Email, Name, Password, UserView, read_email, view_user
 from domain.accounts.password import check_password
 from domain.accounts.permissions import KEEPS_THE_KEYS, Role
 from domain.accounts.session import SessionEnd
+from domain.accounts.told import user_event
 from domain.accounts.user import Caller, OwnAccount, User, UserNotFound, UserState, UserStateConflict
 from domain.ids import is_id
+from domain.jobs.job import NewJob
 from domain.unspoken import Unspoken
 from runtime.unique_ids import new_id
 from storage.audit import audit
 from storage.database import Tx
+from storage.domain_events import tell
 from storage.roles import read_role
 from storage.sessions import end_sessions
 from storage.users import NewUser, UserFilter, add_new_user, find_user, list_users, save_user, set_password
@@ -259,6 +262,7 @@ async def _move(  # noqa: PLR0913, PLR0917 - whom, and how
     use: Use, request: ApiRequest, caller: Caller, user_id: str, action: str, changed: Callable[[User], User]
 ) -> UserView:
     """Change whether a user may enter; doing so twice changes nothing more."""
+    told: list[NewJob] = []
     async with use.database.begin() as tx:
         user = await _found(tx, caller, user_id, lock=True)
         _check_not_own(caller, user)
@@ -269,9 +273,13 @@ async def _move(  # noqa: PLR0913, PLR0917 - whom, and how
         moved = changed(user)
         if moved.state is not user.state:
             await _save(tx, request, action, user, moved)
+            if moved.state is UserState.BANNED:
+                told = await tell(tx, [user_event("user.banned", moved)])
         if moved.state is not UserState.ACTIVE:
             await end_sessions(tx, user.id, SessionEnd.SHUT_OUT)
     use.ring.forget()
+    if told:
+        use.wakeups.ring_relay()
     return view_user(moved)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from domain.domain_event import DOMAIN_EVENTS
 from domain.errors import Conflict, NotFound
 from domain.jobs.state import TERMINAL
 
@@ -20,16 +21,6 @@ TEST_EVENT: Final = "webhook.test"
 """Sent only when somebody asks for it, whatever an endpoint wants."""
 
 JOB_EVENTS: Final = tuple(sorted(f"job.{state}" for state in TERMINAL))
-
-DOMAIN_EVENTS: Final = (
-    "order.paid",
-    "order.payment_failed",
-    "order.placed",
-    "product.reviewed",
-    "stock.low",
-    "user.banned",
-    "user.registered",
-)
 
 _TYPES: Final = (*JOB_EVENTS, *DOMAIN_EVENTS)
 _ALL: Final = "*"

@@ -11,8 +11,10 @@ from domain.orders.order import MANAGE, Bill, Customer, NewOrder, Status, make_b
 from domain.orders.place_order import OrderPlaced, PlaceOrder
 from domain.orders.product import Movement
 from domain.orders.ship_order import SHIP_ORDER, TIME_TO_CANCEL, ShipOrder
+from domain.orders.told import order_events, stock_events
 from storage.balances import charge
 from storage.database import Tx
+from storage.domain_events import tell
 from storage.jobs import submit_jobs
 from storage.orders import get_customer, write_order
 from storage.products import lock_products, move_stock
@@ -32,10 +34,12 @@ async def place_order(cart: PlaceOrder, ctx: Context) -> OrderPlaced:
         if await charge(tx, _payment(order_id, bill, buyer, ctx)):
             status = Status.PAID
             shipment = _shipment(order_id, ctx)
+            taken = taken_from_stock(bill.lines)
+            low = stock_events(ctx.tenant_id, products, taken, cause=ctx.job.id)
             await move_stock(
                 tx,
                 ctx.tenant_id,
-                taken_from_stock(bill.lines),
+                taken,
                 reason=Movement.SOLD,
                 order_id=order_id,
                 job_id=ctx.job.id,
@@ -44,22 +48,21 @@ async def place_order(cart: PlaceOrder, ctx: Context) -> OrderPlaced:
             follow_ups = [ctx.follow_up(SEND_EMAIL, _confirmation(order_id, bill, buyer)), shipment]
         else:
             status = Status.PAYMENT_FAILED
-            shipment = None
+            shipment, low = None, []
             follow_ups = [ctx.follow_up(SEND_EMAIL, _regret(order_id, bill, buyer))]
-        await write_order(
-            tx,
-            NewOrder(
-                id=order_id,
-                tenant_id=ctx.tenant_id,
-                customer_id=buyer.id,
-                job_id=ctx.job.id,
-                status=status,
-                bill=bill,
-                ship_to=cart.ship_to,
-                ship_job_id=None if shipment is None else shipment.id,
-            ),
+        order = NewOrder(
+            id=order_id,
+            tenant_id=ctx.tenant_id,
+            customer_id=buyer.id,
+            job_id=ctx.job.id,
+            status=status,
+            bill=bill,
+            ship_to=cart.ship_to,
+            ship_job_id=None if shipment is None else shipment.id,
         )
+        await write_order(tx, order)
         await submit_jobs(tx, follow_ups)
+        await tell(tx, [*order_events(order), *low])
         ctx.use.kill_points.reach("order.after_confirm", (ctx.job.id,))
     return OrderPlaced(
         order_id=order_id,

@@ -2,6 +2,7 @@ import asyncio
 from typing import Any
 
 import msgspec
+from sqlalchemy import text
 
 from domain.ids import ProductId
 from domain.jobs.job import Job
@@ -234,3 +235,43 @@ async def follow_ups(database: Database, job: Job) -> list[Job]:
     async with database.read() as tx:
         found = (await list_jobs(tx, TENANT, JobFilter(), limit=200)).jobs
     return sorted((one for one in found if one.parent_id == job.id), key=lambda one: one.kind)
+
+
+async def test_an_order_is_told_once_with_what_became_of_it(database: Database, worker: ShopWorker) -> None:
+    await give_credit(database, ADA, PEN_PRICE)
+
+    paid, unpaid = await order(worker, ADA, (PEN, 1)), await order(worker, ADA, (PEN, 1))
+
+    assert sorted(await told(database)) == sorted(
+        [
+            ("order.placed", paid.order_id),
+            ("order.paid", paid.order_id),
+            ("order.placed", unpaid.order_id),
+            ("order.payment_failed", unpaid.order_id),
+        ]
+    )
+
+
+async def test_stock_that_falls_to_five_is_told_and_not_again_below(database: Database, worker: ShopWorker) -> None:
+    await leave_in_stock(database, TENT, 7)
+    await give_credit(database, ADA, 100_000_000)
+
+    for _ in range(4):
+        await order(worker, ADA, (TENT, 1))
+
+    assert [subject for name, subject in await told(database) if name == "stock.low"] == [TENT]
+
+
+async def test_an_order_that_broke_off_is_not_told(database_url: str, redis_url: str) -> None:
+    async with open_shop_worker(database_url, redis_url, kill_points="order.after_confirm=raise") as worker:
+        await give_credit(worker.database, ADA, 100_000)
+
+        await worker.run(PLACE_ORDER, cart((PEN, 1)), ADA)
+
+        assert await told(worker.database) == []
+
+
+async def told(database: Database) -> list[tuple[str, str]]:
+    async with database.read() as tx:
+        rows = await tx.execute(text("SELECT type, subject FROM domain_events ORDER BY id"))
+        return [(row.type, row.subject) for row in rows]

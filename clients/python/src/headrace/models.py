@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     ClassificationSentiment: TypeAlias = Literal["negative", "neutral", "positive"]
     DeliveryState: TypeAlias = Literal["delivered", "failed", "pending"]
     DependencyStatus: TypeAlias = Literal["down", "up"]
+    DomainEventType: TypeAlias = Literal[
+        "order.paid",
+        "order.payment_failed",
+        "order.placed",
+        "product.reviewed",
+        "stock.low",
+        "user.banned",
+        "user.registered",
+    ]
     EndpointState: TypeAlias = Literal["active", "disabled", "paused"]
     EndpointWanted: TypeAlias = Literal["active", "paused"]
     GenerateFormat: TypeAlias = Literal["blog", "email", "product_description"]
@@ -45,6 +54,7 @@ else:  # a word that a newer API says is none that an older client refuses
     ClassificationSentiment = str
     DeliveryState = str
     DependencyStatus = str
+    DomainEventType = str
     EndpointState = str
     EndpointWanted = str
     GenerateFormat = str
@@ -276,6 +286,19 @@ class Documented(Struct, frozen=True, kw_only=True):
     status: int | None
     meaning: str
     remedy: str
+
+
+class DomainEvent(Struct, frozen=True, kw_only=True):
+    """A CloudEvent 1.0, as webhook endpoints are told it. `subject` is what it happened to."""
+
+    specversion: str
+    id: str
+    source: str
+    type: DomainEventType
+    subject: str
+    time: datetime
+    datacontenttype: str
+    data: Any
 
 
 class EmailSent(Struct, frozen=True, kw_only=True):
