@@ -1,8 +1,9 @@
 """The server's side: what is answered before a request is made of it.
 
-That is a submission to be shed, or a registration while too many passwords wait to be hashed: uvicorn starts a coroutine for every request, which costs several times what a refusal
-does. Here it is written straight to the connection, which stays open. Whatever is not plain goes the usual way, and is
-refused there if it must be. And it is what is no HTTP, of which no request can be made.
+That is a submission to be shed, or a registration while too many passwords wait to be hashed: uvicorn starts a
+coroutine for every request, which costs several times what a refusal does. Here it is written straight to the
+connection, which stays open. Whatever is not plain goes the usual way, and is refused there if it must be. And it is
+what is no HTTP, of which no request can be made.
 """
 
 import asyncio

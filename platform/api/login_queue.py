@@ -23,7 +23,10 @@ _FIRST_PIECE_SECONDS: Final = 5.0
 
 
 class LoginQueue:
-    """Who counts them in one process, which hashes by `passwords`. `refused` is how many were turned away since it was last asked for."""
+    """Who counts them in one process, which hashes by `passwords`.
+
+    `refused` is how many were turned away since it was last asked for.
+    """
 
     def __init__(self, passwords: Passwords) -> None:
         self.passwords = passwords

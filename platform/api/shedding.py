@@ -77,7 +77,7 @@ _LOGIN_BODY: Final = _template(LoginsBusy, "Too many passwords are being checked
 class Shedding:
     """Who decides at the door of one process."""
 
-    def __init__(  # noqa: PLR0913 - whom it asks
+    def __init__(
         self, figures: Figures, standings: Standings, cors: Cors, logins: LoginQueue, *, target_seconds: float
     ) -> None:
         self.under_way = UnderWay(target_seconds=target_seconds)

@@ -1,8 +1,9 @@
 """The process that hashes passwords: run by its path, one line asked and one line answered, and nothing else.
 
 It imports Argon2 and little besides, for it stands beside each API process. What it is asked: `hash` and the password
-as `-` and hex; or `verify`, the password and a hash. It answers the hash; or `yes`, `no`, or `yes` and a fresh hash where the
-one given has other parameters than today's; or `failed`. It ends when its input does: with who started it.
+as `-` and hex; or `verify`, the password and a hash. It answers the hash; or `yes`, `no`, or `yes` and a
+fresh hash where the one given has other parameters than today's; or `failed`. It ends when its input does: with who
+started it.
 """
 
 import os
