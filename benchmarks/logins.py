@@ -1,8 +1,10 @@
 """What a flood of logins does to submitting jobs: how long submissions take beside it, and without it.
 
 Takes turns of quiet and flood, and times each submission from the moment it was due to be sent, at a steady rate
-whether or not earlier ones are back. The flood is of users made for it, each logging in again as soon as its last login
-is answered, with the right password: those are hashed in full, and not throttled. The users are disabled in the end;
+whether or not earlier ones are back. The flood comes from a process of its own: users made for it, each logging in
+again as soon as its last login is answered, with the right password: those are hashed in full, and not throttled. It
+tells what processors were used for meanwhile, by processes of this machine that are named as ours are. The users are
+disabled in the end;
 the jobs are due in an hour and expire in ten minutes. Needs a key that manages users. Prints one line of JSON. Run by
 `headrace bench logins`.
 """
@@ -11,10 +13,13 @@ the jobs are due in an hour and expire in ten minutes. Needs a key that manages 
 
 import argparse
 import asyncio
+import os
 import secrets
+import sys
 import time
 from collections import Counter
 from contextlib import suppress
+from pathlib import Path
 
 import httpx
 import msgspec
@@ -27,10 +32,23 @@ LOGINS_AT_ONCE = 24
 
 JOB = {"kind": "text.moderate", "input": {"text": "A steady job."}, "delay": "1h", "expires_in": "10m"}
 PAUSE_SECONDS = 1.0
+REFUSED_PAUSE_SECONDS = 0.05
+LEAST_SHARE = 0.001
+MARKS = {
+    "hashing": "runtime/hashing.py",
+    "flood": "logins.py --flood",
+    "submissions": "benchmarks/logins.py",
+    "postgres": "postgres",
+    "api": " api --",
+}
+"""What the command lines of processes have in them, by what they do."""
 
 
 class Figures(Struct, frozen=True, kw_only=True):
-    """What was measured; times in milliseconds, rates a second. `ratio` is that of the 99th percentiles."""
+    """What was measured; times in milliseconds, rates a second. `ratio` is that of the 99th percentiles.
+
+    `flood_cores` and `quiet_cores` say how many processors were busy with what.
+    """
 
     rate: float
     submissions: int
@@ -43,6 +61,15 @@ class Figures(Struct, frozen=True, kw_only=True):
     login_p50_ms: float
     login_statuses: dict[int, int]
     failures: int
+    flood_cores: dict[str, float]
+    quiet_cores: dict[str, float]
+
+
+class Flood(Struct, frozen=True):
+    """What came of a flood: how long the logins took that succeeded, and what all were told."""
+
+    seconds: list[float]
+    statuses: dict[int, int]
 
 
 class Bench:
@@ -51,8 +78,6 @@ class Bench:
     def __init__(self, client: httpx.AsyncClient, key: str) -> None:
         self._client = client
         self._admin = {"Authorization": f"Bearer {key}"}
-        self.statuses: Counter[int] = Counter()
-        self.login_seconds: list[float] = []
         self.failures = 0
 
     async def make_users(self) -> dict[str, tuple[str, str]]:
@@ -72,18 +97,6 @@ class Bench:
         for user_id in user_ids:
             await self._client.post(f"/v1/users/{user_id}/disable", json={}, headers=self._admin)
 
-    async def flood(self, email: str, password: str) -> None:
-        """Log in again and again."""
-        form = {"grant_type": "password", "username": email, "password": password}
-        while True:
-            began = time.perf_counter()
-            answer = await self._client.post("/v1/auth/token", data=form)
-            self.statuses[answer.status_code] += 1
-            if answer.status_code == httpx.codes.OK:
-                self.login_seconds.append(time.perf_counter() - began)
-            else:
-                await asyncio.sleep(0.05)
-
     async def submit_steadily(self, rate: float, seconds: float) -> list[float]:
         """Submit so many jobs a second for so long; answers with how long each took."""
         took: list[float] = []
@@ -102,33 +115,82 @@ class Bench:
         return took
 
 
+async def flood(users: list[tuple[str, str]]) -> Flood:
+    """Log in again and again, all of them, until the input ends."""
+    seconds: list[float] = []
+    statuses: Counter[int] = Counter()
+
+    async def log_in(client: httpx.AsyncClient, email: str, password: str) -> None:
+        form = {"grant_type": "password", "username": email, "password": password}
+        while True:
+            began = time.perf_counter()
+            answer = await client.post("/v1/auth/token", data=form)
+            statuses[answer.status_code] += 1
+            if answer.status_code == httpx.codes.OK:
+                seconds.append(time.perf_counter() - began)
+            else:
+                await asyncio.sleep(REFUSED_PAUSE_SECONDS)
+
+    async with _client() as client:
+        logins = [asyncio.create_task(log_in(client, *user)) for user in users]
+        await asyncio.to_thread(sys.stdin.read)
+        for login in logins:
+            login.cancel()
+        await asyncio.gather(*logins, return_exceptions=True)
+    return Flood(seconds, dict(statuses))
+
+
+async def flooded_by(
+    users: list[tuple[str, str]], bench: Bench, rate: float, seconds: float
+) -> tuple[Flood, list[float], Counter[str]]:
+    """Submit steadily beside a flood; also what processors were used for until its end."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, __file__, "--flood", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert child.stdin is not None  # noqa: S101 - asked for
+    child.stdin.write(msgspec.json.encode(users) + b"\n")
+    await child.stdin.drain()
+    await asyncio.sleep(PAUSE_SECONDS)
+    took = await bench.submit_steadily(rate, seconds)
+    used = cpu_seconds()
+    told, _ = await child.communicate()
+    return msgspec.json.decode(told, type=Flood), took, used
+
+
+def cpu_seconds() -> Counter[str]:
+    """What processes on this machine have used of its processors so far, by what they do."""
+    used: Counter[str] = Counter()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            times = (process / "stat").read_text().rpartition(")")[2].split()
+            name = next((name for name, mark in MARKS.items() if mark in line), "others")
+            used[name] += (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
+    return used
+
+
 async def measure(rate: float, seconds: float, rounds: int) -> Figures:
     """Turns of quiet and flood, `rounds` of each, so long."""
-    settings = read_settings()
-    limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
-    async with httpx.AsyncClient(
-        base_url=settings.url or "",
-        timeout=30,
-        limits=limits,
-        trust_env=False,
-        verify=(settings.url or "")[:6] == "https:",
-    ) as client:
-        bench = Bench(client, settings.api_key or "")
+    async with _client() as client:
+        bench = Bench(client, read_settings().api_key or "")
         users = await bench.make_users()
         quiet: list[float] = []
         flooded: list[float] = []
+        logins: list[float] = []
+        statuses: Counter[int] = Counter()
+        cores: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
         try:
             await bench.submit_steadily(rate, 2)
             for _ in range(rounds):
+                before = cpu_seconds()
                 quiet += await bench.submit_steadily(rate, seconds)
-                floods = [asyncio.create_task(bench.flood(*user)) for user in users.values()]
-                await asyncio.sleep(PAUSE_SECONDS)
-                flooded += await bench.submit_steadily(rate, seconds)
-                for flood in floods:
-                    flood.cancel()
-                for flood in floods:
-                    with suppress(asyncio.CancelledError):
-                        await flood
+                between = cpu_seconds()
+                cores[False].update(_less(between, before))
+                flood, took, used = await flooded_by(list(users.values()), bench, rate, seconds)
+                cores[True].update(_less(used, between))
+                flooded += took
+                logins += flood.seconds
+                statuses.update(flood.statuses)
                 await asyncio.sleep(PAUSE_SECONDS)
         finally:
             await bench.disable(list(users))
@@ -140,11 +202,28 @@ async def measure(rate: float, seconds: float, rounds: int) -> Figures:
         flood_p50_ms=_ms(flooded, 0.5),
         flood_p99_ms=_ms(flooded, 0.99),
         ratio=round(_ms(flooded, 0.99) / _ms(quiet, 0.99), 2),
-        logins=round(len(bench.login_seconds) / (rounds * (seconds + PAUSE_SECONDS)), 1),
-        login_p50_ms=_ms(bench.login_seconds, 0.5),
-        login_statuses=dict(bench.statuses),
+        logins=round(len(logins) / (rounds * (seconds + PAUSE_SECONDS)), 1),
+        login_p50_ms=_ms(logins, 0.5),
+        login_statuses=dict(statuses),
         failures=bench.failures,
+        flood_cores=_shares(cores[True], rounds * (seconds + PAUSE_SECONDS)),
+        quiet_cores=_shares(cores[False], rounds * seconds),
     )
+
+
+def _client() -> httpx.AsyncClient:
+    url = read_settings().url or ""
+    limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
+    return httpx.AsyncClient(base_url=url, timeout=30, limits=limits, trust_env=False, verify=url[:6] == "https:")
+
+
+def _less(later: Counter[str], earlier: Counter[str]) -> dict[str, float]:
+    # a process that has ended in between took what it used with it
+    return {name: max(0.0, used - earlier[name]) for name, used in later.items()}
+
+
+def _shares(used: Counter[str], seconds: float) -> dict[str, float]:
+    return {name: round(one / seconds, 3) for name, one in sorted(used.items()) if one / seconds >= LEAST_SHARE}
 
 
 def _ms(seconds: list[float], share: float) -> float:
@@ -158,7 +237,12 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=50.0)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--flood", action="store_true", help="be the flood, of the users that a line of JSON names")
     given = parser.parse_args()
+    if given.flood:
+        users = msgspec.json.decode(sys.stdin.readline(), type=list[tuple[str, str]])
+        print(msgspec.json.encode(asyncio.run(flood(users))).decode())  # noqa: T201
+        return
     print(msgspec.json.encode(asyncio.run(measure(given.rate, given.seconds, given.rounds))).decode())  # noqa: T201
 
 

@@ -44,6 +44,7 @@ from api.envelope import Envelope
 from api.figures import Figures
 from api.key_ring import KeyRing
 from api.limits import SharedLimiter
+from api.login_queue import LoginQueue
 from api.lookout import Lookout
 from api.methods import tell_methods
 from api.options import provide_options
@@ -143,7 +144,9 @@ def make_app(  # noqa: PLR0913 - what surrounds it
     cors = Cors(settings.allowed_origins)
     callers, strangers = SharedLimiter("default", quotas), SharedLimiter("anonymous", quotas)
     standings = Standings(use.ring, callers, strangers)
-    shedding = Shedding(figures, standings, cors, target_seconds=settings.shed_above_ms / 1000)
+    shedding = Shedding(
+        figures, standings, cors, LoginQueue(use.passwords), target_seconds=settings.shed_above_ms / 1000
+    )
     guard = authenticated(use.ring, TokenHolders(database, use.event_tokens), callers, strangers)
     visitors = Router("/", route_handlers=list(VISITORS), guards=[counted(strangers), only_known], opt=OPEN)
 
@@ -157,6 +160,7 @@ def make_app(  # noqa: PLR0913 - what surrounds it
         await asyncio.wait(watching)
         use.draining.set()
         await accept.close()
+        await use.passwords.close()
 
     app = Litestar(
         route_handlers=[

@@ -1,8 +1,9 @@
 """The server's side: what is answered before a request is made of it.
 
-That is a submission to be shed: uvicorn starts a coroutine for every request, which costs several times what a refusal
-does. Here it is written straight to the connection, which stays open. Whatever is not plain goes the usual way, and is
-refused there if it must be. And it is what is no HTTP, of which no request can be made.
+That is a submission to be shed, or a registration while too many passwords wait to be hashed: uvicorn starts a
+coroutine for every request, which costs several times what a refusal does. Here it is written straight to the
+connection, which stays open. Whatever is not plain goes the usual way, and is refused there if it must be. And it is
+what is no HTTP, of which no request can be made.
 """
 
 import asyncio
@@ -17,12 +18,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from api.app import Application
 from api.envelope import BREAK_OFF, Envelope
 from api.headers import SECURITY
+from api.login_queue import REGISTER
 from api.problems import MEDIA_TYPE, problem_before
 from api.shedding import STATUS, SUBMISSIONS, TICKET, Headers, Shedding
 from api.under_way import Ticket
 from runtime.unique_ids import new_id
 
 _PATHS: Final = frozenset(path.encode() for path in SUBMISSIONS)
+_REGISTER: Final = REGISTER.encode()
 _KEPT_BYTES: Final = 128 * 1024
 _LINGER_NOTHING: Final = struct.pack("ii", 1, 0)
 _STATUS_LINE: Final = b"HTTP/1.1 %d Service Unavailable" % STATUS
@@ -37,14 +40,16 @@ class Door(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Refuse the request, or let it in, as uvicorn would."""
         path = self.url.partition(b"?")[0]
-        if path not in _PATHS or not self._is_plain_post():
+        if path == _REGISTER and self.shedding.logins.is_full and self._is_plain_post():
+            self._answer_refusal(*self.shedding.refuse_login(cast("HTTPScope", self.scope), path))
+        elif path not in _PATHS or not self._is_plain_post():
             super().on_headers_complete()
             # uvicorn closes politely, which who does not read never lets it finish
             self.scope["state"] = {**self.scope.get("state", {}), BREAK_OFF: self._break_off}
             if path.endswith(b"/events"):
                 self._keep_little()
         elif self.shedding.is_full():
-            self._refuse(path)
+            self._answer_refusal(*self.shedding.refuse(cast("HTTPScope", self.scope), path))
         else:
             super().on_headers_complete()
             self._ticket = self.shedding.ticket()
@@ -103,8 +108,7 @@ class Door(HttpToolsProtocol):
             and not parser.should_upgrade()
         )
 
-    def _refuse(self, path: bytes) -> None:
-        headers, body = self.shedding.refuse(cast("HTTPScope", self.scope), path)
+    def _answer_refusal(self, headers: Headers, body: bytes) -> None:
         self._write(_STATUS_LINE, headers, body)
         self.cycle = _ANSWERED  # type: ignore[assignment] # what is left of the body is passed over
         self.on_response_complete()

@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import Final, cast
 from urllib.parse import unquote_to_bytes
 
@@ -27,8 +28,9 @@ from api.context import Notes, note
 from api.cors import Cors
 from api.figures import Figures
 from api.headers import SECURITY, request_id
+from api.login_queue import is_login, look_ahead
 from api.problems import MEDIA_TYPE, problem_of
-from api.shedding import STATUS, Shedding, is_batch, is_submission
+from api.shedding import STATUS, Headers, Shedding, is_batch, is_submission
 from api.sse import MEDIA_TYPE as STREAM
 from api.standings import Standings
 from api.under_way import Ticket
@@ -64,6 +66,9 @@ class Envelope:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
+        if is_login(scope["method"], scope["path"]):
+            await self._answer_login(scope, receive, send)
+            return
         ticket = self.shedding.ticket_of(scope)
         if ticket is None and is_submission(scope["method"], scope["path"]):
             if self.shedding.is_full():
@@ -80,10 +85,18 @@ class Envelope:
             if ticket is not None:
                 ticket.close()
 
+    async def _answer_login(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        logins = self.shedding.logins
+        arrival = await look_ahead(scope["path"], receive)
+        if not arrival.is_refresh and logins.is_full:
+            await _send_refusal(*self.shedding.refuse_login(scope, scope["path"].encode()), send)
+            return
+        with logins.one() if arrival.is_whole and not arrival.is_refresh else nullcontext():
+            # a copy, as of every request
+            await self._answer(cast("HTTPScope", {**scope}), arrival.receive, send, None)
+
     async def _refuse(self, scope: HTTPScope, send: Send) -> None:
-        headers, body = self.shedding.refuse(scope, scope["path"].encode())
-        await send({"type": "http.response.start", "status": STATUS, "headers": headers})
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+        await _send_refusal(*self.shedding.refuse(scope, scope["path"].encode()), send)
 
     async def _answer(self, scope: HTTPScope, receive: Receive, send: Send, ticket: Ticket | None) -> None:
         notes = _begin(scope)
@@ -208,6 +221,11 @@ async def _send_in_time(scope: HTTPScope, message: Message, send: Send) -> None:
 async def _send_nothing(headers: list[tuple[bytes, bytes]], send: Send) -> None:
     await send({"type": "http.response.start", "status": 204, "headers": headers})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _send_refusal(headers: Headers, body: bytes, send: Send) -> None:
+    await send({"type": "http.response.start", "status": STATUS, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 async def _send_problem(scope: HTTPScope, error: Exception, send: Send) -> None:

@@ -33,6 +33,11 @@ class Figures:
         self._shed = Counter(
             "headrace_http_shed", "Submissions refused unheard, for there were too many", registry=self._registry
         )
+        self._logins_shed = Counter(
+            "headrace_logins_shed",
+            "Logins and registrations refused unheard, for too many waited",
+            registry=self._registry,
+        )
         self._under_way = Gauge(
             "headrace_http_submissions_under_way", "Submissions not yet answered", registry=self._registry
         )
@@ -59,6 +64,10 @@ class Figures:
         self._shed.inc(refused)
         self._under_way.set(under_way)
         self._limit.set(int(limit))
+
+    def logins_shed(self, refused: int) -> None:
+        """Count the logins that were refused lately."""
+        self._logins_shed.inc(refused)
 
     def live(self, counts: Iterable[QueueCount]) -> None:
         """Take over the numbers of live jobs."""

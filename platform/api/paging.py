@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, Final, Generic, TypeVar
 from urllib.parse import urlencode
 
@@ -33,7 +33,7 @@ class CursorInvalid(Invalid):
 
 
 class Page(Struct, Generic[ItemT], frozen=True):
-    """A page of a list, newest first; `next_cursor` is null on the last."""
+    """A page of a list, newest first, or by name what is called by one; `next_cursor` is null on the last."""
 
     items: list[ItemT]
     next_cursor: str | None = None
@@ -80,6 +80,28 @@ def answer_page(
     """
     following = spell_cursor(mark(found[limit - 1])) if len(found) > limit else None
     return Response(Page([view(one) for one in found[:limit]], following), headers=next_link(request, following))
+
+
+def answer_short(
+    request: Request[Any, Any, Any],
+    items: Iterable[ItemT],
+    limit: int,
+    cursor: str | None,
+    *,
+    name: Callable[[ItemT], str],
+) -> Response[Page[ItemT]]:
+    """A page of a list that is short enough to be read whole, by name.
+
+    A page follows the name that its cursor tells, whether or not there still is such a thing.
+
+    Raises:
+        CursorInvalid: no cursor of ours spells so.
+    """
+    after = "" if cursor is None else read_cursor_text(cursor)
+    if cursor is not None and (not after or spell_cursor(after) != cursor):
+        raise CursorInvalid("This cursor is not one that an answer gave.", pointer="query:cursor")
+    found = sorted((one for one in items if name(one) > after), key=name)
+    return answer_page(request, found, limit, view=lambda one: one, mark=name)
 
 
 def next_link(request: Request[Any, Any, Any], cursor: str | None) -> dict[str, str]:

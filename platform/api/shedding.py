@@ -17,9 +17,12 @@ from api.accept import Overloaded
 from api.cors import Cors
 from api.figures import Figures
 from api.headers import SECURITY, request_id
+from api.login_queue import LoginQueue
 from api.problems import MEDIA_TYPE, Problem, base_url
 from api.standings import Standings
 from api.under_way import Ticket, UnderWay
+from domain.errors import Unavailable
+from runtime.passwords import LoginsBusy
 
 SUBMISSIONS: Final = frozenset(
     {
@@ -45,29 +48,40 @@ TICKET: Final = "headrace.ticket"
 _SOONEST_SECONDS: Final = 1
 _LATEST_SECONDS: Final = 4
 _LOOKS_PER_SECOND: Final = 20
-_BODY: Final = Encoder().encode(
-    Problem(
-        type="%b/problems/" + Overloaded.code,
-        title=Overloaded.title,
-        status=STATUS,
-        detail="More submissions are under way than can be answered soon.",
-        instance="%b",
-        code=Overloaded.code,
-        request_id="%b",
-        retryable=Overloaded.retryable,
-    )
-)
 _ALWAYS: Final = ((b"content-type", MEDIA_TYPE.encode()), *SECURITY)
 _LOG: Final = structlog.stdlib.get_logger(__name__)
 
 Headers = list[tuple[bytes, bytes]]
 
 
+def _template(error: type[Unavailable], detail: str) -> bytes:
+    """What is said of `error`; base of URLs, path and request id are to be put in."""
+    return Encoder().encode(
+        Problem(
+            type="%b/problems/" + error.code,
+            title=error.title,
+            status=STATUS,
+            detail=detail,
+            instance="%b",
+            code=error.code,
+            request_id="%b",
+            retryable=error.retryable,
+        )
+    )
+
+
+_BODY: Final = _template(Overloaded, "More submissions are under way than can be answered soon.")
+_LOGIN_BODY: Final = _template(LoginsBusy, "Too many passwords are being checked.")
+
+
 class Shedding:
     """Who decides at the door of one process."""
 
-    def __init__(self, figures: Figures, standings: Standings, cors: Cors, *, target_seconds: float) -> None:
+    def __init__(
+        self, figures: Figures, standings: Standings, cors: Cors, logins: LoginQueue, *, target_seconds: float
+    ) -> None:
         self.under_way = UnderWay(target_seconds=target_seconds)
+        self.logins = logins
         self._figures = figures
         self._standings = standings
         self._cors = cors
@@ -90,9 +104,17 @@ class Shedding:
     def refuse(self, scope: HTTPScope, path: bytes) -> tuple[Headers, bytes]:
         """What a refused submission is told: headers and body, as `Overloaded` would be anywhere else."""
         self._refused += 1
+        return self._told(scope, path, _BODY)
+
+    def refuse_login(self, scope: HTTPScope, path: bytes) -> tuple[Headers, bytes]:
+        """What a refused login or registration is told, as `LoginsBusy` would be anywhere else."""
+        self.logins.refused += 1
+        return self._told(scope, path, _LOGIN_BODY)
+
+    def _told(self, scope: HTTPScope, path: bytes, template: bytes) -> tuple[Headers, bytes]:
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
         told_id = request_id(given).encode()
-        body = _BODY % (base_url(scope).encode(), path, told_id)
+        body = template % (base_url(scope).encode(), path, told_id)
         return [
             (b"retry-after", b"%d" % self._spread.randint(_SOONEST_SECONDS, _LATEST_SECONDS)),
             (b"content-length", b"%d" % len(body)),
@@ -118,6 +140,10 @@ class Shedding:
         self._figures.shed(refused, under_way=self.under_way.count, limit=self.under_way.limit)
         if refused:
             _LOG.warning("http.shed", refused=refused, under_way=self.under_way.count, limit=int(self.under_way.limit))
+        logins, self.logins.refused = self.logins.refused, 0
+        self._figures.logins_shed(logins)
+        if logins:
+            _LOG.warning("logins.shed", refused=logins, under_way=self.logins.under_way)
 
 
 def is_submission(method: str, path: str) -> bool:

@@ -1,34 +1,29 @@
-"""Hashing passwords: Argon2id, in threads of their own that yield to everybody else, and never many at once.
+"""Hashing passwords: Argon2id, in a process of its own that yields to everybody else, one at a time.
 
-A hash takes 46 MiB and tens of milliseconds of a core, which is its point. So at most two are made at once, at most 20
-wait, and who comes then is told to come back: logins must not slow down anything else, however many there are.
+A hash takes 46 MiB and tens of milliseconds of a core, which is its point. So one is made at a time, at most 20 wait,
+and who comes then is told to come back: logins must not slow down anything else, however many there are.
 """
 
 import asyncio
-import os
-import secrets
 import sys
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Final, NamedTuple, TypeVar
-
-from argon2 import PasswordHasher, Type
-from argon2.exceptions import InvalidHashError, VerificationError
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from domain.errors import Unavailable
 
-T = TypeVar("T")
-
-AT_ONCE: Final = 2
 MOST_WAITING: Final = 20
-_NICENESS: Final = 10  # a tenth of a core where all are busy, all of one where they are not
+MOST: Final = 1 + MOST_WAITING
+"""How many may be hashed or wait for it."""
+
 _MEMORY_KIB: Final = 46 * 1024
+_TRIES: Final = 2
+_LONGEST_SECONDS: Final = 20.0  # of one hash: where all cores are busy it takes seconds
+_CHILD: Final = Path(__file__).with_name("hashing.py")
 
 
 class LoginsBusy(Unavailable):
-    """As many passwords wait to be hashed as may."""
+    """As many passwords wait to be hashed as may, or none can be hashed right now."""
 
     code = "logins_busy"
     title = "Too many logins at once"
@@ -42,72 +37,122 @@ class Verified(NamedTuple):
 
 
 class Passwords:
-    """Hashes and verifies. Threads are started when first needed, and end with the process."""
+    """Hashes and verifies. The process is started when first needed and again when it has died; `close` ends it."""
 
     def __init__(self, *, memory_kib: int = _MEMORY_KIB) -> None:
-        self._hasher = PasswordHasher(
-            time_cost=1, memory_cost=memory_kib, parallelism=1, hash_len=32, salt_len=16, type=Type.ID
-        )
-        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="passwords", initializer=_yield_to_others)
+        self._memory_kib = memory_kib
         self._under_way = 0
-        self._nobodys: str | None = None
+        self._turn = asyncio.Lock()
+        self._child: asyncio.subprocess.Process | None = None
+        self._is_killed = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether who comes now would be told to come back."""
+        return self._under_way >= MOST
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anybody's password is being hashed, or waits for it."""
+        return self._under_way > 0
+
+    @property
+    def pid(self) -> int | None:
+        """The process that hashes, if it has been started."""
+        return None if self._child is None else self._child.pid
+
+    def demand_room(self) -> None:
+        """Go on only if who comes now may wait.
+
+        Raises:
+            LoginsBusy: too many are under way.
+        """
+        if self.is_full:
+            raise LoginsBusy("Too many passwords are being checked.", retry_after_seconds=1.0)
 
     async def hash(self, password: str) -> str:
         """The password's hash, with its salt and parameters.
 
         Raises:
-            LoginsBusy: too many are under way.
+            LoginsBusy: too many are under way, or the process that hashes died more than once.
         """
-        return await self._run(lambda: self._hasher.hash(password))
+        return await self._ask(f"hash {_hex(password)}\n")
 
     async def verify(self, password: str, password_hash: str | None) -> Verified:
         """Whether `password` is the one hashed. Where there is no hash, it takes as long to say no.
 
         Raises:
-            LoginsBusy: too many are under way.
+            LoginsBusy: as of `hash`.
         """
-        return await self._run(lambda: self._verify(password, password_hash))
+        matches, _, fresh = (await self._ask(f"verify {_hex(password)} {password_hash or ''}\n")).partition(" ")
+        return Verified(matches=matches == "yes", fresh=fresh or None)
 
-    def hash_now(self, password: str) -> str:
-        """As `hash`, for who has no event loop to keep turning."""
-        return self._hasher.hash(password)
+    async def close(self) -> None:
+        """End the process. It is started again if anybody asks."""
+        async with self._turn:
+            await self._end()
 
-    def _verify(self, password: str, password_hash: str | None) -> Verified:
-        if password_hash is None:
-            if self._nobodys is None:
-                self._nobodys = self._hasher.hash(secrets.token_urlsafe())
-            password_hash, is_somebodys = self._nobodys, False
-        else:
-            is_somebodys = True
-        try:
-            self._hasher.verify(password_hash, password)
-        except (VerificationError, InvalidHashError):
-            return Verified(matches=False)
-        if not is_somebodys:
-            return Verified(matches=False)
-        stale = self._hasher.check_needs_rehash(password_hash)
-        return Verified(matches=True, fresh=self._hasher.hash(password) if stale else None)
-
-    async def _run(self, work: Callable[[], T]) -> T:
-        if self._under_way >= AT_ONCE + MOST_WAITING:
-            raise LoginsBusy("Too many passwords are being checked.", retry_after_seconds=1.0)
+    async def _ask(self, line: str) -> str:
+        self.demand_room()
         self._under_way += 1
-        future = self._pool.submit(work)
-        # counted out when the thread is done, not when who asked has gone away
-        loop = asyncio.get_running_loop()
-        future.add_done_callback(lambda _: self._left(loop))
-        return await asyncio.wrap_future(future)
+        try:
+            async with self._turn:
+                for _ in range(_TRIES):
+                    told = await self._told(line)
+                    if told is not None:
+                        return told
+        finally:
+            self._under_way -= 1
+        raise LoginsBusy("No password can be checked right now.", retry_after_seconds=1.0)
 
-    def _left(self, loop: asyncio.AbstractEventLoop) -> None:
-        with suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(self._count_out)
+    async def _told(self, line: str) -> str | None:
+        """What the process answers; None if it cannot, and has ended."""
+        told = ""
+        try:
+            async with asyncio.timeout(_LONGEST_SECONDS):
+                child = await self._started()
+                assert child.stdin is not None  # noqa: S101 - asked for
+                assert child.stdout is not None  # noqa: S101 - as above
+                child.stdin.write(line.encode())
+                await child.stdin.drain()
+                told = (await child.stdout.readline()).decode()
+        except (OSError, TimeoutError):
+            pass
+        finally:
+            # also of who goes away meanwhile: the next must not read the answer that is still to come
+            if not told.endswith("\n"):
+                self._kill()
+        told = told.strip()
+        return None if told in {"", "failed"} else told
 
-    def _count_out(self) -> None:
-        self._under_way -= 1
+    async def _started(self) -> asyncio.subprocess.Process:
+        if self._is_killed:
+            await self._end()
+        if self._child is None or self._child.returncode is not None:
+            # by its path and isolated: neither our packages nor what the environment names are of use to it
+            self._child = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-I",
+                str(_CHILD),
+                str(self._memory_kib),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+            )
+        return self._child
+
+    def _kill(self) -> None:
+        self._is_killed = True
+        if self._child is not None:
+            with suppress(ProcessLookupError):
+                self._child.kill()
+
+    async def _end(self) -> None:
+        child, self._child, self._is_killed = self._child, None, False
+        if child is not None and child.stdin is not None:
+            child.stdin.close()
+            await child.wait()
 
 
-def _yield_to_others() -> None:
-    """Give this thread a small claim to the processor. Only Linux counts niceness by thread."""
-    if sys.platform == "linux":
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+def _hex(password: str) -> str:
+    """A word, whatever the password is: also where it is empty."""
+    return f"-{password.encode().hex()}"

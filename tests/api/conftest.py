@@ -23,6 +23,7 @@ from domain.accounts.permissions import PERMISSIONS, Role
 from domain.catalog import BY_NAME
 from domain.jobs.job import Job
 from domain.jobs.verdict import Verdict
+from runtime.passwords import Passwords
 from runtime.quotas import open_quotas
 from runtime.settings import Settings
 from runtime.unique_ids import new_id
@@ -61,6 +62,11 @@ class House:
         """Who decides at the API's door."""
         assert isinstance(self.app, Envelope)
         return self.app.shedding
+
+    @property
+    def passwords(self) -> Passwords:
+        """Who hashes for the API: a process of its own, if anybody has asked."""
+        return self.shedding.logins.passwords
 
     async def key(self, *, permissions: Sequence[str] = (), per_minute: int = 100_000, tenant_id: str = "") -> str:
         """A fresh API key of the client's tenant, or of another."""
@@ -168,6 +174,7 @@ async def house(database_url: str, redis_url: str) -> AsyncIterator[House]:
         other = await house.key(permissions=tuple(PERMISSIONS), tenant_id=new_id("tenant"))
         stranger.headers["Authorization"] = f"Bearer {other}"
         yield house
+    await house.passwords.close()
     await quotas.close()
     await wakeups.close()
     await database.close()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from domain.accounts.api_key import make_key
 from domain.accounts.permissions import ROLE_PERMISSIONS, Role
-from runtime.passwords import Passwords
+from runtime.hashing import make_hasher
 from runtime.unique_ids import new_id
 from storage.accounts import NewKey, add_key, add_tenant
 from storage.database import Database
@@ -14,7 +14,7 @@ from storage.users import NewUser, add_new_user
 PASSWORD = "otters sing at noon"
 
 # of the least strength there is: a test that logs in waits for no hash but the fresh one it gets
-_QUICK = Passwords(memory_kib=8)
+_QUICK = make_hasher(memory_kib=8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ async def add_person(
                 email=email,
                 name=role.value,
                 role=role,
-                password_hash=None if password is None else _QUICK.hash_now(password),
+                password_hash=None if password is None else _QUICK.hash(password),
             ),
         )
         await add_key(

@@ -5,10 +5,12 @@ from typing import Any, Final
 
 import msgspec
 from litestar import Router, get
+from litestar.response import Response
 from msgspec import Struct
 
 from api.auth import needs
-from api.paging import Page
+from api.bodies import ApiRequest
+from api.paging import MOST, Cursor, Limit, Page, answer_short
 from domain.catalog import KINDS
 from domain.jobs.kind import Kind
 
@@ -32,9 +34,9 @@ class KindView(Struct, frozen=True, kw_only=True):
 
 
 @get("/kinds", guards=[needs("jobs:read")])
-async def list_kinds() -> Page[KindView]:
-    """Every kind the platform runs."""
-    return Page(_views())
+async def list_kinds(request: ApiRequest, limit: Limit = MOST, cursor: Cursor = None) -> Response[Page[KindView]]:
+    """Every kind the platform runs, by name."""
+    return answer_short(request, _views(), limit, cursor, name=lambda kind: kind.name)
 
 
 router: Final = Router("/v1", route_handlers=[list_kinds], tags=["Kinds"])

@@ -8,12 +8,13 @@ from typing import Final
 from litestar import Router, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
+from litestar.response import Response
 
 from api.acts import act, actor_of, audited
 from api.auth import needs
 from api.bodies import ApiRequest
 from api.context import Use
-from api.paging import Page
+from api.paging import MOST, Cursor, Limit, Page, answer_short
 from api.queues.views import LimitsBody, QueueView, read_limits, view_limits
 from domain.catalog import QUEUES
 from domain.errors import NotFound
@@ -35,10 +36,13 @@ class QueueNotFound(NotFound):
 
 
 @get("/queues", guards=[needs("stats:read")])
-async def list_queues(use: NamedDependency[Use]) -> Page[QueueView]:
-    """Every queue, of all tenants together."""
+async def list_queues(
+    request: ApiRequest, use: NamedDependency[Use], limit: Limit = MOST, cursor: Cursor = None
+) -> Response[Page[QueueView]]:
+    """Every queue, of all tenants together, by name."""
     async with use.database.read() as tx:
-        return Page(await _views(use, tx, None))
+        views = await _views(use, tx, None)
+    return answer_short(request, views, limit, cursor, name=lambda queue: queue.name)
 
 
 @post("/queues/{name:str}/pause", status_code=200, guards=[needs("queues:manage")], opt=audited("queue.paused"))

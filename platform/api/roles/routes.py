@@ -5,6 +5,7 @@ from typing import Final
 from litestar import Router, get, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
+from litestar.response import Response
 from msgspec import Struct
 
 from api.acts import act, actor_of, audited
@@ -12,7 +13,7 @@ from api.auth import needs
 from api.bodies import ApiRequest, BodyInvalid
 from api.context import Use
 from api.fields import FieldError
-from api.paging import Page
+from api.paging import MOST, Cursor, Limit, Page, answer_short
 from domain.accounts.permissions import KEEPS_THE_KEYS, PERMISSIONS, Role, RoleNeeded, role_named
 from domain.accounts.user import Caller
 from storage.audit import audit
@@ -42,9 +43,12 @@ class RoleBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 @get("/permissions", guards=[needs("users:read")])
-async def list_permissions() -> Page[PermissionView]:
-    """All there is to be permitted."""
-    return Page([PermissionView(name=name, description=line) for name, line in sorted(PERMISSIONS.items())])
+async def list_permissions(
+    request: ApiRequest, limit: Limit = MOST, cursor: Cursor = None
+) -> Response[Page[PermissionView]]:
+    """All there is to be permitted, by name."""
+    views = (PermissionView(name=name, description=line) for name, line in PERMISSIONS.items())
+    return answer_short(request, views, limit, cursor, name=lambda permission: permission.name)
 
 
 @get("/roles/{role:str}/permissions", guards=[needs("users:read")])

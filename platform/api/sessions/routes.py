@@ -2,6 +2,8 @@
 
 import secrets
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Annotated, Final
 
@@ -86,6 +88,7 @@ async def register(request: ApiRequest, data: JSONBody[Registration], use: Named
     if use.settings.open_to is None:
         raise RegistrationClosed("Nobody may register here. Ask an administrator for an account.")
     password = check_password(data.password, pointer="/password", own_words=(email, data.name))
+    use.passwords.demand_room()
     async with use.logins, use.database.begin() as tx:
         tried = await count_registration(tx, use.settings, address=address_of(request))
         tenant_id = await find_tenant_named(tx, use.settings.open_to)
@@ -97,7 +100,7 @@ async def register(request: ApiRequest, data: JSONBody[Registration], use: Named
         email=email,
         name=data.name,
         role=Role.USER,
-        password_hash=await use.passwords.hash(password),
+        password_hash=await _hash(use, tried, password),
     )
     async with use.logins, use.database.begin() as tx:
         user = await add_new_user(tx, new)
@@ -151,6 +154,7 @@ router: Final = Router("/v1", route_handlers=[register, make_tokens, revoke], ta
 async def _log_in(request: ApiRequest, use: Use, form: TokenForm) -> TokensView:
     email, password = form.username or "", spell_password(form.password or "")
     asked = _scope(form.scope)
+    use.passwords.demand_room()
     async with use.logins, use.database.begin() as tx:
         login = await find_login(tx, email)
         # by the address as it is kept: in whatever spelling it was found, it is one account
@@ -183,8 +187,20 @@ async def _log_in(request: ApiRequest, use: Use, form: TokenForm) -> TokensView:
 async def _verify(use: Use, tried: Tried, password: str, login: Login | None) -> Verified:
     """Whether the password opens: as slow for an address that is nobody's."""
     is_welcome = login is not None and login.may_enter
-    try:
+    async with _untried_if_busy(use, tried):
         return await use.passwords.verify(password, login.password_hash if login is not None and is_welcome else None)
+
+
+async def _hash(use: Use, tried: Tried, password: str) -> str:
+    async with _untried_if_busy(use, tried):
+        return await use.passwords.hash(password)
+
+
+@asynccontextmanager
+async def _untried_if_busy(use: Use, tried: Tried) -> AsyncIterator[None]:
+    """Count nothing if no password can be hashed: it was not tried then."""
+    try:
+        yield
     except LoginsBusy:
         async with use.logins, use.database.begin() as tx:
             await count_untried(tx, tried)

@@ -5,11 +5,13 @@ from typing import Annotated, Final, Literal
 
 from litestar import Router, get
 from litestar.di import NamedDependency
+from litestar.response import Response
 from msgspec import Meta, Struct
 
 from api.auth import needs
+from api.bodies import ApiRequest
 from api.context import Use
-from api.paging import Page
+from api.paging import MOST, Cursor, Limit, Page, answer_short
 from storage.workers import WorkerSeen, list_workers
 
 _LEASES_MISSED: Final = 10
@@ -30,11 +32,13 @@ class WorkerView(Struct, frozen=True, kw_only=True):
 
 
 @get("/workers", guards=[needs("stats:read")])
-async def get_workers(use: NamedDependency[Use]) -> Page[WorkerView]:
-    """The workers heard of lately."""
+async def get_workers(
+    request: ApiRequest, use: NamedDependency[Use], limit: Limit = MOST, cursor: Cursor = None
+) -> Response[Page[WorkerView]]:
+    """The workers heard of lately, by name."""
     async with use.database.read() as tx:
         seen = await list_workers(tx, seen_within_seconds=use.settings.lease_seconds * _LEASES_MISSED)
-    return Page([_view(worker) for worker in seen])
+    return answer_short(request, map(_view, seen), limit, cursor, name=lambda worker: worker.name)
 
 
 router: Final = Router("/v1", route_handlers=[get_workers], tags=["Workers"])

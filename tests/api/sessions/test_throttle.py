@@ -9,7 +9,6 @@ from sqlalchemy import text
 
 from cli.api import server_config
 from domain.accounts.permissions import Role
-from runtime.passwords import AT_ONCE, MOST_WAITING, LoginsBusy, Passwords
 from runtime.settings import Settings
 from tests.api.conftest import House, Problem
 from tests.support.people import PASSWORD, Person
@@ -95,27 +94,6 @@ async def test_only_a_trusted_proxy_is_believed(house: House, trusted: str, addr
             assert answer.status_code == 200
             await client.post("/v1/queues/text/resume", headers={"X-Forwarded-For": spoofed, **admin.headers})
     assert {entry.actor.address for entry in await house.acts()} == {address}
-
-
-async def test_past_a_few_waiting_logins_come_back_later() -> None:
-    passwords = Passwords()
-    most = AT_ONCE + MOST_WAITING
-    told = await asyncio.gather(*(passwords.verify("x" * 12, None) for _ in range(most + 5)), return_exceptions=True)
-    assert sum(isinstance(one, LoginsBusy) for one in told) == 5
-    assert sum(not isinstance(one, BaseException) and not one.matches for one in told) == most
-    assert not (await passwords.verify("x" * 12, None)).matches
-
-
-async def test_a_login_that_was_not_tried_is_not_counted(
-    house: House, problem: Problem, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ada = await house.person(Role.USER)
-    monkeypatch.setattr("runtime.passwords.MOST_WAITING", -AT_ONCE)
-    answer = await house.ask_tokens(grant_type="password", username=ada.email, password=PASSWORD)
-    assert (answer.status_code, problem(answer)["code"]) == (503, "logins_busy")
-    async with house.database.read() as tx:
-        left = (await tx.execute(text("SELECT sum(cardinality(at)) FROM login_attempts"))).scalar_one()
-    assert left == 0
 
 
 async def test_a_hash_of_other_parameters_is_renewed_at_login(house: House) -> None:

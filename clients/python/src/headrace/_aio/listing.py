@@ -52,7 +52,7 @@ class AsyncListing(Generic[T]):
 
     async def _page(self, left: int | None, cursor: str) -> Page:
         query = {**self._request.query, **({"cursor": cursor} if cursor else {})}
-        if cursor or left is not None:  # a list that is told whole takes no size of a page
+        if cursor or left is not None:  # a short list is told whole in one page to who names no size
             query["limit"] = str(_LARGEST_PAGE if left is None else min(left, _LARGEST_PAGE))
         answer = await self._connection.send(structs.replace(self._request, query=query))
         return answer.into(Page)
@@ -64,6 +64,5 @@ def reads(shape: type[T]) -> Callable[[Raw], T]:
 
 
 async def everything(connection: AsyncConnection, path: str, shape: type[T]) -> tuple[T, ...]:
-    """The things of a list that is always whole."""
-    page = (await connection.send(ask("GET", path))).into(Page)
-    return tuple(decoded(each, shape) for each in page.items)
+    """The things of a list that is short, whole: one page, unless there are more than it holds."""
+    return tuple(await AsyncListing(connection, ask("GET", path), reads(shape)).all())

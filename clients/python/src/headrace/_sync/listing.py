@@ -54,7 +54,7 @@ class Listing(Generic[T]):
 
     def _page(self, left: int | None, cursor: str) -> Page:
         query = {**self._request.query, **({"cursor": cursor} if cursor else {})}
-        if cursor or left is not None:  # a list that is told whole takes no size of a page
+        if cursor or left is not None:  # a short list is told whole in one page to who names no size
             query["limit"] = str(_LARGEST_PAGE if left is None else min(left, _LARGEST_PAGE))
         answer = self._connection.send(structs.replace(self._request, query=query))
         return answer.into(Page)
@@ -66,6 +66,5 @@ def reads(shape: type[T]) -> Callable[[Raw], T]:
 
 
 def everything(connection: Connection, path: str, shape: type[T]) -> tuple[T, ...]:
-    """The things of a list that is always whole."""
-    page = (connection.send(ask("GET", path))).into(Page)
-    return tuple(decoded(each, shape) for each in page.items)
+    """The things of a list that is short, whole: one page, unless there are more than it holds."""
+    return tuple(Listing(connection, ask("GET", path), reads(shape)).all())
