@@ -156,9 +156,8 @@ class Quotas:
         async with self._client.pipeline(transaction=False) as pipeline:
             for one in wanted:
                 window = one.window_seconds * 1e6
-                pipeline.evalsha(
-                    _DRAW_SHA, 1, f"hr:quota:{one.name}", window / one.per_window, window, one.most, int(one.whole)
-                )  # type: ignore[unused-awaitable] # it notes the command
+                bucket = (f"hr:quota:{one.name}", window / one.per_window, window, one.most, int(one.whole))
+                pipeline.evalsha(_DRAW_SHA, 1, *bucket)  # type: ignore[unused-awaitable] # it notes the command
             answers: Sequence[Exception | list[int]] = await pipeline.execute(raise_on_error=False)
         return answers
 

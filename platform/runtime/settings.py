@@ -254,7 +254,7 @@ def _names(listed: str) -> frozenset[str]:
 
 
 def _refuse_garbled(settings: Settings) -> None:
-    kinds = {kind.name for kind in KINDS if kind.is_text}
+    kinds = frozenset(kind.name for kind in KINDS if kind.is_text)
     for name in ("text_prices", "gemini_kinds"):
         try:
             told = settings.prices_by_model if name == "text_prices" else settings.parameters_by_kind
