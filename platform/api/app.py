@@ -29,8 +29,8 @@ import api.roles.routes
 import api.schedules.routes
 import api.sessions.routes
 import api.stats.routes
-import api.usage.routes
 import api.text.routes
+import api.usage.routes
 import api.users.routes
 import api.webhooks.routes
 import api.workers.routes

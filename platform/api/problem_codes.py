@@ -450,7 +450,7 @@ CODES: Final[dict[str, ProblemCode]] = {
         "The budget is used up",
         "The tenant's budget for such texts is used up for this day of UTC. In a job's `error`: it was so when the job "
         "ran, and the job waits.",
-        "Wait until the day ends, as Retry-After tells, or raise it: PUT /v1/budgets. GET /v1/usage shows what used it.",
+        "Wait until the day ends, as Retry-After tells, or raise it by PUT /v1/budgets; GET /v1/usage tells its use.",
     ),
     "queues_full": ProblemCode(
         503, "The queues are full", "As many jobs of all tenants wait to be run as may.", _LATER

@@ -66,10 +66,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         float, Meta(gt=0, le=3600, description="for how long, until one job tries again")
     ] = 30.0
     gemini_requests_per_minute: Annotated[
-        int | None, Meta(ge=1, description="how many requests all workers together make; absent: no limit")
+        Annotated[int, Meta(ge=1)] | None, _doc("how many requests all workers together make; absent: no limit")
     ] = None
     gemini_tokens_per_minute: Annotated[
-        int | None, Meta(ge=1, description="how many tokens they use, as estimated beforehand; absent: no limit")
+        Annotated[int, Meta(ge=1)] | None, _doc("how many tokens they use, as estimated beforehand; absent: no limit")
     ] = None
     text_fallback: Annotated[
         str, _doc("which kinds the local engine answers where Gemini cannot: on, off, or kinds, comma-separated")
