@@ -31,6 +31,7 @@ import api.schedules.routes
 import api.sessions.routes
 import api.stats.routes
 import api.text.routes
+import api.usage.routes
 import api.users.routes
 import api.webhooks.routes
 import api.workers.routes
@@ -51,6 +52,7 @@ from api.options import provide_options
 from api.parameters import only_known
 from api.problems import answer_problem
 from api.shedding import Shedding
+from api.spent import Spent
 from api.standings import Standings
 from api.streams import Streams
 from api.tail import Tail
@@ -87,6 +89,7 @@ ROUTERS: Final = (
     api.roles.routes.router,
     api.audit.routes.router,
     api.stats.routes.router,
+    api.usage.routes.router,
 )
 """Everything under /v1 that takes a key or a token."""
 
@@ -128,6 +131,7 @@ def make_app(  # noqa: PLR0913 - what surrounds it
         settings=settings,
         accept=accept,
         backlog=backlog,
+        spent=Spent(database),
         health=health or database,
         figures=figures,
         outbound=outbound or open_outbound(settings),

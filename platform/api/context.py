@@ -17,6 +17,7 @@ from api.figures import Figures
 from api.key_ring import KeyRing
 from api.limits import SharedLimiter, Standing, stop
 from api.lookout import Lookout
+from api.spent import Spent
 from api.streams import AskAgain, Leave, Streams
 from api.tail import Tail
 from api.under_way import Ticket
@@ -98,6 +99,7 @@ class Use:
     settings: Settings
     accept: Accept
     backlog: Backlog
+    spent: Spent
     health: Database
     figures: Figures
     outbound: Outbound

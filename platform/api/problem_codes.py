@@ -451,6 +451,13 @@ CODES: Final[dict[str, ProblemCode]] = {
         "As many of the tenant's bulk actions are unfinished as may be.",
         "Wait for some to be done, or abort them. One with a wider filter does the work of many.",
     ),
+    "budget_exhausted": ProblemCode(
+        429,
+        "The budget is used up",
+        "The tenant's budget for such texts is used up for this day of UTC. In a job's `error`: it was so when the job "
+        "ran, and the job waits.",
+        "Wait until the day ends, as Retry-After tells, or raise it by PUT /v1/budgets; GET /v1/usage tells its use.",
+    ),
     "queues_full": ProblemCode(
         503, "The queues are full", "As many jobs of all tenants wait to be run as may.", _LATER
     ),

@@ -42,6 +42,7 @@ async def submit(  # noqa: PLR0913 - whatever a job may be told at the door
         PermissionMissing: the caller may not submit jobs of this kind.
         IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyAnswerGone: as they say.
         RateLimited: the caller is a user by token, and asked for more texts in a minute than may be.
+        BudgetExhausted: the tenant's budget for such texts is used up.
         Overloaded, DatabaseDown: it was not accepted.
     """
     caller = request.user
@@ -50,6 +51,7 @@ async def submit(  # noqa: PLR0913 - whatever a job may be told at the door
     notes = notes_of(request.scope)
     if kind.is_text:
         await use.texts.take(notes, caller)
+        await use.spent.demand(caller.tenant_id, [kind.name])
     new = new_job(
         kind,
         given,

@@ -26,8 +26,8 @@ _MOST_WAITING: Final = 5_000
 _FAILURES: Final = (RedisError, OSError, TimeoutError)
 
 # KEYS[1]: the bucket, as the time in microseconds when it will have leaked empty. ARGV: how long one request takes to
-# leak, how much the bucket holds, how many requests are to be drawn; answers how many were, how full the bucket is
-# now, and how long until one more may be.
+# leak, how much the bucket holds, how many requests are to be drawn, and 1 where it is these or none; answers how many
+# were, how full the bucket is now, and how long until one more may be, or as many again.
 _DRAW: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -35,11 +35,16 @@ local one, window, wanted = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[
 local empty = math.max(now, tonumber(redis.call('GET', KEYS[1]) or '0'))
 local room = math.floor((now + window - empty) / one + 0.000001)
 local drawn = math.max(0, math.min(wanted, room))
+local least = 1
+if ARGV[4] == '1' then
+    least = wanted
+    if drawn < wanted then drawn = 0 end
+end
 if drawn > 0 then
     empty = empty + drawn * one
     redis.call('SET', KEYS[1], string.format('%.0f', empty), 'PX', math.ceil((empty - now) / 1000) + 1000)
 end
-return {drawn, math.ceil(empty - now), math.max(0, math.ceil(empty + one - now - window))}
+return {drawn, math.ceil(empty - now), math.max(0, math.ceil(empty + least * one - now - window))}
 """
 _DRAW_SHA: Final = hashlib.sha1(_DRAW.encode(), usedforsecurity=False).hexdigest()
 
@@ -47,18 +52,22 @@ _LOG: Final = structlog.stdlib.get_logger(__name__)
 
 
 class Wanted(Struct, frozen=True):
-    """Requests to be drawn from the bucket `name`, of which `per_window` fit into `window_seconds`; `most` at once."""
+    """Requests to be drawn from the bucket `name`, of which `per_window` fit into `window_seconds`; `most` at once.
+
+    `whole`: so many, or none.
+    """
 
     name: str
     per_window: int
     window_seconds: float
     most: int
+    whole: bool = False
 
 
 class Drawn(Struct, frozen=True):
     """What was: `count` requests, 0 where there is no room. The bucket is empty in `filled_seconds` if all rests.
 
-    One more may be drawn in `wait_seconds`.
+    One more, or as many as were wanted whole, may be drawn in `wait_seconds`.
     """
 
     count: int
@@ -147,7 +156,8 @@ class Quotas:
         async with self._client.pipeline(transaction=False) as pipeline:
             for one in wanted:
                 window = one.window_seconds * 1e6
-                pipeline.evalsha(_DRAW_SHA, 1, f"hr:quota:{one.name}", window / one.per_window, window, one.most)  # type: ignore[unused-awaitable] # it notes the command
+                bucket = (f"hr:quota:{one.name}", window / one.per_window, window, one.most, int(one.whole))
+                pipeline.evalsha(_DRAW_SHA, 1, *bucket)  # type: ignore[unused-awaitable] # it notes the command
             answers: Sequence[Exception | list[int]] = await pipeline.execute(raise_on_error=False)
         return answers
 

@@ -1,17 +1,23 @@
 """What the processes off the request path use: opened once, closed in order."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from domain.errors import Invalid
+from domain.text.breaker import BreakerRule
+from domain.text.cost import Prices
 from providers.http.outbound import Outbound
 from providers.mail.provider import MailProvider
 from providers.mail.smtp import SmtpProvider
 from providers.mail.smtp_url import read_smtp_url
-from providers.text.provider import TextProvider
+from providers.text.chain import Engine, TextChain
+from providers.text.guard import Guard
 from runtime.kill_points import KillPoints
 from runtime.outgoing import open_outbound
+from runtime.provider_rates import ProviderRates
+from runtime.quotas import open_quotas
 from runtime.secret_box import SecretBox
 from runtime.settings import Settings
 from runtime.wakeups import Wakeups, open_wakeups
@@ -38,7 +44,10 @@ class Stores:
 class Resources(Stores):
     """What handlers use besides. Handed to whoever works: nobody below opens or fetches anything by itself."""
 
-    text: TextProvider
+    text: TextChain
+    prices: Prices = field(default_factory=dict)
+    currency: str = "USD"
+    rates: ProviderRates | None = None
     mail: MailProvider
     mail_from: str
     outbound: Outbound
@@ -75,12 +84,16 @@ async def open_resources(settings: Settings, *, name: str, connections: int = 8)
     async with open_stores(settings, name=name, connections=connections) as stores:
         mail = SmtpProvider(read_smtp_url(needed(settings, "smtp_url")))
         text = open_text(settings)
+        rates = open_rates(settings)
         try:
             yield Resources(
                 database=stores.database,
                 wakeups=stores.wakeups,
                 kill_points=stores.kill_points,
                 text=text,
+                prices=settings.prices_by_model,
+                currency=settings.text_currency,
+                rates=rates,
                 mail=mail,
                 mail_from=settings.mail_from,
                 outbound=open_outbound(settings),
@@ -88,21 +101,42 @@ async def open_resources(settings: Settings, *, name: str, connections: int = 8)
             )
         finally:
             await text.aclose()
+            if rates is not None:
+                await rates.close()
             await mail.aclose()
 
 
-def open_text(settings: Settings) -> TextProvider:
-    """Gemini where there is a key, else the local engine."""
+def open_text(settings: Settings) -> TextChain:
+    """Gemini and then the local engine where there is a key, else the local engine alone."""
+    engines: list[Engine] = []
     if settings.gemini_api_key is not None:
         # the SDK costs 400 ms and 60 MB: only who has a key pays
         from providers.text.gemini import GeminiTextProvider  # noqa: PLC0415
 
-        return GeminiTextProvider(
-            settings.gemini_api_key, base_url=settings.gemini_base_url, model=settings.gemini_model
+        gemini = GeminiTextProvider(
+            settings.gemini_api_key,
+            base_url=settings.gemini_base_url,
+            model=settings.gemini_model,
+            timeout_seconds=settings.gemini_timeout_seconds,
+            parameters=settings.parameters_by_kind,
         )
-    from providers.text.local.engine import LocalTextProvider  # noqa: PLC0415 - as above: numpy and the models
+        rule = BreakerRule(failures=settings.gemini_breaker_failures, rest_seconds=settings.gemini_breaker_seconds)
+        guard = Guard("gemini", rule, time.monotonic)
+        engines.append(Engine(name="gemini", provider=gemini, model_of=gemini.model_of, guard=guard))
+    if not engines or settings.fallback_kinds:
+        from providers.text.local.engine import LocalTextProvider  # noqa: PLC0415 - as above: numpy and the models
 
-    return LocalTextProvider()
+        engines.append(Engine(name="local", provider=LocalTextProvider()))
+    return TextChain(engines, kinds=settings.fallback_kinds, reasons=settings.fallback_reasons)
+
+
+def open_rates(settings: Settings) -> ProviderRates | None:
+    """The limits of requests and tokens a minute that all workers share; None where there are none."""
+    requests, tokens = settings.gemini_requests_per_minute, settings.gemini_tokens_per_minute
+    if requests is None and tokens is None:
+        return None
+    quotas = open_quotas(needed(settings, "redis_url"))
+    return ProviderRates(quotas, "gemini", requests_per_minute=requests, tokens_per_minute=tokens)
 
 
 def needed(settings: Settings, name: str) -> str:

@@ -3,14 +3,16 @@
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
 
+from domain.catalog import KINDS
 from domain.errors import Invalid
+from domain.text.cost import Parameters, Price
 
 PREFIX: Final = "HEADRACE_"
 
@@ -20,6 +22,9 @@ SHORTEST_SECRET: Final = 32
 DEVELOPMENT_TENANT: Final = "Development"
 """What the tenant is called that is seeded in development."""
 _ORIGIN: Final = re.compile(r"https?://(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(:[0-9]{1,5})?")
+
+FALLBACK_REASONS: Final = frozenset({"down", "throttled", "budget", "malformed", "refused", "blocked"})
+"""What may make the local engine answer in place of Gemini."""
 
 Environment = Literal["development", "production"]
 
@@ -48,6 +53,34 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     gemini_api_key: Annotated[str | None, _doc("Gemini's key; absent: the local text engine")] = None
     gemini_base_url: Annotated[str | None, _doc("where Gemini is reached; absent: Google's own address")] = None
     gemini_model: Annotated[str, _doc("the Gemini model asked")] = "gemini-3.8-flash"
+    gemini_timeout_seconds: Annotated[
+        float, Meta(gt=0, le=600, description="how long Gemini may take to answer; in a stream, be silent")
+    ] = 30.0
+    gemini_kinds: Annotated[
+        str, _doc("JSON: by kind, its model, temperature, most_output_tokens, timeout_seconds where they differ")
+    ] = "{}"
+    gemini_breaker_failures: Annotated[
+        int, Meta(ge=1, le=1000, description="after how many failures in a row a worker leaves Gemini alone")
+    ] = 5
+    gemini_breaker_seconds: Annotated[
+        float, Meta(gt=0, le=3600, description="for how long, until one job tries again")
+    ] = 30.0
+    gemini_requests_per_minute: Annotated[
+        Annotated[int, Meta(ge=1)] | None, _doc("how many requests all workers together make; absent: no limit")
+    ] = None
+    gemini_tokens_per_minute: Annotated[
+        Annotated[int, Meta(ge=1)] | None, _doc("how many tokens they use, as estimated beforehand; absent: no limit")
+    ] = None
+    text_fallback: Annotated[
+        str, _doc("which kinds the local engine answers where Gemini cannot: on, off, or kinds, comma-separated")
+    ] = "on"
+    text_fallback_for: Annotated[
+        str, _doc("for what reasons it does: of down, throttled, budget, malformed, refused, blocked")
+    ] = "down,throttled,budget"
+    text_prices: Annotated[
+        str, _doc("JSON: by model, what a million tokens of input and of output cost, in millionths of the currency")
+    ] = "{}"
+    text_currency: Annotated[str, Meta(pattern="^[A-Z]{3}$", description="the currency of text_prices")] = "USD"
     secret_key: Annotated[str | None, _doc("signs what the platform hands out; made and kept by `up`")] = None
     data_dir: Annotated[Path, _doc("where embedded servers, inbox and credentials live")] = field(
         default_factory=lambda: Path(".headrace")
@@ -138,6 +171,27 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return frozenset(int(port) for port in self.webhook_ports.split(","))
 
     @property
+    def parameters_by_kind(self) -> dict[str, Parameters]:
+        """How single kinds are asked for."""
+        return msgspec.json.decode(self.gemini_kinds, type=dict[str, Parameters])
+
+    @property
+    def prices_by_model(self) -> dict[str, Price]:
+        """What models cost."""
+        return msgspec.json.decode(self.text_prices, type=dict[str, Price])
+
+    @property
+    def fallback_kinds(self) -> frozenset[str]:
+        """The kinds that the local engine answers where Gemini cannot."""
+        every = frozenset(kind.name for kind in KINDS if kind.is_text)
+        return {"on": every, "off": frozenset[str]()}.get(self.text_fallback, _names(self.text_fallback))
+
+    @property
+    def fallback_reasons(self) -> frozenset[str]:
+        """The reasons it does so for."""
+        return _names(self.text_fallback_for)
+
+    @property
     def open_to(self) -> str | None:
         """The name of the tenant that whoever registers joins; None: nobody may."""
         return self.registration_tenant or (None if self.is_production else DEVELOPMENT_TENANT)
@@ -177,6 +231,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     except msgspec.ValidationError as error:
         raise SettingInvalid(_named(str(error))) from None
     _refuse_weak(settings)
+    _refuse_garbled(settings)
     return settings
 
 
@@ -192,6 +247,29 @@ def environment_without_settings(**more: str) -> dict[str, str]:
 
 def _is_secret(name: str) -> bool:
     return name.endswith(("_key", "_password", "_url"))
+
+
+def _names(listed: str) -> frozenset[str]:
+    return frozenset(name.strip() for name in listed.split(",") if name.strip())
+
+
+def _refuse_garbled(settings: Settings) -> None:
+    kinds = frozenset(kind.name for kind in KINDS if kind.is_text)
+    for name in ("text_prices", "gemini_kinds"):
+        try:
+            told = settings.prices_by_model if name == "text_prices" else settings.parameters_by_kind
+        except msgspec.MsgspecError as error:
+            raise SettingInvalid(f"{PREFIX}{name.upper()}: {error}") from None
+        if name == "gemini_kinds" and (odd := told.keys() - kinds):
+            raise SettingInvalid(f"{PREFIX}GEMINI_KINDS: {min(odd)} is no kind of text. There are: {_listed(kinds)}.")
+    if odd := settings.fallback_kinds - kinds:
+        raise SettingInvalid(f"{PREFIX}TEXT_FALLBACK: {min(odd)} is neither on, off, nor one of {_listed(kinds)}.")
+    if odd := settings.fallback_reasons - FALLBACK_REASONS:
+        raise SettingInvalid(f"{PREFIX}TEXT_FALLBACK_FOR: {min(odd)} is none of {_listed(FALLBACK_REASONS)}.")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
 
 
 def _path(wanted: type, value: object) -> Path:

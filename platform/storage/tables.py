@@ -9,6 +9,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Float,
     ForeignKey,
@@ -811,4 +812,48 @@ webhook_deliveries = Table(
     Index("ix_webhook_deliveries_notice_id", "notice_id"),
     # every try updates what no index holds
     postgresql_with={"fillfactor": "80"},
+)
+
+# what was used up at text providers, added up; outlives the jobs
+usage = Table(
+    "usage",
+    METADATA,
+    Column("tenant_id", Id, ForeignKey("tenants.id"), primary_key=True),
+    Column("day", Date, primary_key=True),  # of UTC
+    Column("kind", Text, primary_key=True),
+    Column("engine", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("calls", BigInteger, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    # in millionths of the currency; what has no price counts as nothing
+    Column("cost_micros", BigInteger, nullable=False),
+    # every call updates what no index holds
+    postgresql_with={"fillfactor": "80"},
+)
+
+# how much of it may be in a day; kind '' is all of them
+budgets = Table(
+    "budgets",
+    METADATA,
+    Column("tenant_id", Id, ForeignKey("tenants.id"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("tokens", BigInteger),
+    Column("cost_micros", BigInteger),
+    Column("updated_at", Moment, nullable=False, server_default=text("now()")),
+    CheckConstraint("tokens IS NOT NULL OR cost_micros IS NOT NULL", name="bounds_something"),
+)
+
+# what questions under way will probably use up; counts while the job is still under the same lease
+reservations = Table(
+    "reservations",
+    METADATA,
+    Column("job_id", Id, primary_key=True),
+    Column("tenant_id", Id, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("lease", Text, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("cost_micros", BigInteger, nullable=False),
+    Column("made_at", Moment, nullable=False, server_default=text("now()")),
+    Index("ix_reservations_tenant_id", "tenant_id"),
 )

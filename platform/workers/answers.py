@@ -5,17 +5,18 @@ from typing import TypeVar
 
 from providers.text.provider import Answer, TextProvider
 from workers.context import Context
+from workers.spending import JobMeter, note_answer
 
 ResultT = TypeVar("ResultT")
 
 
 async def answered(ctx: Context, ask: Callable[[TextProvider], Awaitable[Answer[ResultT]]]) -> ResultT:
-    """What the provider answers to `ask`; what it cost is written with the job's result.
+    """What the provider answers to `ask`; what it cost is booked at once, and told with the job's result.
 
     Raises:
         HeadraceError: one of the provider's; see `providers.text.provider`.
     """
-    answer = await ask(ctx.use.text)
+    answer = await ask(ctx.use.text.metered(JobMeter(ctx)))
     ctx.use.kill_points.reach("ai.after_response", (ctx.job.id,))
-    ctx.note_usage(answer.usage)
+    note_answer(ctx, answer.usage)
     return answer.value

@@ -8,15 +8,18 @@ from typing import Any
 
 from domain.jobs.job import Job
 from domain.jobs.state import State
+from domain.text.cost import Prices
 from providers.http.outbound import Outbound
 from providers.http.target import Rules
 from providers.mail.provider import MailProvider
 from providers.mail.smtp import SmtpProvider
 from providers.mail.smtp_url import read_smtp_url
+from providers.text.chain import Engine, TextChain
 from providers.text.local.engine import LocalTextProvider
 from providers.text.provider import TextProvider
 from runtime.broker import Sender, celery_url, make_celery
 from runtime.kill_points import KillPoints
+from runtime.provider_rates import ProviderRates
 from runtime.resources import Resources
 from runtime.secret_box import SecretBox
 from runtime.settings import Settings
@@ -47,6 +50,8 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
     smtp_url: str = "smtp://127.0.0.1:1",
     kill_points: str = "",
     text: TextProvider | None = None,
+    prices: Prices | None = None,
+    rates: ProviderRates | None = None,
     mail: MailProvider | None = None,
     outbound: Outbound | None = None,
     worker: str = "worker-1",
@@ -61,7 +66,9 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
             database=database,
             wakeups=wakeups,
             kill_points=KillPoints(kill_points),
-            text=text or LocalTextProvider(),
+            text=as_chain(text or LocalTextProvider()),
+            prices=prices or {},
+            rates=rates,
             mail=mail or SmtpProvider(read_smtp_url(smtp_url)),
             mail_from="Headrace <noreply@headrace.example>",
             outbound=outbound or Outbound(Rules()),
@@ -96,6 +103,13 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
             await use.mail.aclose()
             await wakeups.close()
             await pulse.close()
+
+
+def as_chain(text: TextProvider) -> TextChain:
+    """The chain a provider is, or makes by itself."""
+    if isinstance(text, TextChain):
+        return text
+    return TextChain([Engine(name="only", provider=text)], kinds=frozenset(), reasons=frozenset())
 
 
 async def execute(ids: Sequence[str], bench: Bench) -> list[str]:

@@ -61,6 +61,7 @@ async def submit_batch_(
         key = await read_key(request)
         batch, jobs = await read_batch(request, BatchId(new_id("batch")), use.outbound)
         await use.texts.take(notes_of(request.scope), caller, sum(kind_named(job.kind).is_text for job in jobs))
+        await use.spent.demand(caller.tenant_id, {job.kind for job in jobs if kind_named(job.kind).is_text})
         async with use.batches.writing, use.database.begin(within_seconds=_WITHIN_SECONDS) as tx:
             if kept := await find_answer(tx, key):
                 return replay(kept)

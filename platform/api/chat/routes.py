@@ -134,6 +134,7 @@ async def say(
     job_id = JobId(new_id("job"))
     seconds = wanted_wait(request.headers.get("prefer"))
     await use.texts.take(notes_of(request.scope), request.user)
+    await use.spent.demand(request.user.tenant_id, [REPLY.name])
     key = await read_key(request)
     async with AsyncExitStack() as stack:
         news = await stack.enter_async_context(use.wakeups.listening(job_id)) if seconds else None

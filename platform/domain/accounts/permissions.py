@@ -52,6 +52,7 @@ PERMISSIONS: Final[dict[str, str]] = {
     "users:manage": "Manage users, roles, and everybody's API keys",
     "audit:read": "Read the audit log",
     "queues:manage": "Pause, resume and limit queues, for all tenants",
+    "budgets:manage": "Set how much texts may cost the tenant in a day",
     "stats:read": "See queues, workers and numbers",
 }
 

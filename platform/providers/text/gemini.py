@@ -1,7 +1,7 @@
 """Gemini as a text provider: each kind is one question with a schema, answered strictly or not at all."""
 
 import secrets
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final, TypeVar
 
@@ -9,6 +9,7 @@ import msgspec
 
 from domain.chat.conversation import ChatMessage
 from domain.text.classify import Classification, Classify
+from domain.text.cost import Parameters
 from domain.text.generate import Generate, Generated
 from domain.text.moderate import Moderate, Moderation
 from domain.text.prompts import (
@@ -42,7 +43,16 @@ from providers.text.gemini_schema import (
     schema_of,
 )
 from providers.text.gemini_screen import Screen, refuse_marks
-from providers.text.provider import Answer, ProviderAnswerMalformed, ProviderRefused, ReplyPart, Usage
+from providers.text.provider import (
+    Answer,
+    Costly,
+    ProviderAnswerMalformed,
+    ProviderRefused,
+    ReplyPart,
+    Usage,
+    billed,
+    sum_of,
+)
 
 ResultT = TypeVar("ResultT")
 
@@ -61,16 +71,18 @@ class GeminiTextProvider:
     """The provider of `HEADRACE_GEMINI_API_KEY`; see `TextProvider` for what it promises.
 
     `base_url` None means Google's own. `timeout_seconds` bounds each request; an answer that does not fit is asked for
-    once more, so a call may take twice that. Making one costs about half a second: the SDK is imported here.
+    once more, so a call may take twice that. `parameters`, by kind, go before both. Making one costs about half a
+    second: the SDK is imported here.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what may be said of it
         self,
         api_key: str,
         *,
         base_url: str | None = None,
         model: str,
         timeout_seconds: float = 30.0,
+        parameters: Mapping[str, Parameters] | None = None,
         marks: Marks | None = None,
     ) -> None:
         # Only who has a key pays for the SDK: 400 ms and 64 MB.
@@ -78,30 +90,33 @@ class GeminiTextProvider:
 
         self._client = GeminiClient(api_key, base_url=base_url, model=model, timeout_seconds=timeout_seconds)
         self._model = model
+        self._parameters = parameters or {}
         self._marks = marks or new_marks()
 
     async def summarize(self, asked: Summarize) -> Answer[Summary]:
         """Say the text in at most `asked.max_chars` characters."""
         question = Question(prompt=summarize_prompt(asked, self._marks), schema=schema_of(SummaryFilled))
-        return await self._ask(question, SummaryFilled, lambda filled: summary_of(filled, asked))
+        return await self._ask("text.summarize", question, SummaryFilled, lambda filled: summary_of(filled, asked))
 
     async def moderate(self, asked: Moderate) -> Answer[Moderation]:
         """Judge whether the text is toxic."""
         prompt = moderate_prompt(asked, self._marks)
         question = Question(prompt=prompt, schema=schema_of(ModerationFilled), unfiltered=True)
-        return await self._ask(question, ModerationFilled, moderation_of)
+        return await self._ask("text.moderate", question, ModerationFilled, moderation_of)
 
     async def classify(self, asked: Classify) -> Answer[Classification]:
         """Find the text's topic, sentiment and language."""
         schema = schema_of(ClassificationFilled, choices_of(asked))
         question = Question(prompt=classify_prompt(asked, self._marks), schema=schema)
-        return await self._ask(question, ClassificationFilled, lambda filled: classification_of(filled, asked))
+        return await self._ask(
+            "text.classify", question, ClassificationFilled, lambda filled: classification_of(filled, asked)
+        )
 
     async def generate(self, asked: Generate) -> Answer[Generated]:
         """Write a text from a brief."""
         prompt = generate_prompt(asked, self._marks)
         question = Question(prompt=prompt, schema=schema_of(GeneratedFilled), most_tokens=MOST_GENERATED_TOKENS)
-        return await self._ask(question, GeneratedFilled, lambda filled: generated_of(filled, asked))
+        return await self._ask("text.generate", question, GeneratedFilled, lambda filled: generated_of(filled, asked))
 
     async def reply(self, conversation: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart]:
         """Answer the last message, piece by piece; what is yielded has been screened, also where an error follows."""
@@ -109,52 +124,65 @@ class GeminiTextProvider:
         if not prompt.messages:
             raise ProviderRefused("The conversation holds nothing to reply to.")
         screen = Screen(self._marks)
-        usage = Usage(engine=ENGINE, model=self._model)
+        usage = Usage(engine=ENGINE, model=self.model_of("chat.reply"), prompt_version=prompt.version)
         written = 0
-        async with aclosing(self._client.stream(Question(prompt=prompt))) as pieces:
-            async for said in pieces:
-                usage = said.usage or usage
-                written += len(said.text)
-                if written > MOST_REPLY_CHARS:
-                    raise AnswerCutShort(f"Gemini's reply is longer than {MOST_REPLY_CHARS} characters.")
-                if shown := screen.pass_on(plain(said.text)):
-                    yield ReplyPart(shown)
-        if not written:
-            raise ProviderAnswerMalformed("Gemini's reply was empty.")
+        try:
+            async with aclosing(self._client.stream(self._tuned("chat.reply", Question(prompt=prompt)))) as pieces:
+                async for said in pieces:
+                    usage = said.usage or usage  # each counts from the beginning
+                    written += len(said.text)
+                    if written > MOST_REPLY_CHARS:
+                        raise AnswerCutShort(f"Gemini's reply is longer than {MOST_REPLY_CHARS} characters.")
+                    if shown := screen.pass_on(plain(said.text)):
+                        yield ReplyPart(shown)
+            if not written:
+                raise ProviderAnswerMalformed("Gemini's reply was empty.")
+        except Costly as failure:
+            failure.spent = failure.spent or usage
+            raise
         yield ReplyPart(screen.rest(), usage)
 
     async def aclose(self) -> None:
         """Close every connection; twice is fine."""
         await self._client.aclose()
 
+    def model_of(self, kind: str) -> str:
+        """The model asked for a kind."""
+        return self._parameters.get(kind, Parameters()).model or self._model
+
+    def _tuned(self, kind: str, question: Question) -> Question:
+        told = self._parameters.get(kind, Parameters())
+        return msgspec.structs.replace(
+            question,
+            model=told.model,
+            temperature=told.temperature,
+            most_tokens=told.most_output_tokens or question.most_tokens,
+            timeout_seconds=told.timeout_seconds,
+        )
+
     async def _ask(
-        self, question: Question, shape: type[FilledT], make: Callable[[FilledT], ResultT]
+        self, kind: str, question: Question, shape: type[FilledT], make: Callable[[FilledT], ResultT]
     ) -> Answer[ResultT]:
+        question = self._tuned(kind, question)
         said = await self._client.ask(question)
         try:
-            return Answer(make(self._read(said.text, shape)), said.usage)
+            with billed(said.usage):
+                return Answer(make(self._read(said.text, shape)), said.usage)
         except UNFIT as objection:
             reason = str(objection)
         repair = msgspec.structs.replace(question, prompt=repair_prompt(question.prompt, said.text, reason))
-        repaired = await self._client.ask(repair)
-        try:
-            return Answer(make(self._read(repaired.text, shape)), _sum(said.usage, repaired.usage))
-        except UNFIT as objection:
-            reason = str(objection)
-        raise ProviderAnswerMalformed(f"Gemini's answer did not fit, twice: {reason}")
+        with billed(said.usage):
+            repaired = await self._client.ask(repair)
+        usage = sum_of(said.usage, repaired.usage)
+        with billed(usage):
+            try:
+                return Answer(make(self._read(repaired.text, shape)), usage)
+            except UNFIT as objection:
+                reason = str(objection)
+            raise ProviderAnswerMalformed(f"Gemini's answer did not fit, twice: {reason}")
 
     def _read(self, text: str, shape: type[FilledT]) -> FilledT:
         refuse_marks(text, self._marks)
         filled = msgspec.json.decode(text, type=shape)
         refuse_marks(msgspec.json.encode(filled).decode(), self._marks)  # what escapes may have hidden
         return filled
-
-
-def _sum(first: Usage | None, second: Usage | None) -> Usage | None:
-    if first is None or second is None:
-        return first or second
-    return msgspec.structs.replace(
-        second,
-        prompt_tokens=first.prompt_tokens + second.prompt_tokens,
-        output_tokens=first.output_tokens + second.output_tokens,
-    )

@@ -22,7 +22,7 @@ from domain.text.prompts import Prompt
 from providers.text.gemini_answers import AnswerCutShort
 from providers.text.gemini_errors import meaning_of, objection_to
 from providers.text.gemini_schema import Question, Said
-from providers.text.provider import ProviderAnswerMalformed, ProviderBlocked, Usage
+from providers.text.provider import ProviderAnswerMalformed, ProviderBlocked, Usage, billed
 
 GOOGLE: Final = "https://generativelanguage.googleapis.com/"
 API_VERSION: Final = "v1"
@@ -86,14 +86,16 @@ class GeminiClient:
     async def ask(self, question: Question) -> Said:
         """The whole answer."""
         try:
-            async with asyncio.timeout(self._timeout_seconds):
+            async with asyncio.timeout(self._patience(question)):
                 response = await self._models.generate_content(
-                    model=self._model, contents=_contents(question.prompt), config=_config(question)
+                    model=question.model or self._model,
+                    contents=_contents(question.prompt),
+                    config=self._configured(question),
                 )
         except Exception as raised:  # noqa: BLE001 - the SDK's errors are no closed set, and none may get out
             failure = meaning_of(raised, key=self._key)
         else:
-            return self._whole(response)
+            return self._whole(response, question)
         raise failure
 
     async def stream(self, question: Question) -> AsyncGenerator[Said]:
@@ -104,9 +106,12 @@ class GeminiClient:
         reading = asyncio.create_task(self._read(question, arrived))
         finish: str | None = None
         try:
-            while (response := await self._next(arrived, reading)) is not None:
-                finish = _finish_of(response) or finish
-                yield Said(_text_of(response), self._usage_of(response))
+            while (response := await self._next(arrived, reading, question)) is not None:
+                usage = self._usage_of(response, question)
+                with billed(usage):
+                    finish = _finish_of(response) or finish
+                    text = _text_of(response)
+                yield Said(text, usage)
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
@@ -120,18 +125,20 @@ class GeminiClient:
 
     async def _read(self, question: Question, arrived: _Arrived) -> None:
         config = _config(question)
-        config.http_options = HttpOptions(timeout=_milliseconds(self._timeout_seconds * STREAM_TIMEOUTS))
+        config.http_options = HttpOptions(timeout=_milliseconds(self._patience(question) * STREAM_TIMEOUTS))
         try:
             async for response in await self._models.generate_content_stream(
-                model=self._model, contents=_contents(question.prompt), config=config
+                model=question.model or self._model, contents=_contents(question.prompt), config=config
             ):
                 arrived.put_nowait(response)
         finally:
             arrived.put_nowait(None)
 
-    async def _next(self, arrived: _Arrived, reading: asyncio.Task[None]) -> GenerateContentResponse | None:
+    async def _next(
+        self, arrived: _Arrived, reading: asyncio.Task[None], question: Question
+    ) -> GenerateContentResponse | None:
         try:
-            async with asyncio.timeout(self._timeout_seconds):
+            async with asyncio.timeout(self._patience(question)):
                 response = await arrived.get()
                 if response is None:
                     await reading
@@ -141,20 +148,32 @@ class GeminiClient:
             return response
         raise failure
 
-    def _whole(self, response: GenerateContentResponse) -> Said:
-        _finish_of(response)
-        text = _text_of(response)
-        if not text:
-            raise ProviderAnswerMalformed("Gemini's answer was empty.")
-        return Said(text, self._usage_of(response))
+    def _patience(self, question: Question) -> float:
+        return question.timeout_seconds or self._timeout_seconds
 
-    def _usage_of(self, response: GenerateContentResponse) -> Usage | None:
+    def _configured(self, question: Question) -> GenerateContentConfig:
+        config = _config(question)
+        if question.timeout_seconds is not None:
+            config.http_options = HttpOptions(timeout=_milliseconds(question.timeout_seconds))
+        return config
+
+    def _whole(self, response: GenerateContentResponse, question: Question) -> Said:
+        usage = self._usage_of(response, question)
+        with billed(usage):
+            _finish_of(response)
+            text = _text_of(response)
+            if not text:
+                raise ProviderAnswerMalformed("Gemini's answer was empty.")
+        return Said(text, usage)
+
+    def _usage_of(self, response: GenerateContentResponse, question: Question) -> Usage | None:
         counted = response.usage_metadata
         if counted is None:
             return None
         return Usage(
             engine="gemini",
-            model=self._model,
+            model=question.model or self._model,
+            prompt_version=question.prompt.version,
             prompt_tokens=counted.prompt_token_count or 0,
             output_tokens=(counted.candidates_token_count or 0) + (counted.thoughts_token_count or 0),
         )
@@ -191,6 +210,7 @@ def _config(question: Question) -> GenerateContentConfig:
     return GenerateContentConfig(
         system_instruction=question.prompt.system,
         max_output_tokens=question.most_tokens,
+        temperature=question.temperature,
         response_mime_type=None if question.schema is None else "application/json",
         response_json_schema=question.schema,
         safety_settings=_UNFILTERED if question.unfiltered else None,

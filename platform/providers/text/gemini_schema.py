@@ -24,13 +24,16 @@ Score = Annotated[float, Meta(ge=0, le=1)]
 class Question(Struct, frozen=True, kw_only=True):
     """A prompt, with the schema its answer has to meet and the tokens it may take, thoughts included.
 
-    `unfiltered` turns off Gemini's own safety filters, as far as they can be.
+    `unfiltered` turns off Gemini's own safety filters, as far as they can be. What is None is as it is for all kinds.
     """
 
     prompt: Prompt
     schema: JsonSchema | None = None
     most_tokens: int = 8_192
     unfiltered: bool = False
+    model: str | None = None
+    temperature: float | None = None
+    timeout_seconds: float | None = None
 
 
 class Said(Struct, frozen=True):

@@ -1,8 +1,10 @@
 """What the platform asks of whoever reads and writes texts for it, and the ways that can go wrong."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Generic, Protocol, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from domain.chat.conversation import ChatMessage
@@ -22,6 +24,7 @@ class Usage(Struct, frozen=True, kw_only=True):
     model: str
     prompt_tokens: int = 0
     output_tokens: int = 0
+    prompt_version: str = ""
 
 
 class Answer(Struct, Generic[T], frozen=True):
@@ -36,6 +39,27 @@ class ReplyPart(Struct, frozen=True):
 
     text: str
     usage: Usage | None = None
+
+
+@contextmanager
+def billed(usage: Usage | None) -> Iterator[None]:
+    """A failure inside the block cost at least this."""
+    try:
+        yield
+    except Costly as failure:
+        failure.spent = sum_of(usage, failure.spent)
+        raise
+
+
+def sum_of(first: Usage | None, second: Usage | None) -> Usage | None:
+    """What two answers of one model cost together."""
+    if first is None or second is None:
+        return first or second
+    return msgspec.structs.replace(
+        second,
+        prompt_tokens=first.prompt_tokens + second.prompt_tokens,
+        output_tokens=first.output_tokens + second.output_tokens,
+    )
 
 
 class TextProvider(Protocol):
@@ -69,28 +93,38 @@ class TextProvider(Protocol):
         ...
 
 
-class ProviderThrottled(Limited):
+class Costly(Exception):
+    """A failure that may have cost something: `spent` is what the provider said it did."""
+
+    spent: Usage | None = None
+
+
+class ProviderThrottled(Costly, Limited):
     """The provider asks for fewer requests; `retry_after_seconds` is its own word on when, where it gave one."""
 
     code = "ai_throttled"
     title = "The text provider is throttling"
 
 
-class ProviderDown(Unavailable):
+class ProviderRationed(ProviderThrottled):
+    """The platform itself asks for fewer requests, by the limits it was given; nobody else was asked."""
+
+
+class ProviderDown(Costly, Unavailable):
     """The provider does not answer, or answers that it cannot now."""
 
     code = "ai_unavailable"
     title = "The text provider is unavailable"
 
 
-class ProviderBlocked(Invalid):
+class ProviderBlocked(Costly, Invalid):
     """The provider refuses this text on grounds of safety; asking again changes nothing."""
 
     code = "ai_blocked"
     title = "The text provider blocked this text"
 
 
-class ProviderAnswerMalformed(HeadraceError):
+class ProviderAnswerMalformed(Costly, HeadraceError):
     """The provider answered with something that is not what was asked for."""
 
     code = "ai_malformed"
@@ -98,7 +132,7 @@ class ProviderAnswerMalformed(HeadraceError):
     retryable = True
 
 
-class ProviderRefused(HeadraceError):
+class ProviderRefused(Costly, HeadraceError):
     """The provider refuses the request itself: a bad key, an unknown model, a bad request."""
 
     code = "ai_refused"

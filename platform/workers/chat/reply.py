@@ -1,5 +1,6 @@
 """The handler of `chat.reply`."""
 
+from contextlib import aclosing
 from typing import Final
 
 from domain.chat.conversation import MOST_CONTEXT
@@ -9,6 +10,7 @@ from domain.jobs.verdict import Reject
 from providers.text.provider import ProviderAnswerMalformed, Usage
 from storage.chat import add_message, read_context
 from workers.context import Context
+from workers.spending import JobMeter, note_answer
 
 _LOCAL: Final = Usage(engine="local", model="")
 
@@ -33,14 +35,15 @@ async def reply(asked: ReplyTo, ctx: Context) -> Replied:
         raise _gone()
     pieces: list[str] = []
     usage = _LOCAL
-    async for part in ctx.use.text.reply(context):
-        pieces.append(part.text)
-        usage = part.usage or usage
+    async with aclosing(ctx.use.text.metered(JobMeter(ctx)).reply(context)) as parts:
+        async for part in parts:
+            pieces.append(part.text)
+            usage = part.usage or usage
     ctx.use.kill_points.reach("ai.after_response", (ctx.job.id,))
     said = "".join(pieces).strip()
     if not said:
         raise ProviderAnswerMalformed("The reply was empty.")
-    ctx.note_usage(usage if usage is not _LOCAL else None)
+    note_answer(ctx, usage if usage is not _LOCAL else None)
     async with ctx.settling() as tx:
         message = await add_message(
             tx,

@@ -59,6 +59,7 @@ async def test_every_privileged_act_has_its_entry(house: House) -> None:
     await walk.do("queue.paused", "POST", "/v1/queues/text/pause")
     await walk.do("queue.resumed", "POST", "/v1/queues/text/resume")
     await walk.do("queue.limited", "PUT", "/v1/queues/text/limits", {"max_running": 3})
+    await walk.do("budgets.changed", "PUT", "/v1/budgets", {"budgets": [{"tokens": 10**9}]})
     schedule = (await walk.do("schedule.created", "POST", "/v1/schedules", _SCHEDULE))["links"]["self"]
     schedule = schedule.removeprefix("http://headrace.test")
     await walk.do("schedule.changed", "PATCH", schedule, {"name": "hourly"})

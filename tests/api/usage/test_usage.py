@@ -1,0 +1,102 @@
+"""GET /v1/usage, and budgets: told, checked when jobs are accepted, and shown."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from domain.accounts.permissions import Role
+from storage.usage import Booking, book_usage
+from tests.api.conftest import SUMMARIZE, House, Problem
+from tests.support.jobs import TENANT
+
+TODAY = datetime.now(UTC).date()
+
+
+async def book(house: House, kind: str, model: str = "m", tokens: int = 100) -> None:
+    booking = Booking(engine="gemini", model=model, prompt_tokens=tokens, output_tokens=10, cost_micros=7)
+    async with house.database.begin() as tx:
+        await book_usage(tx, TENANT, kind, booking)
+
+
+async def test_what_was_used_is_told_by_day_and_kind_and_as_asked(house: House) -> None:
+    for kind, model in (("text.summarize", "m"), ("text.summarize", "n"), ("chat.reply", "m")):
+        await book(house, kind, model)
+    found = (await house.client.get("/v1/usage")).json()
+    assert (found["first"], found["last"]) == (str(TODAY - timedelta(days=29)), str(TODAY))
+    assert [(one["day"], one["kind"], one["model"], one["calls"]) for one in found["items"]] == [
+        (str(TODAY), "chat.reply", None, 1),
+        (str(TODAY), "text.summarize", None, 2),
+    ]
+    assert (found["total"]["tokens"], found["total"]["cost_micros"], found["currency"]) == (330, 21, "USD")
+    by_model = (await house.client.get("/v1/usage?by=tenant,model&kind=text.summarize")).json()
+    assert [(one["tenant_id"], one["model"], one["kind"]) for one in by_model["items"]] == [
+        (TENANT, "m", None),
+        (TENANT, "n", None),
+    ]
+    before = (await house.client.get("/v1/usage?from=2020-01-01&to=2020-02-01")).json()
+    assert (before["items"], before["total"]["calls"]) == ([], 0)
+    assert (await house.stranger.get("/v1/usage")).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer"),
+    [
+        ("by=colour", "query:by"),
+        ("from=2026-01-02&to=2026-01-01", "query:from"),
+        ("from=2020-01-01&to=2026-01-01", "query:from"),
+        ("from=yesterday", "query:from"),
+    ],
+)
+async def test_a_question_that_makes_no_sense_is_refused(
+    house: House, problem: Problem, query: str, pointer: str
+) -> None:
+    answer = await house.client.get(f"/v1/usage?{query}")
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in problem(answer)["errors"]] == [pointer]
+
+
+async def test_a_budget_used_up_refuses_jobs_of_its_kind_until_the_days_end(house: House, problem: Problem) -> None:
+    told = {"budgets": [{"kind": "text.summarize", "tokens": 110}, {"cost_micros": 1_000}]}
+    answer = await house.client.put("/v1/budgets", json=told)
+    assert answer.status_code == 200, answer.text
+    assert (await house.client.post("/v1/jobs", json=SUMMARIZE)).status_code == 202
+    await book(house, "text.summarize")
+    shown = (await house.client.put("/v1/budgets", json=told)).json()  # it is asked anew
+    assert [(one["kind"], one["used_tokens"], one["used_cost_micros"]) for one in shown["budgets"]] == [
+        (None, 110, 7),
+        ("text.summarize", 110, 7),
+    ]
+    for path, body in (
+        ("/v1/jobs", SUMMARIZE),
+        ("/v1/text/summarize", SUMMARIZE["input"]),
+        ("/v1/batches", {"jobs": [SUMMARIZE]}),
+    ):
+        refused = await house.client.post(path, json=body)
+        said = problem(refused)
+        assert (refused.status_code, said["code"], said["retryable"]) == (429, "budget_exhausted", True), path
+        assert 0 < int(refused.headers["retry-after"]) <= 86_400
+    moderate = {"kind": "text.moderate", "input": {"text": "Hello."}}
+    assert (await house.client.post("/v1/jobs", json=moderate)).status_code == 202
+    assert (await house.client.put("/v1/budgets", json={"budgets": []})).json()["budgets"] == []
+    assert (await house.client.post("/v1/jobs", json=SUMMARIZE)).status_code == 202
+
+
+async def test_a_budget_that_makes_no_sense_is_refused_field_by_field(house: House, problem: Problem) -> None:
+    told = {"budgets": [{"kind": "orders.place", "tokens": 1}, {"kind": None}, {"tokens": 1}]}
+    answer = await house.client.put("/v1/budgets", json=told)
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in problem(answer)["errors"]] == [
+        "/budgets/0/kind",
+        "/budgets/1",
+        "/budgets/2/kind",
+    ]
+    for body, pointer in (({"budgets": [{"tokens": -1}]}, "/budgets/0/tokens"), ({}, "/budgets")):
+        wrong = await house.client.put("/v1/budgets", json=body)
+        assert [error["pointer"] for error in problem(wrong)["errors"]] == [pointer]
+
+
+async def test_who_may_not_set_budgets_does_not(house: House) -> None:
+    operator = await house.person(Role.OPERATOR)
+    answer = await house.as_(operator.key, "PUT", "/v1/budgets", {"budgets": []})
+    assert answer.status_code == 403
+    assert (await house.as_(operator.key, "GET", "/v1/budgets")).status_code == 200
