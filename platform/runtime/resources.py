@@ -10,6 +10,8 @@ from providers.mail.provider import MailProvider
 from providers.mail.smtp import SmtpProvider
 from providers.mail.smtp_url import read_smtp_url
 from providers.text.provider import TextProvider
+from runtime.cache import open_cache
+from runtime.flights import Answers
 from runtime.kill_points import KillPoints
 from runtime.outgoing import open_outbound
 from runtime.secret_box import SecretBox
@@ -39,6 +41,7 @@ class Resources(Stores):
     """What handlers use besides. Handed to whoever works: nobody below opens or fetches anything by itself."""
 
     text: TextProvider
+    answers: Answers
     mail: MailProvider
     mail_from: str
     outbound: Outbound
@@ -75,12 +78,14 @@ async def open_resources(settings: Settings, *, name: str, connections: int = 8)
     async with open_stores(settings, name=name, connections=connections) as stores:
         mail = SmtpProvider(read_smtp_url(needed(settings, "smtp_url")))
         text = open_text(settings)
+        cache = open_cache(settings, needed(settings, "redis_url"))
         try:
             yield Resources(
                 database=stores.database,
                 wakeups=stores.wakeups,
                 kill_points=stores.kill_points,
                 text=text,
+                answers=Answers(cache),
                 mail=mail,
                 mail_from=settings.mail_from,
                 outbound=open_outbound(settings),
@@ -88,6 +93,7 @@ async def open_resources(settings: Settings, *, name: str, connections: int = 8)
             )
         finally:
             await text.aclose()
+            await cache.close()
             await mail.aclose()
 
 

@@ -35,6 +35,9 @@ def _doc(text: str) -> Meta:
     return Meta(description=text)
 
 
+CacheSeconds = Annotated[int, Meta(ge=0, le=604_800, description="how long answers of the kind are kept; 0: not")]
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The environment, read once. A field's variable is `HEADRACE_` and its name in capitals."""
 
@@ -48,6 +51,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     gemini_api_key: Annotated[str | None, _doc("Gemini's key; absent: the local text engine")] = None
     gemini_base_url: Annotated[str | None, _doc("where Gemini is reached; absent: Google's own address")] = None
     gemini_model: Annotated[str, _doc("the Gemini model asked")] = "gemini-3.8-flash"
+    cache_url: Annotated[str | None, _doc("the Redis of cached answers; absent: the Redis")] = None
+    cache_summarize_seconds: CacheSeconds = 3600
+    cache_generate_seconds: CacheSeconds = 3600
+    cache_moderate_seconds: CacheSeconds = 1800
+    cache_classify_seconds: CacheSeconds = 1800
+    cache_shared: Annotated[bool, _doc("whether tenants are given each other's cached answers")] = False
     secret_key: Annotated[str | None, _doc("signs what the platform hands out; made and kept by `up`")] = None
     data_dir: Annotated[Path, _doc("where embedded servers, inbox and credentials live")] = field(
         default_factory=lambda: Path(".headrace")
