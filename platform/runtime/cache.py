@@ -231,7 +231,7 @@ class AnswerCache:
     async def _send(self, asked: Sequence[_Words]) -> Sequence[object]:
         async with self._client.pipeline(transaction=False) as pipeline:
             for words in asked:
-                pipeline.execute_command(*words)  # type: ignore[unused-awaitable] # it notes the command
+                pipeline.execute_command(*words)
             answers: Sequence[object] = await pipeline.execute(raise_on_error=False)
         return answers
 

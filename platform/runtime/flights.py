@@ -73,7 +73,8 @@ class Answers:
                 case Result() as found:
                     return found
                 case _:  # nothing is known, or whoever is at it takes too long
-                    return await ask()
+                    alone: Result = await ask()
+                    return alone
 
     async def _fly(self, spot: Spot, token: str, ask: Ask) -> Result:
         renewing = asyncio.create_task(self._renew(spot, token), name="flight-renew")

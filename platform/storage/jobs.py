@@ -77,9 +77,10 @@ WITH given AS (
     FROM submitted WHERE state <> 'succeeded'
 ), told AS (
     INSERT INTO events (job_id, seq, tenant_id, type, data)
-    SELECT id, 1 AS seq, tenant_id, 'queued', '{{}}' FROM submitted WHERE state IN ('queued', 'succeeded')
+    SELECT id, 1 AS seq, tenant_id, 'queued', CAST('{{}}' AS json) FROM submitted
+    WHERE state IN ('queued', 'succeeded')
     UNION ALL
-    SELECT id, 2, tenant_id, 'succeeded', '{{"attempt": 0}}' FROM submitted WHERE state = 'succeeded'
+    SELECT id, 2, tenant_id, 'succeeded', CAST('{{"attempt": 0}}' AS json) FROM submitted WHERE state = 'succeeded'
     ORDER BY seq
 )
 SELECT {_JOB}, {_IS_TOLD} FROM submitted AS ended

@@ -2,7 +2,8 @@
 
 import hashlib
 import unicodedata
-from functools import cache
+from collections.abc import Hashable
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -36,7 +37,7 @@ def _prose(text: str) -> str:
     return plain if plain.isascii() else unicodedata.normalize("NFC", plain)
 
 
-@cache
-def _shape(result: type[Any]) -> str:
+@lru_cache(maxsize=64)
+def _shape(result: Hashable) -> str:
     """What names the version of a result's schema: a release that changes it finds no answer of the one before."""
     return hashlib.sha256(_ENCODER.encode(msgspec.json.schema(result))).hexdigest()
