@@ -42,7 +42,12 @@ BINDINGS = (bind(SUMMARIZE, summarize), bind(MODERATE, moderate))
 
 
 @asynccontextmanager
-async def bench_of(database_url: str, redis_url: str, provider: TextProvider, **more: Any) -> AsyncIterator[Bench]:
+async def bench_of(
+    database_url: str,
+    redis_url: str,
+    provider: TextProvider,
+    **more: Any,  # noqa: ANN401 - any of open_bench
+) -> AsyncIterator[Bench]:
     async with open_bench(
         database_url, redis_url, *BINDINGS, text=provider, **{"cache": RULES, "slots": 256, **more}
     ) as bench:
