@@ -59,6 +59,7 @@ from api.tail import Tail
 from api.token_holders import TokenHolders
 from domain.accounts.event_token import EventTokens
 from providers.http.outbound import Outbound
+from runtime.cache import AnswerCache
 from runtime.kill_points import KillPoints
 from runtime.outgoing import open_outbound
 from runtime.passwords import Passwords
@@ -113,13 +114,14 @@ def make_app(  # noqa: PLR0913 - what surrounds it
     quotas: Quotas | None = None,
     draining: asyncio.Event | None = None,
     outbound: Outbound | None = None,
+    answers: AnswerCache | None = None,
 ) -> Application:
     """The API over an open database and open wake-ups, which remain the caller's to close after its shutdown.
 
     `health` and `followed`, if given, reach the same Postgres over connections that requests do not share: for checks,
     and for what streams follow. Without `quotas` the process counts requests for itself. `draining`, once set, ends
     what waits for jobs: streams, and answers held back by `Prefer: wait`. `outbound` judges addresses of webhooks in
-    place of what the settings say.
+    place of what the settings say. Without `answers` every text goes to a worker, whatever was answered before.
     """
     draining = draining or asyncio.Event()
     figures = Figures()
@@ -139,6 +141,7 @@ def make_app(  # noqa: PLR0913 - what surrounds it
         ring=KeyRing(database, user_requests_per_minute=settings.user_requests_per_minute),
         passwords=Passwords(),
         texts=Texts(SharedLimiter("texts", quotas), settings.user_texts_per_minute),
+        answers=answers,
         streams=Streams(settings),
         lookout=Lookout(followed or database, wakeups, draining),
         tail=Tail(followed or database, wakeups, draining),

@@ -24,6 +24,7 @@ from api.under_way import Ticket
 from domain.accounts.event_token import EventToken, EventTokens
 from domain.accounts.user import Caller
 from providers.http.outbound import Outbound
+from runtime.cache import AnswerCache
 from runtime.passwords import Passwords
 from runtime.secret_box import SecretBox
 from runtime.settings import Settings
@@ -107,6 +108,7 @@ class Use:
     ring: KeyRing
     passwords: Passwords
     texts: Texts
+    answers: AnswerCache | None = None
     logins: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_LOGINS))
     streams: Streams
     lookout: Lookout

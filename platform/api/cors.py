@@ -26,6 +26,7 @@ EXPOSED: Final = (
 
 _TAKEN: Final = (
     "Authorization",
+    "Cache-Control",
     "Content-Type",
     "Idempotency-Key",
     "If-None-Match",

@@ -13,6 +13,8 @@ WAITS: Final = {"waits": True}
 """Given as `opt` to routes that honour the header, for the description to tell."""
 
 LONGEST_WAIT_SECONDS: Final = 60
+_NO_CACHE: Final = re.compile(r"(?:^|[,\s])no-cache\s*(?:$|[,=])", re.IGNORECASE)
+
 _POLL_SECONDS: Final = 1.0
 _WAIT: Final = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?([0-9]{1,30})"?\s*(?:$|[,;])', re.IGNORECASE)
 
@@ -21,6 +23,11 @@ def wanted_wait(prefer: str | None) -> int | None:
     """The seconds the header asks to wait, at most 60; None when it does not ask."""
     match = _WAIT.search(prefer or "")
     return None if match is None else min(int(match[1]), LONGEST_WAIT_SECONDS)
+
+
+def wants_anew(cache_control: str | None) -> bool:
+    """Whether the header asks that nothing kept from before be the answer (`no-cache`, RFC 9111)."""
+    return _NO_CACHE.search(cache_control or "") is not None
 
 
 async def wait_for_end(use: Use, job: Job, news: News, seconds: float) -> Job:

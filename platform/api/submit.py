@@ -11,7 +11,8 @@ from api.bodies import ApiRequest
 from api.context import Use, notes_of
 from api.idempotency import REPLAYED, read_key
 from api.job_view import JobView, etag, view_job
-from api.preferences import wait_for_end, wanted_wait
+from api.known import known_answer
+from api.preferences import wait_for_end, wanted_wait, wants_anew
 from api.problems import base_url
 from domain.ids import JobId
 from domain.jobs.job import Job, JobOptions, new_job
@@ -37,6 +38,7 @@ async def submit(  # noqa: PLR0913 - whatever a job may be told at the door
 
     A request whose Idempotency-Key came before is answered with the job of the first, as it is now. With a `window`,
     a live job that was submitted within it and is alike is the answer, with 200: alike in `unique_key`, or in input.
+    A job that is waited for, and whose answer is in the cache, is written with it, as finished.
 
     Raises:
         PermissionMissing: the caller may not submit jobs of this kind.
@@ -57,7 +59,7 @@ async def submit(  # noqa: PLR0913 - whatever a job may be told at the door
         given,
         caller,
         job_id=JobId(new_id("job")),
-        options=options,
+        options=replace(options, no_cache=wants_anew(request.headers.get("cache-control"))),
         request_id=notes.request_id,
         traceparent=notes.traceparent,
         idempotency=await read_key(request),
@@ -65,6 +67,8 @@ async def submit(  # noqa: PLR0913 - whatever a job may be told at the door
     if window is not None:
         new = replace(new, unique=unique_job(kind.name, new.input, window=window, key=unique_key))
     seconds = wanted_wait(request.headers.get("prefer"))
+    if seconds:
+        new = replace(new, answer=await known_answer(use, kind, given, new))
     async with AsyncExitStack() as stack:
         # listening begins before there is anything to hear
         news = await stack.enter_async_context(use.wakeups.listening(new.id)) if seconds else None

@@ -15,6 +15,7 @@ import uvicorn
 from api.app import Application, make_app
 from api.door import door_to
 from cli.exits import CommandFailed
+from runtime.cache import open_cache
 from runtime.logs import configure_logs
 from runtime.quotas import open_quotas
 from runtime.readiness import mark_ready
@@ -53,6 +54,7 @@ async def _serve(settings: Settings, listener: socket.socket, name: str) -> None
         health = open_database(url, name=f"{name}-health", size=1)
         followed = open_database(url, name=f"{name}-events", size=_STREAM_CONNECTIONS)
         quotas = open_quotas(needed(settings, "redis_url"))
+        answers = open_cache(settings, needed(settings, "redis_url"))
         try:
             await quotas.meet()
             app = make_app(
@@ -62,10 +64,12 @@ async def _serve(settings: Settings, listener: socket.socket, name: str) -> None
                 health=health,
                 followed=followed,
                 quotas=quotas,
+                answers=answers,
                 draining=draining,
             )
             await _Server(server_config(app, settings), settings, draining).serve(sockets=[listener])
         finally:
+            await answers.close()
             await quotas.close()
             await followed.close()
             await health.close()

@@ -141,6 +141,19 @@ def streams(use: Use, never: int, idle: int, rate: float, seconds: float) -> Non
     _measure(use, "streams.py", [word for pair in numbers.items() for word in map(str, pair)], environment_with())
 
 
+@bench.command()
+@click.option(
+    "--hits", type=click.IntRange(10), default=500, show_default=True, help="How often one text is asked for."
+)
+@click.option("--alike", type=click.IntRange(1), default=200, show_default=True, help="Clients that ask at once.")
+@click.option("--delay", type=click.FloatRange(0), default=0.4, show_default=True, help="Seconds Gemini takes.")
+@pass_use
+def cache(use: Use, hits: int, alike: int, delay: float) -> None:
+    """Time texts answered from the cache, and by a stand-in for Gemini; on a platform of its own."""
+    numbers = {"--hits": hits, "--alike": alike, "--delay": delay}
+    _measure(use, "cache.py", [word for pair in numbers.items() for word in map(str, pair)], environment_with())
+
+
 def _run(use: Use, file: str, *arguments: str, told: str = "") -> None:
     target = use.client.target
     use.client.get("/health/live")

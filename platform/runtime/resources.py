@@ -14,6 +14,8 @@ from providers.mail.smtp import SmtpProvider
 from providers.mail.smtp_url import read_smtp_url
 from providers.text.chain import Engine, TextChain
 from providers.text.guard import Guard
+from runtime.cache import open_cache
+from runtime.flights import Answers
 from runtime.kill_points import KillPoints
 from runtime.outgoing import open_outbound
 from runtime.provider_rates import ProviderRates
@@ -48,6 +50,7 @@ class Resources(Stores):
     prices: Prices = field(default_factory=dict)
     currency: str = "USD"
     rates: ProviderRates | None = None
+    answers: Answers
     mail: MailProvider
     mail_from: str
     outbound: Outbound
@@ -85,6 +88,7 @@ async def open_resources(settings: Settings, *, name: str, connections: int = 8)
         mail = SmtpProvider(read_smtp_url(needed(settings, "smtp_url")))
         text = open_text(settings)
         rates = open_rates(settings)
+        cache = open_cache(settings, needed(settings, "redis_url"))
         try:
             yield Resources(
                 database=stores.database,
@@ -94,6 +98,7 @@ async def open_resources(settings: Settings, *, name: str, connections: int = 8)
                 prices=settings.prices_by_model,
                 currency=settings.text_currency,
                 rates=rates,
+                answers=Answers(cache),
                 mail=mail,
                 mail_from=settings.mail_from,
                 outbound=open_outbound(settings),
@@ -103,6 +108,7 @@ async def open_resources(settings: Settings, *, name: str, connections: int = 8)
             await text.aclose()
             if rates is not None:
                 await rates.close()
+            await cache.close()
             await mail.aclose()
 
 

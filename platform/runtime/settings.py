@@ -40,6 +40,9 @@ def _doc(text: str) -> Meta:
     return Meta(description=text)
 
 
+CacheSeconds = Annotated[int, Meta(ge=0, le=604_800, description="how long answers of the kind are kept; 0: not")]
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The environment, read once. A field's variable is `HEADRACE_` and its name in capitals."""
 
@@ -81,6 +84,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str, _doc("JSON: by model, what a million tokens of input and of output cost, in millionths of the currency")
     ] = "{}"
     text_currency: Annotated[str, Meta(pattern="^[A-Z]{3}$", description="the currency of text_prices")] = "USD"
+    cache_url: Annotated[str | None, _doc("the Redis of cached answers; absent: the Redis")] = None
+    cache_summarize_seconds: CacheSeconds = 3600
+    cache_generate_seconds: CacheSeconds = 3600
+    cache_moderate_seconds: CacheSeconds = 1800
+    cache_classify_seconds: CacheSeconds = 1800
+    cache_shared: Annotated[bool, _doc("whether tenants are given each other's cached answers")] = False
     secret_key: Annotated[str | None, _doc("signs what the platform hands out; made and kept by `up`")] = None
     data_dir: Annotated[Path, _doc("where embedded servers, inbox and credentials live")] = field(
         default_factory=lambda: Path(".headrace")

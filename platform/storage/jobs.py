@@ -27,8 +27,16 @@ _JOB: Final = (
     "id, tenant_id, caller_id, kind, queue, state, priority, tags, metadata, attempt, max_attempts, crashes, input, "
     "result, error, usage, progress, timeout_seconds, concurrency_key, schedule_id, batch_id, batch_index, parent_id, "
     "request_id, traceparent, created_at, run_at, started_at, finished_at, expires_at, cancel_requested_at, lease, "
-    "worker, seq, webhook_url"
+    "worker, seq, webhook_url, no_cache"
 )
+
+# Whether anybody is to be told of a job's end: asked by the statement that ends it, so that nobody pays who has no
+# endpoint. Deliveries tell of others, and nobody is told of them.
+_IS_TOLD: Final = f"""(
+    state IN ('succeeded', 'failed', 'cancelled', 'expired') AND kind <> '{DELIVER_WEBHOOK.name}' AND (
+    webhook_url IS NOT NULL OR EXISTS (
+        SELECT FROM webhook_endpoints AS endpoints WHERE endpoints.tenant_id = ended.tenant_id
+            AND endpoints.state = 'active'))) AS is_told"""
 
 _SUBMIT: Final = text(f"""
 WITH given AS (
@@ -40,46 +48,43 @@ WITH given AS (
         CAST(:delay_seconds AS float8[]), CAST(:run_at AS timestamptz[]), CAST(:expires_in_seconds AS float8[]),
         CAST(:concurrency_key AS text[]), CAST(:schedule_id AS text[]), CAST(:batch_id AS text[]),
         CAST(:batch_index AS int[]), CAST(:parent_id AS text[]), CAST(:request_id AS text[]),
-        CAST(:traceparent AS text[]), CAST(:webhook_url AS text[])
+        CAST(:traceparent AS text[]), CAST(:webhook_url AS text[]), CAST(:no_cache AS bool[]), CAST(:answer AS text[])
     ) AS g (
         id, tenant_id, caller_id, kind, queue, input, priority, tags, metadata, max_attempts, timeout_seconds,
         delay_seconds, run_at, expires_in_seconds, concurrency_key, schedule_id, batch_id, batch_index, parent_id,
-        request_id, traceparent, webhook_url
+        request_id, traceparent, webhook_url, no_cache, answer
     )
 ), submitted AS (
     INSERT INTO jobs (
         id, tenant_id, caller_id, kind, queue, state, priority, tags, metadata, max_attempts, input, timeout_seconds,
         concurrency_key, schedule_id, batch_id, batch_index, parent_id, request_id, traceparent, created_at, run_at,
-        expires_at, seq, webhook_url
+        expires_at, seq, webhook_url, no_cache, result, progress, finished_at
     )
     SELECT id, tenant_id, caller_id, kind, queue,
-        CASE WHEN due_at > now() THEN 'scheduled' ELSE 'queued' END, priority,
+        CASE WHEN answer IS NOT NULL THEN 'succeeded' WHEN due_at > now() THEN 'scheduled' ELSE 'queued' END, priority,
         CASE WHEN tags = '[]' THEN '{{}}' ELSE ARRAY(SELECT json_array_elements_text(CAST(tags AS json))) END,
         CAST(metadata AS json), max_attempts, CAST(input AS json), timeout_seconds,
         concurrency_key, schedule_id, batch_id, batch_index, parent_id, request_id, traceparent, now(), due_at,
         now() + make_interval(secs => expires_in_seconds),
-        CASE WHEN due_at > now() THEN 0 ELSE 1 END, webhook_url
+        CASE WHEN answer IS NOT NULL THEN 2 WHEN due_at > now() THEN 0 ELSE 1 END, webhook_url, no_cache,
+        CAST(answer AS json), CASE WHEN answer IS NOT NULL THEN 1 END, CASE WHEN answer IS NOT NULL THEN now() END
     FROM given
     RETURNING {_JOB}
 ), posted AS (
     INSERT INTO outbox (job_id, tenant_id, kind, queue, priority, traceparent, concurrency_key, stage, due_at)
     SELECT id, tenant_id, kind, queue, priority, traceparent, concurrency_key,
         CASE WHEN state = 'scheduled' THEN 'waiting' ELSE 'due' END, run_at
-    FROM submitted
+    FROM submitted WHERE state <> 'succeeded'
 ), told AS (
     INSERT INTO events (job_id, seq, tenant_id, type, data)
-    SELECT id, seq, tenant_id, 'queued', '{{}}' FROM submitted WHERE state = 'queued'
+    SELECT id, 1 AS seq, tenant_id, 'queued', CAST('{{}}' AS json) FROM submitted
+    WHERE state IN ('queued', 'succeeded')
+    UNION ALL
+    SELECT id, 2, tenant_id, 'succeeded', CAST('{{"attempt": 0}}' AS json) FROM submitted WHERE state = 'succeeded'
+    ORDER BY seq
 )
-SELECT {_JOB} FROM submitted
+SELECT {_JOB}, {_IS_TOLD} FROM submitted AS ended
 """)  # noqa: S608 - the only thing formatted in is a constant list of columns
-
-# Whether anybody is to be told of a job's end: asked by the statement that ends it, so that nobody pays who has no
-# endpoint. Deliveries tell of others, and nobody is told of them.
-_IS_TOLD: Final = f"""(
-    state IN ('succeeded', 'failed', 'cancelled', 'expired') AND kind <> '{DELIVER_WEBHOOK.name}' AND (
-    webhook_url IS NOT NULL OR EXISTS (
-        SELECT FROM webhook_endpoints AS endpoints WHERE endpoints.tenant_id = ended.tenant_id
-            AND endpoints.state = 'active'))) AS is_told"""
 
 # A job needs more than to be queued: its outbox row must stand as sent, which the relay allows within the limits of the
 # queue and of the job's concurrency key. A message that comes late, of a job that was put back, claims nothing. The row
@@ -289,10 +294,13 @@ class Moved(list[Job]):
 
 
 async def submit_jobs(tx: Tx, new: Sequence[NewJob]) -> list[Job]:
-    """Write jobs with their outbox rows and first events, all or none; answers with the rows, in the order given."""
+    """Write jobs with their outbox rows and first events, all or none; answers with the rows, in the order given.
+
+    Those with an answer have ended by that, and whoever wants to hear of it is told. They belong to no batch.
+    """
     if not new:
         return []
-    rows = await tx.execute(
+    found = await tx.execute(
         _SUBMIT,
         {
             "id": [job.id for job in new],
@@ -317,9 +325,13 @@ async def submit_jobs(tx: Tx, new: Sequence[NewJob]) -> list[Job]:
             "request_id": [job.request_id for job in new],
             "traceparent": [job.traceparent for job in new],
             "webhook_url": [job.webhook_url for job in new],
+            "no_cache": [job.no_cache for job in new],
+            "answer": [_text(job.answer) for job in new],
         },
     )
+    rows = found.all()
     submitted = {job.id: job for job in map(as_job, rows)}
+    await submit_jobs(tx, await write_ends(tx, [submitted[row.id] for row in rows if row.is_told]))
     return [submitted[job.id] for job in new]
 
 

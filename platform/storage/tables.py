@@ -244,6 +244,8 @@ jobs = Table(
     Column("seq", Integer, nullable=False),
     # who is told of its end, besides the tenant's endpoints
     Column("webhook_url", Text),
+    # answered anew, whatever was answered before
+    Column("no_cache", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint(_one_of("state", [state.value for state in State]), name="state"),
     CheckConstraint(f"(finished_at IS NOT NULL) = ({_TERMINAL})", name="finished_when_terminal"),
     CheckConstraint("(lease IS NOT NULL) = (state = 'running')", name="leased_when_running"),

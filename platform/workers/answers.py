@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from providers.text.provider import Answer, TextProvider
+from workers.cached import asked_once
 from workers.context import Context
 from workers.spending import JobMeter, note_answer
 
@@ -11,11 +12,15 @@ ResultT = TypeVar("ResultT")
 
 
 async def answered(ctx: Context, ask: Callable[[TextProvider], Awaitable[Answer[ResultT]]]) -> ResultT:
-    """What the provider answers to `ask`; what it cost is booked at once, and told with the job's result.
+    """What the provider answers to `ask`, now or to somebody before; a new answer's cost is booked at once.
 
     Raises:
         HeadraceError: one of the provider's; see `providers.text.provider`.
     """
+    return await asked_once(ctx, lambda: _asked(ctx, ask))
+
+
+async def _asked(ctx: Context, ask: Callable[[TextProvider], Awaitable[Answer[ResultT]]]) -> ResultT:
     answer = await ask(ctx.use.text.metered(JobMeter(ctx)))
     ctx.use.kill_points.reach("ai.after_response", (ctx.job.id,))
     note_answer(ctx, answer.usage)

@@ -18,6 +18,8 @@ from providers.text.chain import Engine, TextChain
 from providers.text.local.engine import LocalTextProvider
 from providers.text.provider import TextProvider
 from runtime.broker import Sender, celery_url, make_celery
+from runtime.cache import AnswerCache, CacheRules
+from runtime.flights import HOLD_SECONDS, Answers
 from runtime.kill_points import KillPoints
 from runtime.provider_rates import ProviderRates
 from runtime.resources import Resources
@@ -56,12 +58,17 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
     outbound: Outbound | None = None,
     worker: str = "worker-1",
     connections: int = 8,
+    cache: CacheRules | None = None,
+    cache_url: str | None = None,
+    hold_seconds: float = HOLD_SECONDS,
 ) -> AsyncIterator[Bench]:
     """A bench as a worker process sets it up, its heartbeat running; `ask` handles the tests' own kind."""
     bindings: Iterable[Binding[Any, Any]] = (*handlers, *([bind(ASK, ask)] if ask else []))
     pulse = open_database(database_url, name="tests-heartbeat", size=1)
     async with open_store(database_url, size=connections) as database:
         wakeups = open_wakeups(redis_url)
+        secrets = SecretBox("a secret key of the tests")
+        answers = AnswerCache(cache_url or redis_url, secrets, cache or CacheRules(seconds={}, engine="local"))
         use = Resources(
             database=database,
             wakeups=wakeups,
@@ -69,10 +76,11 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
             text=as_chain(text or LocalTextProvider()),
             prices=prices or {},
             rates=rates,
+            answers=Answers(answers, hold_seconds=hold_seconds),
             mail=mail or SmtpProvider(read_smtp_url(smtp_url)),
             mail_from="Headrace <noreply@headrace.example>",
             outbound=outbound or Outbound(Rules()),
-            secrets=SecretBox("a secret key of the tests"),
+            secrets=secrets,
         )
         leases = Leases(
             use,
@@ -101,6 +109,7 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
             await asyncio.gather(*duties, return_exceptions=True)
             await use.text.aclose()
             await use.mail.aclose()
+            await answers.close()
             await wakeups.close()
             await pulse.close()
 

@@ -1,7 +1,7 @@
 """The whole API over one database, called in process as HTTP calls it, by whom is wanted."""
 
 import hashlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, cast
 
@@ -10,6 +10,7 @@ import httpx
 from api.app import make_app
 from domain.accounts.api_key import make_key
 from domain.accounts.permissions import ROLE_PERMISSIONS, Role
+from runtime.cache import AnswerCache
 from runtime.settings import Settings
 from runtime.wakeups import open_wakeups
 from storage.accounts import NewKey, add_key, add_tenant, add_user
@@ -35,7 +36,7 @@ class CalledApi:
         self._client = client
         self.database = database
 
-    async def call(
+    async def call(  # noqa: PLR0913 - what a request is made of
         self,
         method: str,
         path: str,
@@ -43,16 +44,20 @@ class CalledApi:
         *,
         by: str = ADMIN,
         prefer: str | None = None,
+        more: Mapping[str, str] | None = None,
         **query: Any,  # noqa: ANN401 - a query's values
     ) -> httpx.Response:
-        """Send a request; `body` as JSON, unless it is None."""
+        """Send a request; `body` as JSON, unless it is None; `more` are headers besides."""
         headers = {"Authorization": f"Bearer {_KEYS[by]}"} | ({} if prefer is None else {"Prefer": prefer})
+        headers.update(more or {})
         given = {} if body is None else {"json": body}
         return await self._client.request(method, path, params=query, headers=headers, **given)  # type: ignore[arg-type]
 
 
 @asynccontextmanager
-async def open_api(database_url: str, redis_url: str) -> AsyncGenerator[CalledApi]:
+async def open_api(
+    database_url: str, redis_url: str, *, answers: AnswerCache | None = None
+) -> AsyncGenerator[CalledApi]:
     """The API over a database with two tenants and a user of each sort."""
     database = open_database(database_url, name="tests")
     async with database.begin() as tx:
@@ -62,7 +67,7 @@ async def open_api(database_url: str, redis_url: str) -> AsyncGenerator[CalledAp
             await _add(tx, user_id)
     wakeups = open_wakeups(redis_url)
     # both mean ASGI, and type it each in its own way
-    transport = httpx.ASGITransport(cast("Any", make_app(database, wakeups, Settings())))
+    transport = httpx.ASGITransport(cast("Any", make_app(database, wakeups, Settings(), answers=answers)))
     async with httpx.AsyncClient(transport=transport, base_url="http://headrace.example") as client:
         yield CalledApi(client, database)
     await wakeups.close()

@@ -7,6 +7,7 @@ from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Response, Stream
+from msgspec.structs import replace
 
 from api.absent import PRUNED, absence
 from api.acts import act, actor_of, audited
@@ -19,7 +20,7 @@ from api.context import Use, notes_of
 from api.idempotency import ONCE, find_answer, keep_response, read_key, replay
 from api.job_view import matches
 from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
-from api.preferences import WAITS, wanted_wait
+from api.preferences import WAITS, wanted_wait, wants_anew
 from api.problems import base_url
 from api.submissions import AnySubmission
 from api.submit import RETRY_AFTER
@@ -60,6 +61,8 @@ async def submit_batch_(
     with use.batches.one(caller.tenant_id), use.backlog.taking(caller.tenant_id) as take:
         key = await read_key(request)
         batch, jobs = await read_batch(request, BatchId(new_id("batch")), use.outbound)
+        if wants_anew(request.headers.get("cache-control")):
+            jobs = [replace(job, no_cache=True) for job in jobs]
         await use.texts.take(notes_of(request.scope), caller, sum(kind_named(job.kind).is_text for job in jobs))
         await use.spent.demand(caller.tenant_id, {job.kind for job in jobs if kind_named(job.kind).is_text})
         async with use.batches.writing, use.database.begin(within_seconds=_WITHIN_SECONDS) as tx:

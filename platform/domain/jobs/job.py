@@ -41,10 +41,15 @@ class JobOptions(Struct, frozen=True, kw_only=True):
     max_attempts: int | None = None
     concurrency_key: str | None = None
     webhook_url: str | None = None
+    no_cache: bool = False
 
 
 class NewJob(Struct, frozen=True, kw_only=True):
-    """A row not yet written. Its times are told to the database, whose clock decides: `delay` counts from there."""
+    """A row not yet written. Its times are told to the database, whose clock decides: `delay` counts from there.
+
+    One with an `answer`, the JSON of its result, is written as succeeded and never queued. One with `no_cache` is
+    answered anew, whatever was answered before.
+    """
 
     id: JobId
     tenant_id: str
@@ -70,6 +75,8 @@ class NewJob(Struct, frozen=True, kw_only=True):
     idempotency: IdempotencyKey | None = None
     unique: Unique | None = None
     webhook_url: str | None = None
+    no_cache: bool = False
+    answer: bytes | None = None
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -114,6 +121,7 @@ class Job(Struct, frozen=True, kw_only=True):
     worker: str | None
     seq: int
     webhook_url: str | None = None
+    no_cache: bool = False
 
     @property
     def is_terminal(self) -> bool:
@@ -167,6 +175,7 @@ def new_job(  # noqa: PLR0913 - whatever a job may be told at its making
         expires_in_seconds=None if options.expires_in is None else options.expires_in.total_seconds(),
         concurrency_key=options.concurrency_key,
         webhook_url=options.webhook_url,
+        no_cache=options.no_cache,
         schedule_id=schedule_id,
         batch_id=batch_id,
         batch_index=batch_index,
