@@ -26,6 +26,7 @@ import api.orders.routes
 import api.pages
 import api.queues.routes
 import api.roles.routes
+import api.safety.routes
 import api.schedules.routes
 import api.sessions.routes
 import api.stats.routes
@@ -83,6 +84,7 @@ ROUTERS: Final = (
     api.api_keys.routes.router,
     api.roles.routes.router,
     api.audit.routes.router,
+    api.safety.routes.router,
     api.stats.routes.router,
 )
 """Everything under /v1 that takes a key or a token."""

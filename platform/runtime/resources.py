@@ -12,6 +12,7 @@ from providers.mail.smtp_url import read_smtp_url
 from providers.text.provider import TextProvider
 from runtime.kill_points import KillPoints
 from runtime.outgoing import open_outbound
+from runtime.safety import Safety
 from runtime.secret_box import SecretBox
 from runtime.settings import Settings
 from runtime.wakeups import Wakeups, open_wakeups
@@ -43,6 +44,7 @@ class Resources(Stores):
     mail_from: str
     outbound: Outbound
     secrets: SecretBox
+    safety: Safety
 
 
 @asynccontextmanager
@@ -75,6 +77,7 @@ async def open_resources(settings: Settings, *, name: str, connections: int = 8)
     async with open_stores(settings, name=name, connections=connections) as stores:
         mail = SmtpProvider(read_smtp_url(needed(settings, "smtp_url")))
         text = open_text(settings)
+        safety = Safety(stores.database, settings.safety)
         try:
             yield Resources(
                 database=stores.database,
@@ -85,8 +88,10 @@ async def open_resources(settings: Settings, *, name: str, connections: int = 8)
                 mail_from=settings.mail_from,
                 outbound=open_outbound(settings),
                 secrets=SecretBox(settings.secret_key),
+                safety=safety,
             )
         finally:
+            await safety.aclose()
             await text.aclose()
             await mail.aclose()
 

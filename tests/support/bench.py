@@ -8,6 +8,7 @@ from typing import Any
 
 from domain.jobs.job import Job
 from domain.jobs.state import State
+from domain.text.safety import SafetyPolicy
 from providers.http.outbound import Outbound
 from providers.http.target import Rules
 from providers.mail.provider import MailProvider
@@ -18,6 +19,7 @@ from providers.text.provider import TextProvider
 from runtime.broker import Sender, celery_url, make_celery
 from runtime.kill_points import KillPoints
 from runtime.resources import Resources
+from runtime.safety import Safety
 from runtime.secret_box import SecretBox
 from runtime.settings import Settings
 from runtime.wakeups import open_wakeups
@@ -66,6 +68,7 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
             mail_from="Headrace <noreply@headrace.example>",
             outbound=outbound or Outbound(Rules()),
             secrets=SecretBox("a secret key of the tests"),
+            safety=Safety(database, SafetyPolicy()),
         )
         leases = Leases(
             use,
@@ -92,6 +95,7 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
             for duty in duties:
                 duty.cancel()
             await asyncio.gather(*duties, return_exceptions=True)
+            await use.safety.aclose()
             await use.text.aclose()
             await use.mail.aclose()
             await wakeups.close()
