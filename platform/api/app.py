@@ -27,6 +27,7 @@ import api.orders.routes
 import api.pages
 import api.queues.routes
 import api.roles.routes
+import api.safety.routes
 import api.schedules.routes
 import api.sessions.routes
 import api.stats.routes
@@ -89,6 +90,7 @@ ROUTERS: Final = (
     api.api_keys.routes.router,
     api.roles.routes.router,
     api.audit.routes.router,
+    api.safety.routes.router,
     api.stats.routes.router,
     api.usage.routes.router,
 )

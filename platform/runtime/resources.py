@@ -20,6 +20,7 @@ from runtime.kill_points import KillPoints
 from runtime.outgoing import open_outbound
 from runtime.provider_rates import ProviderRates
 from runtime.quotas import open_quotas
+from runtime.safety import Safety
 from runtime.secret_box import SecretBox
 from runtime.settings import Settings
 from runtime.wakeups import Wakeups, open_wakeups
@@ -55,6 +56,7 @@ class Resources(Stores):
     mail_from: str
     outbound: Outbound
     secrets: SecretBox
+    safety: Safety
 
 
 @asynccontextmanager
@@ -89,6 +91,7 @@ async def open_resources(settings: Settings, *, name: str, connections: int = 8)
         text = open_text(settings)
         rates = open_rates(settings)
         cache = open_cache(settings, needed(settings, "redis_url"))
+        safety = Safety(stores.database, settings.safety)
         try:
             yield Resources(
                 database=stores.database,
@@ -103,8 +106,10 @@ async def open_resources(settings: Settings, *, name: str, connections: int = 8)
                 mail_from=settings.mail_from,
                 outbound=open_outbound(settings),
                 secrets=SecretBox(settings.secret_key),
+                safety=safety,
             )
         finally:
+            await safety.aclose()
             await text.aclose()
             if rates is not None:
                 await rates.close()

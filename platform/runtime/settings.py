@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, field
 from domain.catalog import KINDS
 from domain.errors import Invalid
 from domain.text.cost import Parameters, Price
+from domain.text.safety import Action, SafetyPolicy
 
 PREFIX: Final = "HEADRACE_"
 
@@ -98,6 +99,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     url: Annotated[str | None, _doc("where the command finds the API")] = None
     log_format: Annotated[Literal["console", "json"] | None, _doc("absent: console on a terminal, else json")] = None
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _doc("the least level logged")] = "info"
+    safety_injection: Annotated[Action, _doc("what is done about prompt injections, unless the tenant says")] = "flag"
+    safety_unsafe: Annotated[Action, _doc("what is done about unsafe requests, unless the tenant says")] = "flag"
     mail_from: Annotated[str, _doc("the sender of outgoing mail")] = "Headrace <noreply@headrace.invalid>"
     flower_password: Annotated[str | None, _doc("asks Flower's visitors for user `operator` and this")] = None
     remote_control: Annotated[
@@ -173,6 +176,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def is_production(self) -> bool:
         """Whether weak settings are refused and nothing is seeded."""
         return self.environment == "production"
+
+    @property
+    def safety(self) -> SafetyPolicy:
+        """What is done about what is found in texts of tenants that have not said."""
+        return SafetyPolicy(injection=self.safety_injection, unsafe=self.safety_unsafe)
 
     @property
     def webhook_port_numbers(self) -> frozenset[int]:

@@ -105,6 +105,18 @@ role_permissions = Table(
     Column("changed_at", Moment, nullable=False, server_default=text("now()")),
 )
 
+# what a tenant does about what is found in its texts; without a row, what the settings say
+safety_policies = Table(
+    "safety_policies",
+    METADATA,
+    Column("tenant_id", Id, ForeignKey("tenants.id"), primary_key=True),
+    Column("injection", Text, nullable=False),
+    Column("unsafe", Text, nullable=False),
+    Column("changed_at", Moment, nullable=False, server_default=text("now()")),
+    CheckConstraint("injection IN ('off', 'flag', 'block')", name="injection"),
+    CheckConstraint("unsafe IN ('off', 'flag', 'block')", name="unsafe"),
+)
+
 # what a login opened: all tokens that came of one password
 sessions = Table(
     "sessions",

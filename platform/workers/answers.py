@@ -6,17 +6,24 @@ from typing import TypeVar
 from providers.text.provider import Answer, TextProvider
 from workers.cached import asked_once
 from workers.context import Context
+from workers.screening import Asked, screen, words_of
 from workers.spending import JobMeter, note_answer
 
 ResultT = TypeVar("ResultT")
 
 
-async def answered(ctx: Context, ask: Callable[[TextProvider], Awaitable[Answer[ResultT]]]) -> ResultT:
-    """What the provider answers to `ask`, now or to somebody before; a new answer's cost is booked at once.
+async def answered(ctx: Context, asked: Asked, ask: Callable[[TextProvider], Awaitable[Answer[ResultT]]]) -> ResultT:
+    """What the provider answers to `ask`, now or to somebody before, once what was `asked` is screened.
+
+    A new answer's cost is booked at once, whatever becomes of the attempt.
 
     Raises:
+        InputBlocked: the tenant blocks texts like this.
         HeadraceError: one of the provider's; see `providers.text.provider`.
     """
+    is_flagged = await screen(ctx, words_of(asked))
+    if is_flagged:  # neither kept nor taken from what is kept: who asks the same is to be told the same
+        return await _asked(ctx, ask)
     return await asked_once(ctx, lambda: _asked(ctx, ask))
 
 

@@ -1,7 +1,7 @@
 """What a handler is handed besides its input."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
@@ -15,6 +15,7 @@ from domain.ids import JobId, derived_id
 from domain.jobs.events import EventType
 from domain.jobs.job import Job, JobOptions, NewJob, new_job
 from domain.jobs.kind import Input, Kind
+from domain.text.safety import Flag
 from runtime.resources import Resources
 from storage.database import Tx
 from storage.events import append_event
@@ -33,7 +34,8 @@ class Context:
     def __init__(self, job: Job, use: Resources) -> None:
         self.job = job
         self.use = use
-        self.usage: bytes | None = None
+        self._usage: Struct | None = None
+        self._flags: tuple[Flag, ...] = ()
         self.follow_ups = False
         self._is_over = False
         self._settling: AsyncExitStack | None = None
@@ -149,7 +151,19 @@ class Context:
     def note_usage(self, usage: Struct | None) -> None:
         """Keep what the attempt used up, to be written with its result."""
         if usage is not None:
-            self.usage = _ENCODER.encode(usage)
+            self._usage = usage
+
+    def note_flags(self, flags: Sequence[Flag]) -> None:
+        """Keep what was flagged in the input, to be written as `safety` in the job's usage."""
+        self._flags = tuple(flags)
+
+    @property
+    def usage(self) -> bytes | None:
+        """What the attempt used up and what was flagged in it, as JSON; None where there is neither."""
+        if not self._flags:
+            return None if self._usage is None else _ENCODER.encode(self._usage)
+        used = {} if self._usage is None else msgspec.to_builtins(self._usage)
+        return _ENCODER.encode({**used, "safety": self._flags})
 
     def _believe_it_lasts(self) -> None:
         if self._is_over:

@@ -73,6 +73,8 @@ POLICY: Final[dict[str, str | None]] = {
     "POST /v1/queues/{name}/resume": "queues:manage",
     "GET /v1/roles/{role}/permissions": "users:read",
     "PUT /v1/roles/{role}/permissions": "users:manage",
+    "GET /v1/safety": "jobs:read",
+    "PUT /v1/safety": "safety:manage",
     "GET /v1/schedules": "schedules:read",
     "POST /v1/schedules": "schedules:manage",
     "DELETE /v1/schedules/{schedule_id}": "schedules:manage",

@@ -9,6 +9,7 @@ from typing import Any
 from domain.jobs.job import Job
 from domain.jobs.state import State
 from domain.text.cost import Prices
+from domain.text.safety import SafetyPolicy
 from providers.http.outbound import Outbound
 from providers.http.target import Rules
 from providers.mail.provider import MailProvider
@@ -23,6 +24,7 @@ from runtime.flights import HOLD_SECONDS, Answers
 from runtime.kill_points import KillPoints
 from runtime.provider_rates import ProviderRates
 from runtime.resources import Resources
+from runtime.safety import Safety
 from runtime.secret_box import SecretBox
 from runtime.settings import Settings
 from runtime.wakeups import open_wakeups
@@ -81,6 +83,7 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
             mail_from="Headrace <noreply@headrace.example>",
             outbound=outbound or Outbound(Rules()),
             secrets=secrets,
+            safety=Safety(database, SafetyPolicy()),
         )
         leases = Leases(
             use,
@@ -107,6 +110,7 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
             for duty in duties:
                 duty.cancel()
             await asyncio.gather(*duties, return_exceptions=True)
+            await use.safety.aclose()
             await use.text.aclose()
             await use.mail.aclose()
             await answers.close()

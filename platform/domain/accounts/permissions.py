@@ -50,6 +50,7 @@ PERMISSIONS: Final[dict[str, str]] = {
     "users:read": "See users",
     "users:ban": "Ban users, and lift bans",
     "users:manage": "Manage users, roles, and everybody's API keys",
+    "safety:manage": "Say what is done about injections and unsafe requests in texts",
     "audit:read": "Read the audit log",
     "queues:manage": "Pause, resume and limit queues, for all tenants",
     "budgets:manage": "Set how much texts may cost the tenant in a day",

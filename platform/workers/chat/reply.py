@@ -10,6 +10,7 @@ from domain.jobs.verdict import Reject
 from providers.text.provider import ProviderAnswerMalformed, Usage
 from storage.chat import add_message, read_context
 from workers.context import Context
+from workers.screening import screen
 from workers.spending import JobMeter, note_answer
 
 _LOCAL: Final = Usage(engine="local", model="")
@@ -20,6 +21,7 @@ async def reply(asked: ReplyTo, ctx: Context) -> Replied:
 
     Raises:
         Reject: the conversation was deleted.
+        InputBlocked: the tenant blocks messages like this.
         ProviderAnswerMalformed: the provider said nothing.
     """
     async with ctx.use.database.read() as connection:
@@ -33,6 +35,7 @@ async def reply(asked: ReplyTo, ctx: Context) -> Replied:
         )
     if not context:
         raise _gone()
+    await screen(ctx, context[-1].text)
     pieces: list[str] = []
     usage = _LOCAL
     async with aclosing(ctx.use.text.metered(JobMeter(ctx)).reply(context)) as parts:

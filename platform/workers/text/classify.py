@@ -7,4 +7,4 @@ from workers.context import Context
 
 async def classify(asked: Classify, ctx: Context) -> Classification:
     """Find the text's topic, sentiment and language."""
-    return await answered(ctx, lambda text: text.classify(asked))
+    return await answered(ctx, asked, lambda text: text.classify(asked))

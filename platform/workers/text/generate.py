@@ -7,4 +7,4 @@ from workers.context import Context
 
 async def generate(asked: Generate, ctx: Context) -> Generated:
     """Write a text from a brief."""
-    return await answered(ctx, lambda text: text.generate(asked))
+    return await answered(ctx, asked, lambda text: text.generate(asked))

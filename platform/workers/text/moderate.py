@@ -7,4 +7,4 @@ from workers.context import Context
 
 async def moderate(asked: Moderate, ctx: Context) -> Moderation:
     """Judge whether the text is toxic."""
-    return await answered(ctx, lambda text: text.moderate(asked))
+    return await answered(ctx, asked, lambda text: text.moderate(asked))

@@ -7,4 +7,4 @@ from workers.context import Context
 
 async def summarize(asked: Summarize, ctx: Context) -> Summary:
     """Say the text in few characters."""
-    return await answered(ctx, lambda text: text.summarize(asked))
+    return await answered(ctx, asked, lambda text: text.summarize(asked))

@@ -56,6 +56,7 @@ async def test_every_privileged_act_has_its_entry(house: House) -> None:
     fresh = await walk.do("key.rotated", "POST", f"/v1/api-keys/{key['id']}/rotate", {})
     await walk.do("key.revoked", "DELETE", f"/v1/api-keys/{fresh['id']}")
     await walk.do("role.changed", "PUT", "/v1/roles/viewer/permissions", {"permissions": ["jobs:read"]})
+    await walk.do("safety.changed", "PUT", "/v1/safety", {"injection": "block", "unsafe": "off"})
     await walk.do("queue.paused", "POST", "/v1/queues/text/pause")
     await walk.do("queue.resumed", "POST", "/v1/queues/text/resume")
     await walk.do("queue.limited", "PUT", "/v1/queues/text/limits", {"max_running": 3})

@@ -1,0 +1,1 @@
+"""What is done about what is found in texts, over HTTP."""

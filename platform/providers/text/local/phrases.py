@@ -1,0 +1,71 @@
+"""A linear model over the words, pairs and triples of words of a text: trained by `tools/text/train_safety.py`.
+
+Unlike `ngrams`, it looks into no word and weighs no vector: a fifth of the time, which every text job pays. What a word
+may be disguised as is taken off before (`domain.text.unveil`). Each text counts as of length one, so that length by
+itself says nothing.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from providers.text.local.ngrams import About
+
+_WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)*|[:<>\[\]{}|#*?!]")
+
+Vector = NDArray[np.float32]
+
+
+def words_of(text: str) -> list[str]:
+    """The words of an unveiled text and the marks that set speakers apart; every number reads `0`."""
+    return [("0" if word.isdecimal() else word) for word in _WORD.findall(text)]
+
+
+def phrases_of(words: Sequence[str]) -> Iterable[str]:
+    """Each word, each pair, each triple."""
+    yield from words
+    pairs = [f"{first} {second}" for first, second in zip(words, words[1:], strict=False)]
+    yield from pairs
+    yield from [f"{pair} {third}" for pair, third in zip(pairs, words[2:], strict=False)]
+
+
+class PhraseModel:
+    """Gives each of its heads' log-odds for a text. Reads nothing after it is opened; safe to use by many threads."""
+
+    def __init__(self, about: About, vocabulary: Sequence[str], idf: Vector, weights: Vector, bias: Vector) -> None:
+        self.about = about
+        self._index = {phrase: at for at, phrase in enumerate(vocabulary)}
+        self._idf = idf
+        self._weights = weights
+        self._bias = bias
+
+    def log_odds(self, text: str) -> Vector:
+        """The log-odds of each head for an unveiled text, in the order of `about.heads`."""
+        index = self._index
+        counts = Counter(phrase for phrase in phrases_of(words_of(text)) if phrase in index)
+        if not counts:
+            return self._bias
+        at = [index[phrase] for phrase in counts]
+        strength = 1 + np.log(np.fromiter(counts.values(), np.float32, len(counts)))
+        strength *= self._idf[at]
+        strength /= math.sqrt(float(strength @ strength))
+        return np.asarray(self._bias + self._weights[:, at] @ strength, np.float32)
+
+
+def open_phrases(path: Path) -> PhraseModel:
+    """Read a model file, in some ten milliseconds."""
+    with np.load(path, allow_pickle=False) as file:
+        return PhraseModel(
+            msgspec.json.decode(file["about"].tobytes(), type=About),
+            file["vocabulary"].tobytes().decode().split("\n"),
+            file["idf"].astype(np.float32),
+            file["weights"].astype(np.float32) * file["scales"].astype(np.float32)[:, None],
+            file["bias"].astype(np.float32),
+        )
