@@ -10,6 +10,7 @@ from providers.mail.provider import MailProvider
 from providers.mail.smtp import SmtpProvider
 from providers.mail.smtp_url import read_smtp_url
 from providers.text.provider import TextProvider
+from providers.text.redacted import RedactingTextProvider
 from runtime.kill_points import KillPoints
 from runtime.outgoing import open_outbound
 from runtime.secret_box import SecretBox
@@ -92,14 +93,16 @@ async def open_resources(settings: Settings, *, name: str, connections: int = 8)
 
 
 def open_text(settings: Settings) -> TextProvider:
-    """Gemini where there is a key, else the local engine."""
+    """Gemini where there is a key, which is not shown personal data unless the settings say so; else the local engine."""
     if settings.gemini_api_key is not None:
         # the SDK costs 400 ms and 60 MB: only who has a key pays
         from providers.text.gemini import GeminiTextProvider  # noqa: PLC0415
 
-        return GeminiTextProvider(
+        gemini = GeminiTextProvider(
             settings.gemini_api_key, base_url=settings.gemini_base_url, model=settings.gemini_model
         )
+        sorts = settings.redacted_sorts
+        return RedactingTextProvider(gemini, sorts) if sorts else gemini
     from providers.text.local.engine import LocalTextProvider  # noqa: PLC0415 - as above: numpy and the models
 
     return LocalTextProvider()

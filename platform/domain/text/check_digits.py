@@ -16,8 +16,6 @@ _ISSUERS: Final = re.compile(
     r"|(?:5[06-8]|6[0-9])[0-9]{10,17}"  # Maestro
     r"|220[0-4][0-9]{12}"  # Mir
 )
-_LEAST_TWO: Final = 2
-
 _IBAN_LENGTHS: Final = {
     "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BR": 29, "BY": 28,
     "CH": 21, "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "DO": 28, "EE": 20, "EG": 29, "ES": 24, "FI": 18,
@@ -36,7 +34,7 @@ _VALUES: Final = str.maketrans({chr(ord("A") + at): str(10 + at) for at in range
 def is_card(number: str) -> bool:
     """Whether an issuer's number of 12 to 19 digits has the check digit of ISO/IEC 7812 (Luhn)."""
     digits = _SEPARATORS.sub("", number)
-    if not _ISSUERS.fullmatch(digits) or len(set(digits)) <= _LEAST_TWO:
+    if not _ISSUERS.fullmatch(digits) or len(set(digits)) == 1:
         return False
     plain, doubled = digits[::-2], digits[-2::-2].translate(_DOUBLED)
     return (sum(map(int, plain)) + sum(map(int, doubled))) % 10 == 0
