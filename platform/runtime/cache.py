@@ -248,7 +248,9 @@ def open_cache(settings: Settings, redis_url: str) -> AnswerCache:
         },
         engine="gemini" if is_gemini else "local",
         # whatever is set to make answers different is part of their names
-        model=f"{settings.gemini_model} {settings.gemini_kinds}" if is_gemini else "",
+        model=f"{settings.gemini_model} {settings.gemini_kinds} {settings.redact_pii} {settings.redact_sorts}"
+        if is_gemini
+        else "",
         shared=settings.cache_shared,
     )
     return AnswerCache(settings.cache_url or redis_url, SecretBox(settings.secret_key), rules)

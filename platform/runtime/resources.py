@@ -16,6 +16,7 @@ from providers.text.chain import Engine, TextChain
 from providers.text.guard import Guard
 from runtime.cache import open_cache
 from runtime.flights import Answers
+from providers.text.redacted import RedactingTextProvider
 from runtime.kill_points import KillPoints
 from runtime.outgoing import open_outbound
 from runtime.provider_rates import ProviderRates
@@ -118,7 +119,7 @@ async def open_resources(settings: Settings, *, name: str, connections: int = 8)
 
 
 def open_text(settings: Settings) -> TextChain:
-    """Gemini and then the local engine where there is a key, else the local engine alone."""
+    """Gemini, which is shown no personal data unless the settings say so, and then the local engine; or that alone."""
     engines: list[Engine] = []
     if settings.gemini_api_key is not None:
         # the SDK costs 400 ms and 60 MB: only who has a key pays
@@ -131,9 +132,11 @@ def open_text(settings: Settings) -> TextChain:
             timeout_seconds=settings.gemini_timeout_seconds,
             parameters=settings.parameters_by_kind,
         )
+        sorts = settings.redacted_sorts
+        shown = RedactingTextProvider(gemini, sorts) if sorts else gemini
         rule = BreakerRule(failures=settings.gemini_breaker_failures, rest_seconds=settings.gemini_breaker_seconds)
         guard = Guard("gemini", rule, time.monotonic)
-        engines.append(Engine(name="gemini", provider=gemini, model_of=gemini.model_of, guard=guard))
+        engines.append(Engine(name="gemini", provider=shown, model_of=gemini.model_of, guard=guard))
     if not engines or settings.fallback_kinds:
         from providers.text.local.engine import LocalTextProvider  # noqa: PLC0415 - as above: numpy and the models
 

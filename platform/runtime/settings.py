@@ -14,6 +14,7 @@ from domain.catalog import KINDS
 from domain.errors import Invalid
 from domain.text.cost import Parameters, Price
 from domain.text.safety import Action, SafetyPolicy
+from domain.text.personal import SORTS, Sort
 
 PREFIX: Final = "HEADRACE_"
 
@@ -91,6 +92,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cache_moderate_seconds: CacheSeconds = 1800
     cache_classify_seconds: CacheSeconds = 1800
     cache_shared: Annotated[bool, _doc("whether tenants are given each other's cached answers")] = False
+    redact_pii: Annotated[
+        Literal["on", "off"], _doc("whether personal data is taken out of texts before they leave for Gemini")
+    ] = "on"
+    redact_sorts: Annotated[
+        str, _doc("what of it, comma-separated: email, phone, card, iban, ssn, ip, key, jwt; absent: all")
+    ] = ""
     secret_key: Annotated[str | None, _doc("signs what the platform hands out; made and kept by `up`")] = None
     data_dir: Annotated[Path, _doc("where embedded servers, inbox and credentials live")] = field(
         default_factory=lambda: Path(".headrace")
@@ -209,6 +216,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return _names(self.text_fallback_for)
 
     @property
+    def redacted_sorts(self) -> frozenset[Sort]:
+        """The sorts of personal data taken out of what leaves for a text provider; empty: nothing is."""
+        if self.redact_pii == "off":
+            return frozenset()
+        named = {name.strip() for name in self.redact_sorts.split(",") if name.strip()}
+        return frozenset(sort for sort in SORTS if not named or sort in named)
+
+    @property
     def open_to(self) -> str | None:
         """The name of the tenant that whoever registers joins; None: nobody may."""
         return self.registration_tenant or (None if self.is_production else DEVELOPMENT_TENANT)
@@ -307,6 +322,9 @@ def _refuse_weak(settings: Settings) -> None:
                 f"HEADRACE_CORS_ORIGINS: {origin} is no origin. One is spelled https://host or https://host:port, "
                 "with nothing behind."
             )
+    for name in settings.redact_sorts.split(","):
+        if name.strip() and name.strip() not in SORTS:
+            raise SettingInvalid(f"HEADRACE_REDACT_SORTS: {name.strip()} is none of {', '.join(sorted(SORTS))}.")
     if settings.heartbeat_seconds * 2 > settings.lease_seconds:
         raise SettingInvalid("HEADRACE_HEARTBEAT_SECONDS must be at most half of HEADRACE_LEASE_SECONDS.")
     if not settings.is_production:

@@ -111,10 +111,14 @@ def generated_of(filled: GeneratedFilled, asked: Generate) -> Generated:
     if not text:
         raise Unfit("text is blank")
     if asked.max_words is not None:
-        ends = [word.end() for word in re.finditer(r"\S+", text)]
-        if len(ends) > asked.max_words:
-            text = _closed(text[: ends[asked.max_words - 1]])
+        text = within_words(text, asked.max_words)
     return Generated(text=text, engine=ENGINE)
+
+
+def within_words(text: str, most: int) -> str:
+    """At most `most` words of a text, whole sentences where they fill half of it."""
+    ends = [word.end() for word in re.finditer(r"\S+", text)]
+    return _closed(text[: ends[most - 1]]) if len(ends) > most else text
 
 
 def shortened(text: str, most: int) -> str:
