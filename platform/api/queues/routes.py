@@ -37,7 +37,7 @@ class QueueNotFound(NotFound):
 @get("/queues", guards=[needs("stats:read")])
 async def list_queues(use: NamedDependency[Use]) -> Page[QueueView]:
     """Every queue, of all tenants together."""
-    async with use.database.read() as tx:
+    async with use.platform.read() as tx:
         return Page(await _views(use, tx, None))
 
 
@@ -67,7 +67,7 @@ async def limit(
     """
     _check_name(name)
     limits = read_limits(data, name)
-    async with use.database.begin() as tx:
+    async with use.platform.begin() as tx:
         before = (await read_queues(tx)).get(name, QueueSetting())
         await limit_queue(tx, name, limits)
         [view] = await _views(use, tx, name)
@@ -82,7 +82,7 @@ router: Final = Router("/v1", route_handlers=[list_queues, pause, resume, limit]
 
 async def _set_paused(request: ApiRequest, use: Use, name: str, *, paused: bool) -> QueueView:
     _check_name(name)
-    async with use.database.begin() as tx:
+    async with use.platform.begin() as tx:
         before = (await read_queues(tx)).get(name, QueueSetting())
         await pause_queue(tx, name, paused=paused)
         [view] = await _views(use, tx, name)

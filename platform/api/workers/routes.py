@@ -32,7 +32,7 @@ class WorkerView(Struct, frozen=True, kw_only=True):
 @get("/workers", guards=[needs("stats:read")])
 async def get_workers(use: NamedDependency[Use]) -> Page[WorkerView]:
     """The workers heard of lately."""
-    async with use.database.read() as tx:
+    async with use.platform.read() as tx:
         seen = await list_workers(tx, seen_within_seconds=use.settings.lease_seconds * _LEASES_MISSED)
     return Page([_view(worker) for worker in seen])
 
