@@ -28,7 +28,7 @@ TENANT_SETTING: Final = "headrace.tenant"
 
 _WORK_FOR: Final = f"SELECT set_config('{TENANT_SETTING}', %s, false), current_user"  # noqa: S608 - constants
 _TENANT: Final[ContextVar[str]] = ContextVar("tenant")
-_MET: Final = "headrace.met"
+_ROLE: Final = "role"  # what a connection was found to run as, kept with it
 
 _STATEMENT_TIMEOUT_MS: Final = 10_000
 _LOCK_TIMEOUT_MS: Final = 5_000
@@ -194,7 +194,7 @@ def _work_for_tenant(connection: Any, record: Any, _proxy: object) -> None:  # n
         cursor.execute(_WORK_FOR, (_TENANT.get(),))
         [(_, role)] = cursor.fetchall()
     except psycopg.OperationalError as error:
-        if connection.driver_connection.closed and record.info.get(_MET):
+        if connection.driver_connection.closed and record.info.get(_ROLE):
             # the pool opens another in its place
             raise InvalidatePoolError(str(error)) from error
         raise
@@ -202,7 +202,7 @@ def _work_for_tenant(connection: Any, record: Any, _proxy: object) -> None:  # n
         cursor.close()
     if role != API_ROLE:
         raise DatabaseDown(f"{_NO_WALL} A pooler between us and Postgres may have dropped the role.")
-    record.info[_MET] = True
+    record.info[_ROLE] = role
 
 
 def _say_down(context: ExceptionContext) -> DatabaseDown | None:
