@@ -52,7 +52,6 @@ class _Engine:
     """Connections of one sort, in transactions or with every statement standing alone."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self.dispose = engine.dispose
         self.transactions = engine.execution_options(isolation_level="READ COMMITTED")
         self.autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
 
@@ -65,6 +64,8 @@ class Database:
     """
 
     def __init__(self, everything: AsyncEngine, walled: AsyncEngine) -> None:
+        self._engine = everything
+        self._walled_engine = walled
         self._everything = _Engine(everything)
         self._walled = _Engine(walled)
         self._tenant_id: str | None = None
@@ -85,7 +86,7 @@ class Database:
         Raises:
             DatabaseDown: no connection could be had, it broke, or Postgres did not answer in time.
         """
-        async with _patient(within_seconds), self._engine().transactions.begin() as tx:
+        async with _patient(within_seconds), self._whose().transactions.begin() as tx:
             yield tx
 
     @asynccontextmanager
@@ -95,7 +96,7 @@ class Database:
         Raises:
             DatabaseDown: as `begin`.
         """
-        async with _patient(within_seconds), self._engine().autocommit.connect() as connection:
+        async with _patient(within_seconds), self._whose().autocommit.connect() as connection:
             yield connection
 
     async def ping(self, *, within_seconds: float | None = _WITHIN_SECONDS) -> None:
@@ -109,10 +110,10 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._everything.dispose()
-        await self._walled.dispose()
+        await self._engine.dispose()
+        await self._walled_engine.dispose()
 
-    def _engine(self) -> _Engine:
+    def _whose(self) -> _Engine:
         """Whose connections to take, from now on by whoever takes one in this task."""
         if self._tenant_id is None:
             return self._everything

@@ -1,4 +1,4 @@
-"""The wall between tenants, in the database: every table there is, asked by a connection that works for another tenant."""
+"""The wall between tenants, in the database: every table, asked by a connection that works for another tenant."""
 
 from collections.abc import AsyncIterator
 
@@ -134,7 +134,7 @@ async def test_a_tenant_changes_and_deletes_only_its_own_rows(database: Database
 
 
 async def _reached(database: Database, statement: str) -> int:
-    """How many rows a tenant's statement does something to, which is then taken back; what refers to them keeps none."""
+    """How many rows a tenant's statement reaches; it is taken back. What refers to a row does not keep it."""
     async with database.begin() as tx:
         await tx.execute(text("SET LOCAL session_replication_role = replica"))  # a superuser's to say, so not as `of`
         await tx.execute(text(f"SET LOCAL ROLE {API_ROLE}"))

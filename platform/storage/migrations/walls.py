@@ -13,7 +13,7 @@ from psycopg.errors import LockNotAvailable, RaiseException
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from domain.errors import Unavailable
+from domain.errors import Invalid
 from storage.database import API_ROLE, TENANT_SETTING
 
 _LOCK_TIMEOUT: Final = "2s"
@@ -116,7 +116,7 @@ ORDER BY relname
 READ_AND_WRITE: Final = "SELECT, INSERT, UPDATE, DELETE"
 
 
-class WallRefused(Unavailable):
+class WallRefused(Invalid):
     """The wall between tenants cannot be raised as this user, or not now."""
 
     code = "wall_refused"
