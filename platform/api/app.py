@@ -40,7 +40,7 @@ from api.accept import Accept
 from api.auth import OPEN, authenticated, counted, provide_caller, provide_use
 from api.backlog import Backlog
 from api.bodies import MOST_BYTES, ApiRequest
-from api.context import Texts, Use
+from api.context import NOBODY, Texts, Use
 from api.cors import Cors
 from api.envelope import Envelope
 from api.figures import Figures
@@ -130,7 +130,8 @@ def make_app(  # noqa: PLR0913 - what surrounds it
     backlog = Backlog(most_of_one=settings.most_queued_per_tenant, most=settings.most_queued)
     accept = Accept(database, wakeups, KillPoints(settings.kill_points), backlog=backlog, on_batch=figures.committed)
     use = Use(
-        database=database,
+        database=database.of(NOBODY),
+        platform=database,
         wakeups=wakeups,
         settings=settings,
         accept=accept,

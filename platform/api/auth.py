@@ -96,9 +96,10 @@ async def provide_caller(request: Connection) -> Caller:
 
 
 async def provide_use(request: Connection) -> Use:
-    """What handlers use."""
+    """What handlers use, of the database what is the caller's tenant's."""
     use: Use = request.app.state.use
-    return use
+    caller = notes_of(request.scope).caller
+    return use if caller is None else use.of(caller.tenant_id)
 
 
 async def _count_stranger(connection: Connection, strangers: SharedLimiter) -> None:

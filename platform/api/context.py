@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from litestar.connection import ASGIConnection
@@ -32,6 +32,9 @@ from runtime.wakeups import Wakeups
 from storage.database import Database
 
 _KEY: Final = "headrace"
+
+NOBODY: Final = ""
+"""The tenant of who shows no key: there is none, and nothing is its."""
 
 MOST_LOGINS: Final = 2
 """How many logins may be with the database at once: those from one address wait for each other, a connection each."""
@@ -91,11 +94,16 @@ class Texts:
 class Use:
     """What the API's handlers use.
 
-    `health` is a connection of its own to the same Postgres, for checks that must not wait for others. `draining` is
-    set when the process is about to stop: who waits, stops waiting. `logins` is the turn to ask it about a login.
+    `database` is what there is of the caller's tenant and nothing else, whatever a statement asks; of who calls as
+    nobody, nothing. `platform` is all of it: for what belongs to no tenant, or is done before the tenant is known, and
+    tests/house/test_walls.py lists who uses it, with the reason. `health` is a connection of its own to the same
+    Postgres, for checks that must not wait for others. `draining` is set when the process is about to stop: who waits,
+    stops waiting. `logins` is the turn to ask Postgres about a login. `answers` is what text engines answered before;
+    None: nothing is kept.
     """
 
     database: Database
+    platform: Database
     wakeups: Wakeups
     settings: Settings
     accept: Accept
@@ -116,6 +124,10 @@ class Use:
     event_tokens: EventTokens
     batches: Batches = field(default_factory=Batches)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def of(self, tenant_id: str) -> "Use":
+        """The same for the work of a tenant's callers."""
+        return replace(self, database=self.platform.of(tenant_id))
 
 
 class Notes(Struct, kw_only=True):

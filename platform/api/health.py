@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.response import Response
 from msgspec import UNSET, Struct
 
-from api.context import Use
+from api.context import NOBODY, Use
 from api.figures import MEDIA_TYPE as FIGURES_TYPE
 from api.problems import MEDIA_TYPE as PROBLEM_TYPE
 from api.problems import problem_of
@@ -76,7 +76,7 @@ async def ready(request: Request[Any, Any, Any], use: NamedDependency[Use]) -> R
 async def metrics(use: NamedDependency[Use]) -> Response[bytes]:
     """The figures of this process and the numbers of live jobs, in Prometheus's text format."""
     try:
-        async with use.database.read(within_seconds=_POSTGRES_SECONDS) as tx:
+        async with use.platform.read(within_seconds=_POSTGRES_SECONDS) as tx:
             use.figures.live(await count_live(tx))
     except Unavailable:
         _LOG.warning("metrics.partial")
@@ -90,7 +90,7 @@ async def _postgres(use: Use) -> Dependency:
     began = time.perf_counter()
     is_up = False
     try:
-        await use.health.ping(within_seconds=_POSTGRES_SECONDS)
+        await use.health.of(NOBODY).ping(within_seconds=_POSTGRES_SECONDS)
         is_up = True
     except Unavailable:
         pass

@@ -619,6 +619,12 @@ CODES: Final[dict[str, ProblemCode]] = {
         "A HEADRACE_ variable is needed here and has no value.",
         "Set the variable that the detail names; docs/operations.md tells what it is for.",
     ),
+    "wall_refused": ProblemCode(
+        0,
+        "The wall cannot be raised",
+        "The migration that walls tenants off from each other needs a role that this user may not make or grant.",
+        "Let a superuser run what the detail says, and migrate again; docs/operations.md tells why.",
+    ),
     "kill_point_unknown": ProblemCode(
         0,
         "Unknown kill point",

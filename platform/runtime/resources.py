@@ -14,9 +14,9 @@ from providers.mail.smtp import SmtpProvider
 from providers.mail.smtp_url import read_smtp_url
 from providers.text.chain import Engine, TextChain
 from providers.text.guard import Guard
+from providers.text.redacted import RedactingTextProvider
 from runtime.cache import open_cache
 from runtime.flights import Answers
-from providers.text.redacted import RedactingTextProvider
 from runtime.kill_points import KillPoints
 from runtime.outgoing import open_outbound
 from runtime.provider_rates import ProviderRates

@@ -13,8 +13,8 @@ from msgspec import Meta, Struct, field
 from domain.catalog import KINDS
 from domain.errors import Invalid
 from domain.text.cost import Parameters, Price
-from domain.text.safety import Action, SafetyPolicy
 from domain.text.personal import SORTS, Sort
+from domain.text.safety import Action, SafetyPolicy
 
 PREFIX: Final = "HEADRACE_"
 

@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from copy import copy
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 from psycopg.adapt import Loader
 from sqlalchemy import ExceptionContext, event, text
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -16,6 +19,16 @@ from domain.errors import Unavailable
 
 Tx = AsyncConnection
 """A transaction opened where a story begins; every function of storage takes it first."""
+
+API_ROLE: Final = "headrace_api"
+"""What connections for a tenant's work run as: it sees the rows of one tenant (migrations/walls.py)."""
+
+TENANT_SETTING: Final = "headrace.tenant"
+"""The setting of a connection that says which tenant's."""
+
+_WORK_FOR: Final = f"SELECT set_config('{TENANT_SETTING}', %s, false), current_user"
+_TENANT: Final[ContextVar[str]] = ContextVar("tenant")
+_ROLE: Final = "role"  # what a connection was found to run as, kept with it
 
 _STATEMENT_TIMEOUT_MS: Final = 10_000
 _LOCK_TIMEOUT_MS: Final = 5_000
@@ -25,6 +38,9 @@ _WITHIN_SECONDS: Final = 10.0  # a Postgres that hangs answers nothing, its own 
 _TOLD_AGAIN_SECONDS: Final = 0.25
 
 
+_NO_WALL: Final = f"The wall between tenants does not stand: this login cannot work as {API_ROLE}."
+
+
 class DatabaseDown(Unavailable):
     """Postgres does not answer, or not in time."""
 
@@ -32,12 +48,36 @@ class DatabaseDown(Unavailable):
     title = "The database does not answer"
 
 
-class Database:
-    """A pool of connections. Open one a process; `begin()` is a transaction, `read()` single statements."""
+class _Engine:
+    """Connections of one sort, in transactions or with every statement standing alone."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
-        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.transactions = engine.execution_options(isolation_level="READ COMMITTED")
+        self.autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+class Database:
+    """Two pools of connections, one that sees all and one behind the wall between tenants.
+
+    Open one a process; `begin()` is a transaction, `read()` single statements. It is the whole platform's; `of(tenant)`
+    is the same database with nothing in it but the tenant's.
+    """
+
+    def __init__(self, everything: AsyncEngine, walled: AsyncEngine) -> None:
+        self._engine = everything
+        self._walled_engine = walled
+        self._everything = _Engine(everything)
+        self._walled = _Engine(walled)
+        self._tenant_id: str | None = None
+
+    def of(self, tenant_id: str) -> "Database":
+        """The database as the tenant's own work sees it: rows of others are not there, whatever a statement asks.
+
+        Nothing is opened, and nothing is to be closed. Of a tenant that is none, it is empty.
+        """
+        tenants = copy(self)
+        tenants._tenant_id = tenant_id  # noqa: SLF001 - a Database's own
+        return tenants
 
     @asynccontextmanager
     async def begin(self, *, within_seconds: float | None = _WITHIN_SECONDS) -> AsyncIterator[Tx]:
@@ -46,7 +86,7 @@ class Database:
         Raises:
             DatabaseDown: no connection could be had, it broke, or Postgres did not answer in time.
         """
-        async with _patient(within_seconds), self._engine.begin() as tx:
+        async with _patient(within_seconds), self._whose().transactions.begin() as tx:
             yield tx
 
     @asynccontextmanager
@@ -56,7 +96,7 @@ class Database:
         Raises:
             DatabaseDown: as `begin`.
         """
-        async with _patient(within_seconds), self._autocommit.connect() as connection:
+        async with _patient(within_seconds), self._whose().autocommit.connect() as connection:
             yield connection
 
     async def ping(self, *, within_seconds: float | None = _WITHIN_SECONDS) -> None:
@@ -71,21 +111,39 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
+        await self._walled_engine.dispose()
+
+    def _whose(self) -> _Engine:
+        """Whose connections to take, from now on by whoever takes one in this task."""
+        if self._tenant_id is None:
+            return self._everything
+        _TENANT.set(self._tenant_id)
+        return self._walled
 
 
 def open_database(url: str, *, name: str, size: int = 8, wait_seconds: float = 5.0) -> Database:
-    """A database at `url` (`postgresql://…`), for the process called `name`, with at most `size` connections.
+    """A database at `url` (`postgresql://…`), for the process called `name`.
 
-    A caller waits up to `wait_seconds` for a free one. Nothing is connected until the first transaction.
+    At most `size` connections see all of it, and as many one tenant's. A caller waits up to `wait_seconds` for a free
+    one. Nothing is connected until the first transaction.
     """
+    everything = _open(url, name=name, size=size, wait_seconds=wait_seconds)
+    walled = _open(url, name=name, size=size, wait_seconds=wait_seconds, role=API_ROLE)
+    event.listen(walled.sync_engine, "checkout", _work_for_tenant)
+    return Database(everything, walled)
+
+
+def _open(url: str, *, name: str, size: int, wait_seconds: float, role: str | None = None) -> AsyncEngine:
     engine = create_async_engine(
         driver_url(url),
         pool_size=size,
         max_overflow=0,
         pool_timeout=wait_seconds,
-        # Postgres may have been restarted since the connection was last used; one ping beats a failed job
-        pool_pre_ping=True,
+        # Postgres may have been restarted since the connection was last used; one ping beats a failed job. Who says
+        # which tenant it works for hears by that whether Postgres is there
+        pool_pre_ping=role is None,
         pool_use_lifo=True,
+        isolation_level="AUTOCOMMIT",
         # what was being written is nobody's business who reads a log
         hide_parameters=True,
         connect_args={
@@ -94,12 +152,14 @@ def open_database(url: str, *, name: str, size: int = 8, wait_seconds: float = 5
             "options": (
                 f"-c statement_timeout={_STATEMENT_TIMEOUT_MS} -c lock_timeout={_LOCK_TIMEOUT_MS} "
                 f"-c idle_in_transaction_session_timeout={_IDLE_IN_TRANSACTION_MS} -c TimeZone=UTC"
+                # from its first moment on: RESET ROLE comes back to it
+                f"{f' -c role={role}' if role else ''}"
             ),
         },
     )
     event.listen(engine.sync_engine, "connect", _pass_json_through)
     event.listen(engine.sync_engine, "handle_error", _say_down)
-    return Database(engine)
+    return engine
 
 
 def driver_url(url: str) -> str:
@@ -128,6 +188,24 @@ async def _patient(seconds: float | None) -> AsyncIterator[None]:
         raise _down(error) from error
 
 
+def _work_for_tenant(connection: Any, record: Any, _proxy: object) -> None:  # noqa: ANN401 - SQLAlchemy's own
+    """Say which tenant the connection works for, each time it is taken from the pool, and see that the wall stands."""
+    cursor = connection.cursor()
+    try:
+        cursor.execute(_WORK_FOR, (_TENANT.get(),))
+        [(_, role)] = cursor.fetchall()
+    except psycopg.OperationalError as error:
+        if connection.driver_connection.closed and record.info.get(_ROLE):
+            # the pool opens another in its place
+            raise InvalidatePoolError(str(error)) from error
+        raise
+    finally:
+        cursor.close()
+    if role != API_ROLE:
+        raise DatabaseDown(f"{_NO_WALL} A pooler between us and Postgres may have dropped the role.")
+    record.info[_ROLE] = role
+
+
 def _say_down(context: ExceptionContext) -> DatabaseDown | None:
     """Postgres away, read-only, full, out of locks or time: ours to say, at the statement that met it."""
     if context.is_pre_ping:
@@ -154,6 +232,8 @@ def _pass_json_through(connection: Any, _record: object) -> None:  # noqa: ANN40
 
 
 def _down(error: BaseException) -> DatabaseDown:
+    if API_ROLE in str(error):
+        return DatabaseDown(_NO_WALL, retry_after_seconds=1.0)
     return DatabaseDown(
         f"Postgres did not do what it was asked ({type(error).__name__}). Whether it was done may be unknown.",
         retry_after_seconds=1.0,

@@ -88,7 +88,7 @@ async def change_password(
     request: ApiRequest, data: JSONBody[PasswordChange], use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> None:
     """Change one's own password. All sessions of the user end, this one too: log in again. Keys stay."""
-    async with use.database.begin() as tx:
+    async with use.platform.begin() as tx:
         user = await _found(tx, caller)
         # before anything is counted: a password that will not do is no failed login
         fresh = check_password(data.new_password, pointer="/new_password", own_words=(user.email, user.name))
@@ -98,12 +98,12 @@ async def change_password(
         verified = await use.passwords.verify(spell_password(data.current_password), password_hash)
         new_hash = await use.passwords.hash(fresh) if verified.matches else ""
     except LoginsBusy:
-        async with use.database.begin() as tx:
+        async with use.platform.begin() as tx:
             await count_untried(tx, tried)
         raise
     if password_hash is None or not verified.matches:
         raise PasswordWrong("The current password is wrong.")
-    async with use.database.begin() as tx:
+    async with use.platform.begin() as tx:
         await count_success(tx, tried)
         if not await replace_password(tx, caller.user_id, password_hash=password_hash, fresh=new_hash):
             raise PasswordWrong("The current password is wrong: it was changed meanwhile.")

@@ -40,7 +40,7 @@ async def list_queues(
     request: ApiRequest, use: NamedDependency[Use], limit: Limit = MOST, cursor: Cursor = None
 ) -> Response[Page[QueueView]]:
     """Every queue, of all tenants together, by name."""
-    async with use.database.read() as tx:
+    async with use.platform.read() as tx:
         views = await _views(use, tx, None)
     return answer_short(request, views, limit, cursor, name=lambda queue: queue.name)
 
@@ -71,7 +71,7 @@ async def limit(
     """
     _check_name(name)
     limits = read_limits(data, name)
-    async with use.database.begin() as tx:
+    async with use.platform.begin() as tx:
         before = (await read_queues(tx)).get(name, QueueSetting())
         await limit_queue(tx, name, limits)
         [view] = await _views(use, tx, name)
@@ -86,7 +86,7 @@ router: Final = Router("/v1", route_handlers=[list_queues, pause, resume, limit]
 
 async def _set_paused(request: ApiRequest, use: Use, name: str, *, paused: bool) -> QueueView:
     _check_name(name)
-    async with use.database.begin() as tx:
+    async with use.platform.begin() as tx:
         before = (await read_queues(tx)).get(name, QueueSetting())
         await pause_queue(tx, name, paused=paused)
         [view] = await _views(use, tx, name)

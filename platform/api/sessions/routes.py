@@ -89,7 +89,7 @@ async def register(request: ApiRequest, data: JSONBody[Registration], use: Named
         raise RegistrationClosed("Nobody may register here. Ask an administrator for an account.")
     password = check_password(data.password, pointer="/password", own_words=(email, data.name))
     use.passwords.demand_room()
-    async with use.logins, use.database.begin() as tx:
+    async with use.logins, use.platform.begin() as tx:
         tried = await count_registration(tx, use.settings, address=address_of(request))
         tenant_id = await find_tenant_named(tx, use.settings.open_to)
     if tenant_id is None:
@@ -102,7 +102,7 @@ async def register(request: ApiRequest, data: JSONBody[Registration], use: Named
         role=Role.USER,
         password_hash=await _hash(use, tried, password),
     )
-    async with use.logins, use.database.begin() as tx:
+    async with use.logins, use.platform.begin() as tx:
         user = await add_new_user(tx, new)
         await count_success(tx, tried)
         view = view_user(user)
@@ -141,7 +141,7 @@ async def revoke(request: ApiRequest, use: NamedDependency[Use]) -> Revoked:
     form = await read_form(request, RevokeForm)
     token = parse_token(form.token)
     if token is not None:
-        async with use.logins, use.database.begin() as tx:
+        async with use.logins, use.platform.begin() as tx:
             ended = await end_session_of(tx, token, SessionEnd.LOGOUT)
         if ended is not None:
             use.ring.forget()
@@ -155,7 +155,7 @@ async def _log_in(request: ApiRequest, use: Use, form: TokenForm) -> TokensView:
     email, password = form.username or "", spell_password(form.password or "")
     asked = _scope(form.scope)
     use.passwords.demand_room()
-    async with use.logins, use.database.begin() as tx:
+    async with use.logins, use.platform.begin() as tx:
         login = await find_login(tx, email)
         # by the address as it is kept: in whatever spelling it was found, it is one account
         of = email if login is None else login.user.email
@@ -164,7 +164,7 @@ async def _log_in(request: ApiRequest, use: Use, form: TokenForm) -> TokensView:
     if login is None or login.password_hash is None or not verified.matches:
         raise GrantInvalid(_WRONG)
     session_id = new_id("session")
-    async with use.logins, use.database.begin() as tx:
+    async with use.logins, use.platform.begin() as tx:
         await count_success(tx, tried)
         is_open = await open_session(
             tx,
@@ -202,7 +202,7 @@ async def _untried_if_busy(use: Use, tried: Tried) -> AsyncIterator[None]:
     try:
         yield
     except LoginsBusy:
-        async with use.logins, use.database.begin() as tx:
+        async with use.logins, use.platform.begin() as tx:
             await count_untried(tx, tried)
         raise
 
@@ -211,7 +211,7 @@ async def _refresh(request: ApiRequest, use: Use, form: TokenForm) -> TokensView
     token, asked = parse_token(form.refresh_token or ""), _scope(form.scope)
     if token is None:
         raise GrantInvalid(_SPENT)
-    async with use.logins, use.database.begin() as tx:
+    async with use.logins, use.platform.begin() as tx:
         under_way_seconds = time.monotonic() - notes_of(request.scope).came
         shown = await spend_refresh(tx, token, under_way_seconds=under_way_seconds)
         if shown.outcome is Refresh.GOOD and shown.holder is not None:

@@ -36,7 +36,7 @@ async def get_workers(
     request: ApiRequest, use: NamedDependency[Use], limit: Limit = MOST, cursor: Cursor = None
 ) -> Response[Page[WorkerView]]:
     """The workers heard of lately, by name."""
-    async with use.database.read() as tx:
+    async with use.platform.read() as tx:
         seen = await list_workers(tx, seen_within_seconds=use.settings.lease_seconds * _LEASES_MISSED)
     return answer_short(request, map(_view, seen), limit, cursor, name=lambda worker: worker.name)
 

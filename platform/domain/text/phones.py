@@ -41,7 +41,8 @@ _SAYS_OTHER: Final = frozenset(
     bestellung rechnung commande facture pedido factura timestamp epoch port pid""".split()  # noqa: SIM905 - as above
 )
 _AFTER: Final = re.compile(
-    r"[ \t]{0,2}[(\[]?(?:office|fax|mobile|cell|home|work|desk|tel|phone|direct|landline)\b(?! ?[:=#]| \w)", re.IGNORECASE
+    r"[ \t]{0,2}[(\[]?(?:office|fax|mobile|cell|home|work|desk|tel|phone|direct|landline)\b(?! ?[:=#]| \w)",
+    re.IGNORECASE,
 )
 _REGISTERED: Final = re.compile(r"(?i)\b(?:registered|listed|my number is|at my|on my) (?:number )?\Z")
 _DATE: Final = re.compile(
