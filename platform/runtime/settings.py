@@ -262,6 +262,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         )
     except msgspec.ValidationError as error:
         raise SettingInvalid(_named(str(error))) from None
+    _refuse_misspelled(settings)
     _refuse_weak(settings)
     _refuse_garbled(settings)
     return settings
@@ -294,10 +295,10 @@ def _refuse_garbled(settings: Settings) -> None:
             raise SettingInvalid(f"{PREFIX}{name.upper()}: {error}") from None
         if name == "gemini_kinds" and (odd := told.keys() - kinds):
             raise SettingInvalid(f"{PREFIX}GEMINI_KINDS: {min(odd)} is no kind of text. There are: {_listed(kinds)}.")
-    if odd := settings.fallback_kinds - kinds:
-        raise SettingInvalid(f"{PREFIX}TEXT_FALLBACK: {min(odd)} is neither on, off, nor one of {_listed(kinds)}.")
-    if odd := settings.fallback_reasons - FALLBACK_REASONS:
-        raise SettingInvalid(f"{PREFIX}TEXT_FALLBACK_FOR: {min(odd)} is none of {_listed(FALLBACK_REASONS)}.")
+    if strange := settings.fallback_kinds - kinds:
+        raise SettingInvalid(f"{PREFIX}TEXT_FALLBACK: {min(strange)} is neither on, off, nor one of {_listed(kinds)}.")
+    if strange := settings.fallback_reasons - FALLBACK_REASONS:
+        raise SettingInvalid(f"{PREFIX}TEXT_FALLBACK_FOR: {min(strange)} is none of {_listed(FALLBACK_REASONS)}.")
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -315,7 +316,7 @@ def _named(message: str) -> str:
     return f"{PREFIX}{path.rstrip('`').upper()}: {what}" if path else message
 
 
-def _refuse_weak(settings: Settings) -> None:
+def _refuse_misspelled(settings: Settings) -> None:
     for origin in sorted(settings.allowed_origins - {"*"}):
         if not _ORIGIN.fullmatch(origin):
             raise SettingInvalid(
@@ -324,7 +325,10 @@ def _refuse_weak(settings: Settings) -> None:
             )
     for name in settings.redact_sorts.split(","):
         if name.strip() and name.strip() not in SORTS:
-            raise SettingInvalid(f"HEADRACE_REDACT_SORTS: {name.strip()} is none of {', '.join(sorted(SORTS))}.")
+            raise SettingInvalid(f"HEADRACE_REDACT_SORTS: {name.strip()} is none of {_listed(SORTS)}.")
+
+
+def _refuse_weak(settings: Settings) -> None:
     if settings.heartbeat_seconds * 2 > settings.lease_seconds:
         raise SettingInvalid("HEADRACE_HEARTBEAT_SECONDS must be at most half of HEADRACE_LEASE_SECONDS.")
     if not settings.is_production:
