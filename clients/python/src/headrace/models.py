@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     ProductSort: TypeAlias = Literal["-created_at", "-name", "-price", "created_at", "name", "price"]
     Role: TypeAlias = Literal["admin", "moderator", "operator", "user", "viewer"]
     RunOutcome: TypeAlias = Literal["missed", "refused", "skipped", "submitted"]
+    SafetyInjection: TypeAlias = Literal["block", "flag", "off"]
+    SafetyUnsafe: TypeAlias = Literal["block", "flag", "off"]
     State: TypeAlias = Literal["cancelled", "expired", "failed", "queued", "running", "scheduled", "succeeded"]
     UserState: TypeAlias = Literal["active", "banned", "disabled"]
     Window: TypeAlias = Literal["1h", "24h", "7d"]
@@ -69,6 +71,8 @@ else:  # a word that a newer API says is none that an older client refuses
     ProductSort = str
     Role = str
     RunOutcome = str
+    SafetyInjection = str
+    SafetyUnsafe = str
     State = str
     UserState = str
     Window = str
@@ -158,6 +162,25 @@ class BatchLinks(Struct, frozen=True, kw_only=True):
     jobs: str
     results: str
     cancel: str
+
+
+class Budget(Struct, frozen=True, kw_only=True):
+    """A budget, and what of it was used today. `reserved` is what jobs that run now will probably use."""
+
+    kind: str | None
+    tokens: int | None
+    cost_micros: int | None
+    used_tokens: int
+    used_cost_micros: int
+    reserved_tokens: int
+    reserved_cost_micros: int
+
+
+class Budgets(Struct, frozen=True, kw_only=True):
+    """The tenant's budgets."""
+
+    currency: str
+    budgets: tuple[Budget, ...]
 
 
 class BulkAction(Struct, frozen=True, kw_only=True):
@@ -661,6 +684,13 @@ class Run(Struct, frozen=True, kw_only=True):
     detail: str | None
 
 
+class Safety(Struct, frozen=True, kw_only=True):
+    """What is done about what each detector finds: `off`, `flag` in the job's usage, or `block` the job."""
+
+    injection: SafetyInjection
+    unsafe: SafetyUnsafe
+
+
 class Schedule(Struct, frozen=True, kw_only=True):
     """A schedule. `next_runs` are the next five firings; none while it is paused, or when there are none any more."""
 
@@ -745,6 +775,31 @@ class Tokens(Struct, frozen=True, kw_only=True):
 
     prompt: int
     output: int
+
+
+class Usage(Struct, frozen=True, kw_only=True):
+    """What was used up of one day, kind, engine and model; null where they were added up."""
+
+    tenant_id: str
+    day: str | None
+    kind: str | None
+    engine: str | None
+    model: str | None
+    calls: int
+    prompt_tokens: int
+    output_tokens: int
+    tokens: int
+    cost_micros: int
+
+
+class UsageReport(Struct, frozen=True, kw_only=True):
+    """The tenant's use of text providers, by days of UTC from the first to the last, both included."""
+
+    first: str
+    last: str
+    currency: str
+    items: tuple[Usage, ...]
+    total: Usage
 
 
 class User(Struct, frozen=True, kw_only=True):
