@@ -60,10 +60,10 @@ async def submit_batch_(
     with use.batches.one(caller.tenant_id), use.backlog.taking(caller.tenant_id) as take:
         key = await read_key(request)
         batch, jobs = await read_batch(request, BatchId(new_id("batch")), use.outbound)
-        await use.texts.take(notes_of(request.scope), caller, sum(kind_named(job.kind).is_text for job in jobs))
         async with use.batches.writing, use.database.begin(within_seconds=_WITHIN_SECONDS) as tx:
             if kept := await find_answer(tx, key):
                 return replay(kept)
+            await use.texts.take(notes_of(request.scope), caller, sum(kind_named(job.kind).is_text for job in jobs))
             take(len(jobs))
             await submit_batch(tx, batch, jobs)
             written = await find_batch(tx, caller.tenant_id, batch.id)
