@@ -4,9 +4,8 @@ Takes turns of quiet and flood, and times each submission from the moment it was
 whether or not earlier ones are back. The flood comes from a process of its own: users made for it, each logging in
 again as soon as its last login is answered, with the right password: those are hashed in full, and not throttled. It
 tells what processors were used for meanwhile, by processes of this machine that are named as ours are. The users are
-disabled in the end;
-the jobs are due in an hour and expire in ten minutes. Needs a key that manages users. Prints one line of JSON. Run by
-`headrace bench logins`.
+disabled in the end; the jobs are due in an hour and expire in ten minutes. Needs a key that manages users. Prints one
+line of JSON. Run by `headrace bench logins`.
 """
 
 # ruff: noqa: INP001 - run by its path, never imported
@@ -153,6 +152,7 @@ async def flooded_by(
     await asyncio.sleep(PAUSE_SECONDS)
     took = await bench.submit_steadily(rate, seconds)
     used = cpu_seconds()
+    child.stdin.close()  # which ends it
     told, _ = await child.communicate()
     return msgspec.json.decode(told, type=Flood), took, used
 
