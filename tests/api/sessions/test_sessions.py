@@ -1,6 +1,7 @@
 """Registering, logging in, refreshing, logging out."""
 
 import asyncio
+from collections.abc import Mapping
 
 import httpx
 import pytest
@@ -288,7 +289,7 @@ async def test_users_by_token_have_fewer_texts_a_minute_by_whatever_route(house:
 async def test_a_text_that_was_answered_before_is_not_counted_again(house: House) -> None:
     token = (await house.log_in(await house.person(Role.USER)))["access_token"]
     conversation = (await house.as_(token, "POST", "/v1/conversations", {})).json()["id"]
-    asked: list[tuple[str, dict[str, object]]] = [
+    asked: list[tuple[str, Mapping[str, object]]] = [
         ("/v1/jobs", SUMMARIZE),
         ("/v1/batches", {"jobs": [SUMMARIZE]}),
         (f"/v1/conversations/{conversation}/messages", {"text": "Hello"}),
