@@ -4,9 +4,8 @@ Takes turns of quiet and flood, and times each submission from the moment it was
 whether or not earlier ones are back. The flood comes from a process of its own: users made for it, each logging in
 again as soon as its last login is answered, with the right password: those are hashed in full, and not throttled. It
 tells what processors were used for meanwhile, by processes of this machine that are named as ours are. The users are
-disabled in the end;
-the jobs are due in an hour and expire in ten minutes. Needs a key that manages users. Prints one line of JSON. Run by
-`headrace bench logins`.
+disabled in the end; the jobs are due in an hour and expire in ten minutes. Needs a key that manages users. Prints one
+line of JSON. Run by `headrace bench logins`.
 """
 
 # ruff: noqa: INP001 - run by its path, never imported
@@ -17,7 +16,7 @@ import os
 import secrets
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import suppress
 from pathlib import Path
 
@@ -142,7 +141,7 @@ async def flood(users: list[tuple[str, str]]) -> Flood:
 
 async def flooded_by(
     users: list[tuple[str, str]], bench: Bench, rate: float, seconds: float
-) -> tuple[Flood, list[float], Counter[str]]:
+) -> tuple[Flood, list[float], dict[str, float]]:
     """Submit steadily beside a flood; also what processors were used for until its end."""
     child = await asyncio.create_subprocess_exec(
         sys.executable, __file__, "--flood", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
@@ -153,13 +152,14 @@ async def flooded_by(
     await asyncio.sleep(PAUSE_SECONDS)
     took = await bench.submit_steadily(rate, seconds)
     used = cpu_seconds()
+    child.stdin.close()  # which ends it
     told, _ = await child.communicate()
     return msgspec.json.decode(told, type=Flood), took, used
 
 
-def cpu_seconds() -> Counter[str]:
+def cpu_seconds() -> dict[str, float]:
     """What processes on this machine have used of its processors so far, by what they do."""
-    used: Counter[str] = Counter()
+    used: defaultdict[str, float] = defaultdict(float)
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
@@ -178,16 +178,16 @@ async def measure(rate: float, seconds: float, rounds: int) -> Figures:
         flooded: list[float] = []
         logins: list[float] = []
         statuses: Counter[int] = Counter()
-        cores: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+        busy, idle = defaultdict[str, float](float), defaultdict[str, float](float)
         try:
             await bench.submit_steadily(rate, 2)
             for _ in range(rounds):
                 before = cpu_seconds()
                 quiet += await bench.submit_steadily(rate, seconds)
                 between = cpu_seconds()
-                cores[False].update(_less(between, before))
+                _add(idle, before, between)
                 flood, took, used = await flooded_by(list(users.values()), bench, rate, seconds)
-                cores[True].update(_less(used, between))
+                _add(busy, between, used)
                 flooded += took
                 logins += flood.seconds
                 statuses.update(flood.statuses)
@@ -206,8 +206,8 @@ async def measure(rate: float, seconds: float, rounds: int) -> Figures:
         login_p50_ms=_ms(logins, 0.5),
         login_statuses=dict(statuses),
         failures=bench.failures,
-        flood_cores=_shares(cores[True], rounds * (seconds + PAUSE_SECONDS)),
-        quiet_cores=_shares(cores[False], rounds * seconds),
+        flood_cores=_shares(busy, rounds * (seconds + PAUSE_SECONDS)),
+        quiet_cores=_shares(idle, rounds * seconds),
     )
 
 
@@ -217,12 +217,13 @@ def _client() -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=url, timeout=30, limits=limits, trust_env=False, verify=url[:6] == "https:")
 
 
-def _less(later: Counter[str], earlier: Counter[str]) -> dict[str, float]:
-    # a process that has ended in between took what it used with it
-    return {name: max(0.0, used - earlier[name]) for name, used in later.items()}
+def _add(total: dict[str, float], earlier: dict[str, float], later: dict[str, float]) -> None:
+    """Add what was used in between; a process that has ended in between took what it used with it."""
+    for name, used in later.items():
+        total[name] += max(0.0, used - earlier.get(name, 0.0))
 
 
-def _shares(used: Counter[str], seconds: float) -> dict[str, float]:
+def _shares(used: dict[str, float], seconds: float) -> dict[str, float]:
     return {name: round(one / seconds, 3) for name, one in sorted(used.items()) if one / seconds >= LEAST_SHARE}
 
 

@@ -14,6 +14,7 @@ from litestar.datastructures import State
 from litestar.exceptions import InternalServerException
 
 from api.fields import MOST_ERRORS, FieldError, Json, field_errors, pointed, readable
+from api.wording import in_words
 from domain.accounts.user import Caller
 from domain.errors import HeadraceError
 
@@ -127,7 +128,7 @@ def decode_body(body: bytes, wanted: Any) -> Any:  # noqa: ANN401 - any annotati
         return _decoder(wanted).decode(body)
     except msgspec.ValidationError as error:
         found = list(islice(field_errors(value, wanted), MOST_ERRORS))
-        raise BodyInvalid(found or [FieldError("", readable(error))]) from None
+        raise BodyInvalid(found or [FieldError("", in_words(readable(error), wanted))]) from None
     except msgspec.DecodeError:
         # the standard library's reader, which has passed it, is lenient in this one thing
         raise BodyMalformed(HALF_A_PAIR) from None

@@ -15,7 +15,7 @@ from api.accept import Accept, Overloaded
 from api.backlog import Backlog
 from api.figures import Figures
 from api.key_ring import KeyRing
-from api.limits import SharedLimiter, Standing, stop
+from api.limits import WINDOW_SECONDS, SharedLimiter, Standing, stop
 from api.lookout import Lookout
 from api.spent import Spent
 from api.streams import AskAgain, Leave, Streams
@@ -23,6 +23,7 @@ from api.tail import Tail
 from api.under_way import Ticket
 from domain.accounts.event_token import EventToken, EventTokens
 from domain.accounts.user import Caller
+from domain.errors import Invalid
 from providers.http.outbound import Outbound
 from runtime.cache import AnswerCache
 from runtime.passwords import Passwords
@@ -70,6 +71,13 @@ class Batches:
                 del self._under_way[tenant_id]
 
 
+class TextsTooMany(Invalid):
+    """A batch asks for more texts than its caller may ask for in a minute: it could never be taken."""
+
+    code = "texts_too_many"
+    title = "More texts than a minute's limit"
+
+
 class Texts:
     """How many texts a user by token may have read or written in a minute, by whatever route they are asked for."""
 
@@ -81,10 +89,23 @@ class Texts:
         """Count so many, if the caller is a user by token; keys have limits of their own.
 
         Raises:
-            RateLimited: that would be more than may be.
+            TextsTooMany: they are more than may be in any minute.
+            RateLimited: that would be more than may be now.
         """
         if caller.session_id is None:
             return
+        if count > self._per_minute:
+            raise TextsTooMany(
+                f"{count:,} jobs read or write texts; a user by token may ask for {self._per_minute:,} a minute. "
+                "Send them in smaller batches, or by an API key.",
+                pointer="/jobs",
+            )
+        if count > 1:
+            # all or none: what a batch used up before it was refused would be missing when it comes again
+            standing = self._limiter.look(caller.user_id, self._per_minute)
+            if standing.remaining < count:
+                notes.standing = standing
+                stop((count - standing.remaining) * WINDOW_SECONDS / self._per_minute)
         for _ in range(count):
             notes.standing, wait = await self._limiter.take(caller.user_id, self._per_minute)
             stop(wait)

@@ -9,6 +9,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import fields
 
+from api.wording import in_words
+
 MOST_ERRORS: Final = 100
 _LONGEST_GUESSED: Final = 64
 
@@ -36,7 +38,7 @@ def field_errors(value: Json, wanted: Any, pointer: str = "") -> Iterator[FieldE
             faults = True
             yield fault
         if not faults:
-            yield FieldError(pointer, readable(error))
+            yield FieldError(pointer, in_words(readable(error), wanted))
 
 
 def readable(error: Exception) -> str:

@@ -439,6 +439,12 @@ CODES: Final[dict[str, ProblemCode]] = {
         "The key's requests for this minute are used up; RateLimit and RateLimit-Policy tell how many there are.",
         _LATER,
     ),
+    "texts_too_many": ProblemCode(
+        422,
+        "More texts than a minute's limit",
+        "A user who logs in may have so many texts read or written in a minute, and this batch has more.",
+        "Send smaller batches, some in each minute, or use an API key, whose limit counts requests.",
+    ),
     "backlog_full": ProblemCode(
         429,
         "Too many jobs wait",

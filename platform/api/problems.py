@@ -2,20 +2,22 @@
 
 import math
 import re
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import structlog
 from litestar.connection import Request
 from litestar.exceptions import HTTPException
 from litestar.response import Response
 from litestar.types import Scope
-from msgspec import UNSET, Struct, UnsetType
+from litestar.typing import FieldDefinition
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from api.bodies import BodyInvalid, BodyMalformed, BodySlow, MediaTypeUnsupported
 from api.context import notes_of
 from api.fields import FieldError
 from api.parameters import fields_of
 from api.problem_codes import CODES
+from api.wording import in_words
 from domain.accounts.session import GrantRefused
 from domain.errors import (
     Conflict,
@@ -154,8 +156,19 @@ def _parameter_errors(scope: Scope, error: HTTPException) -> list[FieldError] | 
         if key == "data":
             return ("data",)
         sentence = str(one.get("message", "")).partition(" - at `")[0]
-        found.append(FieldError(_parameter(scope, key, one.get("source")), sentence))
+        definition = fields_of(scope["route_handler"]).get(key.partition(".")[0])
+        wanted = None if definition is None else _annotated(definition)
+        found.append(FieldError(_parameter(scope, key, one.get("source")), in_words(sentence, wanted)))
     return found or None
+
+
+def _annotated(definition: FieldDefinition) -> Any:  # noqa: ANN401 - any annotation
+    """What a parameter is to be, with what is said of it."""
+    said = definition.kwarg_definition
+    pattern, description = getattr(said, "pattern", None), getattr(said, "description", None)
+    if pattern is None:
+        return definition.annotation
+    return Annotated[definition.annotation, Meta(pattern=pattern, description=description)]
 
 
 def _parameter(scope: Scope, field: str, source: object) -> str:

@@ -17,9 +17,10 @@ from api.problems import base_url
 from domain.ids import JobId
 from domain.jobs.job import Job, JobOptions, new_job
 from domain.jobs.kind import Input, Kind
-from domain.jobs.once import unique_job
+from domain.jobs.once import IdempotencyKey, unique_job
 from runtime.unique_ids import new_id
 from storage.job_lists import Attempt, list_attempts
+from storage.once import is_kept
 
 RETRY_AFTER = {"Retry-After": "1"}
 
@@ -51,7 +52,8 @@ async def submit(  # noqa: PLR0913 - whatever a job may be told at the door
     caller.demand(kind.permission)
     given.check_caller(caller)
     notes = notes_of(request.scope)
-    if kind.is_text:
+    key = await read_key(request)
+    if kind.is_text and not (caller.session_id and await _is_answered(use, key)):
         await use.texts.take(notes, caller)
         await use.spent.demand(caller.tenant_id, [kind.name])
     new = new_job(
@@ -62,7 +64,7 @@ async def submit(  # noqa: PLR0913 - whatever a job may be told at the door
         options=replace(options, no_cache=wants_anew(request.headers.get("cache-control"))),
         request_id=notes.request_id,
         traceparent=notes.traceparent,
-        idempotency=await read_key(request),
+        idempotency=key,
     )
     if window is not None:
         new = replace(new, unique=unique_job(kind.name, new.input, window=window, key=unique_key))
@@ -88,6 +90,14 @@ async def submit(  # noqa: PLR0913 - whatever a job may be told at the door
         response.headers.update(REPLAYED)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return response
+
+
+async def _is_answered(use: Use, key: IdempotencyKey | None) -> bool:
+    """Whether a request was answered before, which asks for no text anew."""
+    if key is None:
+        return False
+    async with use.database.read() as tx:
+        return await is_kept(tx, key)
 
 
 async def answer_job(request: ApiRequest, use: Use, job: Job, *, waited: int | None = None) -> Response[JobView]:

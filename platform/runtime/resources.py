@@ -4,6 +4,9 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
 
 from domain.errors import Invalid
 from domain.text.breaker import BreakerRule
@@ -21,11 +24,14 @@ from runtime.kill_points import KillPoints
 from runtime.outgoing import open_outbound
 from runtime.provider_rates import ProviderRates
 from runtime.quotas import open_quotas
+from runtime.redis_guard import REMEDY, UNGUARDED, is_unguarded
 from runtime.safety import Safety
 from runtime.secret_box import SecretBox
 from runtime.settings import Settings
 from runtime.wakeups import Wakeups, open_wakeups
 from storage.database import Database, open_database
+
+_LOG: Final = structlog.stdlib.get_logger(__name__)
 
 
 class SettingMissing(Invalid):
@@ -73,6 +79,8 @@ async def open_stores(
     """
     database = open_database(needed(settings, "database_url"), name=name, size=connections, wait_seconds=wait_seconds)
     wakeups = open_wakeups(needed(settings, "redis_url"))
+    if is_unguarded(settings):
+        _LOG.warning("redis.unguarded", said=UNGUARDED, remedy=REMEDY)
     try:
         yield Stores(database=database, wakeups=wakeups, kill_points=KillPoints(settings.kill_points))
     finally:

@@ -73,6 +73,13 @@ SELECT fingerprint, job_id, status, location, body FROM idempotency_keys
 WHERE tenant_id = :tenant_id AND route = :route AND key = :key
 """)
 
+_IS_KEPT: Final = text("""
+SELECT EXISTS (
+    SELECT FROM idempotency_keys
+    WHERE tenant_id = :tenant_id AND route = :route AND key = :key AND fingerprint = :fingerprint
+)
+""")
+
 _KEEP: Final = text("""
 INSERT INTO idempotency_keys (tenant_id, route, key, fingerprint, job_id, status, location, body)
 VALUES (:tenant_id, :route, :key, :fingerprint, :job_id, :status, :location, :body)
@@ -148,6 +155,13 @@ async def submit_once(tx: Tx, new: Sequence[NewJob]) -> list[Submitted | Refusal
     others = await find_jobs(tx, {job_id for job_id in shown.values() if job_id not in written})
     found = written | {JobId(job.id): job for job in others}
     return [_answer(job, found.get(JobId(shown[job.id])), holders, standing) for job in new]
+
+
+async def is_kept(tx: Tx, key: IdempotencyKey) -> bool:
+    """Whether the very request of this key was answered before; nothing is locked."""
+    given = {"tenant_id": key.tenant_id, "route": key.route, "key": key.key, "fingerprint": key.fingerprint}
+    kept: bool = (await tx.execute(_IS_KEPT, given)).scalar_one()
+    return kept
 
 
 async def take_answer(tx: Tx, key: IdempotencyKey) -> KeptAnswer | None:

@@ -27,7 +27,7 @@ _CODES: Final[dict[str, str]] = {
 }
 
 _SENTENCES: Final[dict[str, str]] = {
-    r"^Expected `int`, got `float`": "to JSON Schema 1.0 is an integer",
+    r"^Expected a whole number( or null)?, not one with a fraction": "to JSON Schema 1.0 is an integer",
     r"^Expected a duration from |duration such as|longer than": "lengths are bounded by what they come to",
     r"^A token is good for 1s to 1h": "lengths are bounded by what they come to",
     r"^There is no such (event|permission)": "the API lists which there are, and each release has more",
@@ -44,7 +44,6 @@ _SENTENCES: Final[dict[str, str]] = {
     r"^No such kind goes through this queue": "it depends on the queue in the path",
     r"contains the character NUL": "no column could hold it",
     r"does not fit into 64 bits": "where any JSON is taken, its integers are still within 64 bits",
-    r"matching regex '\^\[\^\\\\?s@<>\]": "to Python four more control characters are white space",
     r"domain|address": "an address has more rules than a pattern has room for",
     r"twice|differ|distinct": "no two alike, by more than equality",
     r"currency": "ISO 4217 as the platform knows it",

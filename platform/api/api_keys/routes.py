@@ -110,7 +110,10 @@ async def rotate(
     use: NamedDependency[Use],
     caller: NamedDependency[Caller],
 ) -> Response[NewKeyView]:
-    """Make a key in place of this one, with its name, scopes, limit and end. Both open until the overlap is over."""
+    """Make a key in place of this one, with its name, scopes, limit and end. Both open until the overlap is over.
+
+    Who has as many keys as may be rotates one at a time: the next when the overlap of the last is over.
+    """
     overlap = _read_overlap(data.overlap)
     idempotency = await read_key(request)
     async with use.database.begin() as tx:
@@ -125,7 +128,7 @@ async def rotate(
         if old.requests_per_minute > caller.requests_per_minute:
             caller.demand(KEEPS_THE_KEYS)
         key, new = _fresh(caller.tenant_id, old.user_id, old.name, scopes, old.requests_per_minute, old.expires_at)
-        made = await _add(tx, new)
+        made = await _add(tx, new, ends=1)
         ends = await end_key(tx, old.id, seconds=overlap.total_seconds())
         view = view_new_key(made, key, replaces=old.id, replaced_expires_at=ends)
         response = Response(without_key(view), status_code=201, headers={"Location": f"/v1/api-keys/{view.id}"})
@@ -216,8 +219,9 @@ def _fresh(  # noqa: PLR0913, PLR0917 - what a key has
     )
 
 
-async def _add(tx: Tx, new: NewKey) -> KeptKey:
-    if await count_live_keys(tx, new.user_id) >= MOST_LIVE:
+async def _add(tx: Tx, new: NewKey, *, ends: int = 0) -> KeptKey:
+    """Make a key; `ends` of the user's live ones are given an end in the same transaction, and do not count."""
+    if await count_live_keys(tx, new.user_id) - ends >= MOST_LIVE:
         raise ApiKeysFull(f"A user has at most {MOST_LIVE} live keys. Revoke some first.")
     await add_key(tx, new)
     kept = await find_kept_key(tx, new.tenant_id, new.id, of=None)

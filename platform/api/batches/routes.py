@@ -63,11 +63,12 @@ async def submit_batch_(
         batch, jobs = await read_batch(request, BatchId(new_id("batch")), use.outbound)
         if wants_anew(request.headers.get("cache-control")):
             jobs = [replace(job, no_cache=True) for job in jobs]
-        await use.texts.take(notes_of(request.scope), caller, sum(kind_named(job.kind).is_text for job in jobs))
-        await use.spent.demand(caller.tenant_id, {job.kind for job in jobs if kind_named(job.kind).is_text})
+        texts = [job.kind for job in jobs if kind_named(job.kind).is_text]
         async with use.batches.writing, use.database.begin(within_seconds=_WITHIN_SECONDS) as tx:
             if kept := await find_answer(tx, key):
                 return replay(kept)
+            await use.texts.take(notes_of(request.scope), caller, len(texts))
+            await use.spent.demand(caller.tenant_id, texts)
             take(len(jobs))
             await submit_batch(tx, batch, jobs)
             written = await find_batch(tx, caller.tenant_id, batch.id)

@@ -133,8 +133,6 @@ async def say(
     """
     job_id = JobId(new_id("job"))
     seconds = wanted_wait(request.headers.get("prefer"))
-    await use.texts.take(notes_of(request.scope), request.user)
-    await use.spent.demand(request.user.tenant_id, [REPLY.name])
     key = await read_key(request)
     async with AsyncExitStack() as stack:
         news = await stack.enter_async_context(use.wakeups.listening(job_id)) if seconds else None
@@ -142,6 +140,8 @@ async def say(
         async with use.database.begin() as tx:
             kept = await find_answer(tx, key)
             if kept is None:
+                await use.texts.take(notes_of(request.scope), request.user)
+                await use.spent.demand(request.user.tenant_id, [REPLY.name])
                 take(1)
                 job = await _write(tx, request, conversation_id, data.text, job_id)
                 await keep_job(tx, key, job)

@@ -42,7 +42,9 @@ from storage.products import ProductFilter, find_product, list_categories, list_
 
 ME: Final = "me"
 
-CurrencyParameter = Annotated[str, QueryParameter(pattern="^[A-Z]{3}$", description="ISO 4217")]
+CurrencyParameter = Annotated[
+    str, QueryParameter(pattern="^[A-Z]{3}$", description="a currency of ISO 4217 in three capital letters")
+]
 SearchParameter = Annotated[
     str | None, QueryParameter(min_length=1, max_length=200, description="in name, description and SKU")
 ]

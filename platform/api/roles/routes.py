@@ -17,7 +17,7 @@ from api.paging import MOST, Cursor, Limit, Page, answer_short
 from domain.accounts.permissions import KEEPS_THE_KEYS, PERMISSIONS, Role, RoleNeeded, role_named
 from domain.accounts.user import Caller
 from storage.audit import audit
-from storage.roles import read_role, set_role
+from storage.roles import held_by_others, read_role, set_role
 
 RolePath = FromPath[str]
 
@@ -82,6 +82,8 @@ async def change(
     async with use.database.begin() as tx:
         before = await read_role(tx, caller.tenant_id, named, lock=True)
         caller.demand_over(before ^ wanted)
+        if KEEPS_THE_KEYS in before:
+            _check_still_held(before - wanted, await held_by_others(tx, caller.tenant_id, named))
         if before != wanted:
             await set_role(tx, caller.tenant_id, named, wanted)
             told = act("role.changed", named, before=_view(named, before), after=_view(named, wanted))
@@ -91,6 +93,19 @@ async def change(
 
 
 router: Final = Router("/v1", route_handlers=[list_permissions, show, change], tags=["Access"])
+
+
+def _check_still_held(lost: frozenset[str], held: frozenset[str]) -> None:
+    """Go on only if of what a role loses nothing is lost to the tenant: nobody gives what they have not.
+
+    Raises:
+        RoleNeeded: something is.
+    """
+    if gone := sorted(lost - held):
+        raise RoleNeeded(
+            f"Nobody else who manages users has {', '.join(gone)}, so nobody could give it back. "
+            "Give another role users:manage and these first, and a user that role."
+        )
 
 
 def _view(role: Role, permissions: frozenset[str]) -> RoleView:

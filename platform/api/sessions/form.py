@@ -7,6 +7,8 @@ import msgspec
 from msgspec import Meta
 
 from api.bodies import ApiRequest, MediaTypeUnsupported
+from api.fields import readable
+from api.wording import in_words
 from domain.accounts.session import GrantMalformed
 from domain.unspoken import Unspoken
 
@@ -61,5 +63,4 @@ async def read_form(request: ApiRequest, form: type[FormT]) -> FormT:
     try:
         return msgspec.convert({name: value for name, value in pairs if value}, form)
     except msgspec.ValidationError as error:
-        missing = str(error).partition(" - at `")[0]
-        raise GrantMalformed(f"The form is not complete: {missing}.") from None
+        raise GrantMalformed(f"The form is not complete. {in_words(readable(error), form)}") from None

@@ -22,7 +22,9 @@ _TWO_DIGITS: Final = frozenset(
 CURRENCIES: Final = _NO_MINOR_UNIT | _TWO_DIGITS | _THREE_DIGITS
 
 Amount: TypeAlias = Annotated[int, Meta(ge=0, le=MOST, description="In minor units: 1299 is 12.99 USD, 1299 JPY")]
-Currency: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="ISO 4217", examples=["USD"])]
+Currency: TypeAlias = Annotated[
+    str, Meta(pattern=r"^[A-Z]{3}$", description="a currency of ISO 4217 in three capital letters", examples=["USD"])
+]
 
 
 class UnknownCurrency(Invalid):

@@ -79,7 +79,9 @@ class Address(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(min_length=1, max_length=200)]
     street: Annotated[str, Meta(min_length=1, max_length=200)]
     city: Annotated[str, Meta(min_length=1, max_length=100)]
-    country: Annotated[str, Meta(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2", examples=["DE"])]
+    country: Annotated[
+        str, Meta(pattern=r"^[A-Z]{2}$", description="a country of ISO 3166-1 in two capital letters", examples=["DE"])
+    ]
     postal_code: Annotated[str, Meta(max_length=20)] | None = None
     region: Annotated[str, Meta(max_length=100)] | None = None
 

@@ -173,3 +173,21 @@ async def test_a_user_has_so_many_live_keys(house: House, problem: Problem, monk
     assert (answer.status_code, problem(answer)["code"]) == (409, "api_keys_full")
     await house.as_(ada.key, "DELETE", f"/v1/api-keys/{second['id']}")
     assert (await house.as_(ada.key, "POST", "/v1/api-keys", NEW)).status_code == 201
+
+
+async def test_who_has_as_many_keys_as_may_be_rotates_one_at_a_time(
+    house: House, problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.api_keys.routes.MOST_LIVE", 2)
+    ada = await house.person(Role.USER)
+    second = (await house.as_(ada.key, "POST", "/v1/api-keys", NEW)).json()
+    fresh = await house.as_(ada.key, "POST", f"/v1/api-keys/{second['id']}/rotate", {"overlap": "1h"})
+    assert fresh.status_code == 201
+    # while both open neither is rotated again: nobody gathers keys so
+    for key_id in (second["id"], fresh.json()["id"]):
+        answer = await house.as_(ada.key, "POST", f"/v1/api-keys/{key_id}/rotate", {"overlap": "1h"})
+        assert (answer.status_code, problem(answer)["code"]) == (409, "api_keys_full")
+    await house.as_(ada.key, "DELETE", f"/v1/api-keys/{second['id']}")
+    for _ in range(3):
+        fresh = await house.as_(ada.key, "POST", f"/v1/api-keys/{fresh.json()['id']}/rotate", {"overlap": "0s"})
+        assert fresh.status_code == 201

@@ -46,6 +46,26 @@ async def test_administrators_keep_what_gives_everything_back(house: House, prob
     assert (answer.status_code, problem(answer)["code"]) == (409, "role_needed")
 
 
+async def test_what_nobody_else_could_give_back_stays_with_administrators(house: House, problem: Problem) -> None:
+    without = {"permissions": sorted(PERMISSIONS.keys() - {"keys:manage", "audit:read"})}
+    path = "/v1/roles/admin/permissions"
+    answer = await house.as_(house.admin_key, "PUT", path, without)
+    assert (answer.status_code, problem(answer)["code"]) == (409, "role_needed")
+    assert "audit:read, keys:manage" in problem(answer)["detail"]
+    # a role nobody has gives nothing back, nor does one that manages nobody
+    second = {"permissions": ["users:manage", "keys:manage", "audit:read"]}
+    assert (await house.as_(house.admin_key, "PUT", "/v1/roles/operator/permissions", second)).status_code == 200
+    assert (await house.as_(house.admin_key, "PUT", path, without)).status_code == 409
+    operator = (await house.log_in(await house.person(Role.OPERATOR)))["access_token"]
+    assert (await house.as_(house.admin_key, "PUT", path, without)).status_code == 200
+    gone = await house.as_(operator, "GET", "/v1/audit")
+    assert gone.status_code == 200
+    # now the operators are the last who have them
+    fewer = {"permissions": ["users:manage"]}
+    answer = await house.as_(operator, "PUT", "/v1/roles/operator/permissions", fewer)
+    assert (answer.status_code, problem(answer)["code"]) == (409, "role_needed")
+
+
 async def test_who_orders_for_others_is_what_the_tenant_says(house: House) -> None:
     ada, admin = await house.person(Role.USER), await house.person(Role.ADMIN)
     path = f"/v1/customers/{admin.id}/balance"

@@ -1,6 +1,7 @@
 """Registering, logging in, refreshing, logging out."""
 
 import asyncio
+from collections.abc import Mapping
 
 import httpx
 import pytest
@@ -283,3 +284,33 @@ async def test_users_by_token_have_fewer_texts_a_minute_by_whatever_route(house:
     answer = await house.as_(token, "GET", "/v1/jobs")
     assert answer.status_code == 200
     assert answer.headers["ratelimit-policy"] == '"default";q=600;w=60'
+
+
+async def test_a_text_that_was_answered_before_is_not_counted_again(house: House) -> None:
+    token = (await house.log_in(await house.person(Role.USER)))["access_token"]
+    conversation = (await house.as_(token, "POST", "/v1/conversations", {})).json()["id"]
+    asked: list[tuple[str, Mapping[str, object]]] = [
+        ("/v1/jobs", SUMMARIZE),
+        ("/v1/batches", {"jobs": [SUMMARIZE]}),
+        (f"/v1/conversations/{conversation}/messages", {"text": "Hello"}),
+    ]
+    for again in range(5):
+        for path, body in asked:
+            answer = await house.as_(token, "POST", path, body, headers={"Idempotency-Key": "once"})
+            assert answer.status_code == 202, answer.text
+            assert ("idempotency-replayed" in answer.headers) == (again > 0)
+
+
+async def test_a_batch_of_more_texts_than_a_minute_has_is_told_so(house: House, problem: Problem) -> None:
+    token = (await house.log_in(await house.person(Role.USER)))["access_token"]
+    answer = await house.as_(token, "POST", "/v1/batches", {"jobs": [SUMMARIZE] * 11})
+    assert (answer.status_code, problem(answer)["code"]) == (422, "texts_too_many")
+    assert "10 a minute" in problem(answer)["detail"]
+    # what does not fit now uses up nothing, and is told when it will
+    assert (await house.as_(token, "POST", "/v1/batches", {"jobs": [SUMMARIZE] * 4})).status_code == 202
+    answer = await house.as_(token, "POST", "/v1/batches", {"jobs": [SUMMARIZE] * 10})
+    assert (answer.status_code, problem(answer)["code"]) == (429, "rate_limited")
+    assert 18 <= int(answer.headers["retry-after"]) <= 24
+    assert (await house.as_(token, "POST", "/v1/batches", {"jobs": [SUMMARIZE] * 6})).status_code == 202
+    batch = {"jobs": [SUMMARIZE] * 11}
+    assert (await house.client.post("/v1/batches", json=batch)).status_code == 202
