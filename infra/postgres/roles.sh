@@ -11,7 +11,7 @@ psql -v ON_ERROR_STOP=1 --no-psqlrc --username "${POSTGRES_USER:-postgres}" --db
 CREATE ROLE headrace_owner LOGIN PASSWORD :'owner_password';
 CREATE ROLE headrace LOGIN PASSWORD :'app_password';
 CREATE ROLE headrace_api NOLOGIN;
-GRANT headrace_api TO headrace;
+GRANT headrace_api TO headrace_owner, headrace;
 -- text is ordered by bytes wherever order matters to us, so any locale will do; this one is the same everywhere
 CREATE DATABASE headrace OWNER headrace_owner TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8';
 REVOKE ALL ON DATABASE headrace FROM PUBLIC;

@@ -14,18 +14,20 @@ def _step(*_: Any, **_more: Any) -> None:  # noqa: ANN401 - Alembic's, which tel
 
 def _run() -> None:
     engine = create_engine(context.config.attributes["url"])
-    with engine.connect() as connection:
-        context.configure(
-            connection=connection,
-            target_metadata=METADATA,
-            transaction_per_migration=True,
-            compare_type=True,
-            compare_server_default=True,
-            on_version_apply=_step,
-        )
-        with context.begin_transaction():
-            context.run_migrations()
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            context.configure(
+                connection=connection,
+                target_metadata=METADATA,
+                transaction_per_migration=True,
+                compare_type=True,
+                compare_server_default=True,
+                on_version_apply=_step,
+            )
+            with context.begin_transaction():
+                context.run_migrations()
+    finally:
+        engine.dispose()
 
 
 _run()

@@ -33,7 +33,8 @@ BEGIN
             WHEN duplicate_object OR unique_violation THEN NULL;
             WHEN insufficient_privilege THEN
                 RAISE EXCEPTION USING MESSAGE = format('%I may not make the role {API_ROLE}. As a superuser, once: '
-                    'CREATE ROLE {API_ROLE} NOLOGIN; then GRANT {API_ROLE} TO every login of the API.', current_user);
+                    'CREATE ROLE {API_ROLE} NOLOGIN; then GRANT {API_ROLE} TO %I; and to every login of the API.',
+                    current_user, current_user);
         END;
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{API_ROLE}' AND (rolsuper OR rolbypassrls)) THEN
