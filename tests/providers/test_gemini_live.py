@@ -1,11 +1,11 @@
-"""The real Gemini, for who has a key: `HEADRACE_TEST_GEMINI_API_KEY=… ./headrace test tests/providers/test_gemini_live.py`."""
+"""The real Gemini, for who has a key: with TEST_GEMINI_API_KEY set, `./headrace test tests/providers/test_gemini_live.py`."""
 
 import os
 from collections.abc import AsyncIterator
 from typing import Final
 
 import pytest
-from pytest_socket import enable_socket
+from pytest_socket import socket_allow_hosts
 
 from domain.chat.conversation import ChatMessage
 from domain.text.classify import Classify
@@ -15,17 +15,17 @@ from providers.text.gemini import GeminiTextProvider
 from runtime.settings import Settings
 from tests.support.gemini_meeting import BRIDGE
 
-_KEY: Final = os.environ.get("HEADRACE_TEST_GEMINI_API_KEY", "")
+_KEY: Final = os.environ.get("TEST_GEMINI_API_KEY", "")
 
 pytestmark = [
-    pytest.mark.skipif(not _KEY, reason="asks the real Gemini, which takes HEADRACE_TEST_GEMINI_API_KEY"),
+    pytest.mark.skipif(not _KEY, reason="asks the real Gemini, which takes TEST_GEMINI_API_KEY"),
     pytest.mark.filterwarnings("ignore:Inheritance class Aiohttp:DeprecationWarning"),
 ]
 
 
 @pytest.fixture
 async def gemini() -> AsyncIterator[GeminiTextProvider]:
-    enable_socket()
+    socket_allow_hosts(["generativelanguage.googleapis.com", "127.0.0.1", "::1"], allow_unix_socket=True)
     provider = GeminiTextProvider(_KEY, model=Settings().gemini_model)
     yield provider
     await provider.aclose()

@@ -150,6 +150,25 @@ class BatchLinks(Struct, frozen=True, kw_only=True):
     cancel: str
 
 
+class Budget(Struct, frozen=True, kw_only=True):
+    """A budget, and what of it was used today. `reserved` is what jobs that run now will probably use."""
+
+    kind: str | None
+    tokens: int | None
+    cost_micros: int | None
+    used_tokens: int
+    used_cost_micros: int
+    reserved_tokens: int
+    reserved_cost_micros: int
+
+
+class Budgets(Struct, frozen=True, kw_only=True):
+    """The tenant's budgets."""
+
+    currency: str
+    budgets: tuple[Budget, ...]
+
+
 class BulkAction(Struct, frozen=True, kw_only=True):
     """A bulk action. `matched` counts the jobs found so far, of which `skipped` moved by themselves meanwhile."""
 
@@ -722,6 +741,31 @@ class Tokens(Struct, frozen=True, kw_only=True):
 
     prompt: int
     output: int
+
+
+class Usage(Struct, frozen=True, kw_only=True):
+    """What was used up of one day, kind, engine and model; null where they were added up."""
+
+    tenant_id: str
+    day: str | None
+    kind: str | None
+    engine: str | None
+    model: str | None
+    calls: int
+    prompt_tokens: int
+    output_tokens: int
+    tokens: int
+    cost_micros: int
+
+
+class UsageReport(Struct, frozen=True, kw_only=True):
+    """The tenant's use of text providers, by days of UTC from the first to the last, both included."""
+
+    first: str
+    last: str
+    currency: str
+    items: tuple[Usage, ...]
+    total: Usage
 
 
 class User(Struct, frozen=True, kw_only=True):
