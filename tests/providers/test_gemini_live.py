@@ -1,4 +1,4 @@
-"""The real Gemini, for who has a key: with TEST_GEMINI_API_KEY set, `./headrace test tests/providers/test_gemini_live.py`."""
+"""The real Gemini, for who has a key: skipped unless TEST_GEMINI_API_KEY is set."""
 
 import os
 from collections.abc import AsyncIterator
