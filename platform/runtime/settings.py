@@ -295,10 +295,10 @@ def _refuse_garbled(settings: Settings) -> None:
             raise SettingInvalid(f"{PREFIX}{name.upper()}: {error}") from None
         if name == "gemini_kinds" and (odd := told.keys() - kinds):
             raise SettingInvalid(f"{PREFIX}GEMINI_KINDS: {min(odd)} is no kind of text. There are: {_listed(kinds)}.")
-    if strange := settings.fallback_kinds - kinds:
-        raise SettingInvalid(f"{PREFIX}TEXT_FALLBACK: {min(strange)} is neither on, off, nor one of {_listed(kinds)}.")
-    if strange := settings.fallback_reasons - FALLBACK_REASONS:
-        raise SettingInvalid(f"{PREFIX}TEXT_FALLBACK_FOR: {min(strange)} is none of {_listed(FALLBACK_REASONS)}.")
+    if unknown := settings.fallback_kinds - kinds:
+        raise SettingInvalid(f"{PREFIX}TEXT_FALLBACK: {min(unknown)} is neither on, off, nor one of {_listed(kinds)}.")
+    if unknown := settings.fallback_reasons - FALLBACK_REASONS:
+        raise SettingInvalid(f"{PREFIX}TEXT_FALLBACK_FOR: {min(unknown)} is none of {_listed(FALLBACK_REASONS)}.")
 
 
 def _listed(names: Iterable[str]) -> str:

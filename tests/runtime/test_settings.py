@@ -40,3 +40,36 @@ def test_production_takes_no_secret_that_is_soon_guessed() -> None:
 def test_production_names_what_it_lacks(name: str) -> None:
     with pytest.raises(SettingInvalid, match=f"{name} must be set"):
         read_settings({**_PRODUCTION, name: ""})
+
+
+def test_how_texts_are_asked_for_is_read_kind_by_kind() -> None:
+    settings = read_settings(
+        {
+            "HEADRACE_GEMINI_KINDS": '{"text.generate": {"model": "m", "temperature": 0.5}}',
+            "HEADRACE_TEXT_PRICES": '{"m": {"input": 1, "output": 2}}',
+            "HEADRACE_TEXT_FALLBACK": "text.moderate, chat.reply",
+            "HEADRACE_GEMINI_TOKENS_PER_MINUTE": "1000",
+        }
+    )
+    assert settings.parameters_by_kind["text.generate"].model == "m"
+    assert settings.prices_by_model["m"].output == 2
+    assert settings.fallback_kinds == {"text.moderate", "chat.reply"}
+    assert settings.gemini_tokens_per_minute == 1000
+    assert not read_settings({"HEADRACE_TEXT_FALLBACK": "off"}).fallback_kinds
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("HEADRACE_GEMINI_KINDS", '{"orders.place": {}}', "orders.place is no kind of text"),
+        ("HEADRACE_GEMINI_KINDS", '{"chat.reply": {"warmth": 1}}', "unknown field `warmth`"),
+        ("HEADRACE_TEXT_PRICES", "cheap", "JSON is malformed"),
+        ("HEADRACE_TEXT_FALLBACK", "maybe", "maybe is neither on, off"),
+        ("HEADRACE_TEXT_FALLBACK_FOR", "rain", "rain is none of"),
+        ("HEADRACE_GEMINI_REQUESTS_PER_MINUTE", "0", ">= 1"),
+    ],
+)
+def test_how_texts_are_asked_for_is_refused_by_name(name: str, value: str, told: str) -> None:
+    with pytest.raises(SettingInvalid, match=name) as caught:
+        read_settings({name: value})
+    assert told in str(caught.value)

@@ -7,7 +7,6 @@ import pytest
 from domain.accounts.permissions import Role
 from storage.usage import Booking, book_usage
 from tests.api.conftest import SUMMARIZE, House, Problem
-from tests.support.jobs import TENANT
 
 TODAY = datetime.now(UTC).date()
 
@@ -15,7 +14,7 @@ TODAY = datetime.now(UTC).date()
 async def book(house: House, kind: str, model: str = "m", tokens: int = 100) -> None:
     booking = Booking(engine="gemini", model=model, prompt_tokens=tokens, output_tokens=10, cost_micros=7)
     async with house.database.begin() as tx:
-        await book_usage(tx, TENANT, kind, booking)
+        await book_usage(tx, house.tenant_id, kind, booking)
 
 
 async def test_what_was_used_is_told_by_day_and_kind_and_as_asked(house: House) -> None:
@@ -30,8 +29,8 @@ async def test_what_was_used_is_told_by_day_and_kind_and_as_asked(house: House) 
     assert (found["total"]["tokens"], found["total"]["cost_micros"], found["currency"]) == (330, 21, "USD")
     by_model = (await house.client.get("/v1/usage?by=tenant,model&kind=text.summarize")).json()
     assert [(one["tenant_id"], one["model"], one["kind"]) for one in by_model["items"]] == [
-        (TENANT, "m", None),
-        (TENANT, "n", None),
+        (house.tenant_id, "m", None),
+        (house.tenant_id, "n", None),
     ]
     before = (await house.client.get("/v1/usage?from=2020-01-01&to=2020-02-01")).json()
     assert (before["items"], before["total"]["calls"]) == ([], 0)
