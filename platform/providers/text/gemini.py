@@ -13,6 +13,7 @@ from domain.text.generate import Generate, Generated
 from domain.text.moderate import Moderate, Moderation
 from domain.text.prompts import (
     Marks,
+    Prompt,
     classify_prompt,
     generate_prompt,
     moderate_prompt,
@@ -109,11 +110,11 @@ class GeminiTextProvider:
         if not prompt.messages:
             raise ProviderRefused("The conversation holds nothing to reply to.")
         screen = Screen(self._marks)
-        usage = Usage(engine=ENGINE, model=self._model)
+        usage = Usage(engine=ENGINE, model=self._model, prompt_version=prompt.version)
         written = 0
         async with aclosing(self._client.stream(Question(prompt=prompt))) as pieces:
             async for said in pieces:
-                usage = said.usage or usage
+                usage = _by(prompt, said.usage) or usage
                 written += len(said.text)
                 if written > MOST_REPLY_CHARS:
                     raise AnswerCutShort(f"Gemini's reply is longer than {MOST_REPLY_CHARS} characters.")
@@ -132,13 +133,15 @@ class GeminiTextProvider:
     ) -> Answer[ResultT]:
         said = await self._client.ask(question)
         try:
-            return Answer(make(self._read(said.text, shape)), said.usage)
+            return Answer(make(self._read(said.text, shape)), _by(question.prompt, said.usage))
         except UNFIT as objection:
             reason = str(objection)
         repair = msgspec.structs.replace(question, prompt=repair_prompt(question.prompt, said.text, reason))
         repaired = await self._client.ask(repair)
         try:
-            return Answer(make(self._read(repaired.text, shape)), _sum(said.usage, repaired.usage))
+            return Answer(
+                make(self._read(repaired.text, shape)), _by(question.prompt, _sum(said.usage, repaired.usage))
+            )
         except UNFIT as objection:
             reason = str(objection)
         raise ProviderAnswerMalformed(f"Gemini's answer did not fit, twice: {reason}")
@@ -148,6 +151,10 @@ class GeminiTextProvider:
         filled = msgspec.json.decode(text, type=shape)
         refuse_marks(msgspec.json.encode(filled).decode(), self._marks)  # what escapes may have hidden
         return filled
+
+
+def _by(prompt: Prompt, usage: Usage | None) -> Usage | None:
+    return None if usage is None else msgspec.structs.replace(usage, prompt_version=prompt.version)
 
 
 def _sum(first: Usage | None, second: Usage | None) -> Usage | None:
