@@ -116,7 +116,6 @@ async def _platform(gemini_url: str) -> AsyncIterator[Ready]:
         os.chmod(folder, 0o711)  # noqa: PTH101, S103 - the servers run as somebody else; of a moment, and before anything runs
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "cli.main", "up", "--json", "--no-flower", "--data-dir", folder),
-            *("--port", "0"),
             stdout=asyncio.subprocess.PIPE,
             env=environment_without_settings(PYTHONPATH=str(ROOT / "platform"), **settings),
         )

@@ -149,7 +149,9 @@ async def test_usage_counts_the_prompt_and_the_answer_with_its_thoughts() -> Non
     async with meeting(said) as (gemini, _):
         answer = await gemini.summarize(BRIDGE)
     assert answer.value.summary == "Short."
-    assert answer.usage == Usage(engine="gemini", model="gemini-test", prompt_tokens=50, output_tokens=37)
+    assert answer.usage == Usage(
+        engine="gemini", model="gemini-test", prompt_tokens=50, output_tokens=37, prompt_version="summarize-1"
+    )
 
 
 # answers that do not fit
@@ -180,7 +182,9 @@ async def test_an_answer_that_does_not_fit_is_asked_for_once_more(unfit: str) ->
         with pytest.raises(ProviderAnswerMalformed, match="did not fit, twice"):
             await gemini.summarize(BRIDGE)
     assert answer.value.summary == "Reopened."
-    assert answer.usage == Usage(engine="gemini", model="gemini-test", prompt_tokens=22, output_tokens=3)
+    assert answer.usage == Usage(
+        engine="gemini", model="gemini-test", prompt_tokens=22, output_tokens=3, prompt_version="summarize-1"
+    )
     assert [asked.roles for asked in server.requests[:2]] == [("user",), ("user", "model", "user")]
     assert len(server.requests) == 4
 

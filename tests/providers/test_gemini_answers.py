@@ -31,13 +31,17 @@ from providers.text.gemini_schema import (
     schema_of,
 )
 from providers.text.gemini_screen import Screen
+from providers.text.wordings import read_wordings
 
 MARKS = Marks(fence="xqz7f3a90b1", canary="zqx0123456789abcdef")
+WORDINGS = read_wordings()
 PROMPTS = [
-    summarize_prompt(Summarize(text="Some text.", language="de"), MARKS),
-    moderate_prompt(Moderate(text="Some text."), MARKS),
-    classify_prompt(Classify(text="Some text.", labels=("a", Label(name="b", examples=("like this",)))), MARKS),
-    generate_prompt(Generate(format="blog", brief="Some text.", tone="dry", max_words=80), MARKS),
+    summarize_prompt(Summarize(text="Some text.", language="de"), MARKS, WORDINGS),
+    moderate_prompt(Moderate(text="Some text."), MARKS, WORDINGS),
+    classify_prompt(
+        Classify(text="Some text.", labels=("a", Label(name="b", examples=("like this",)))), MARKS, WORDINGS
+    ),
+    generate_prompt(Generate(format="blog", brief="Some text.", tone="dry", max_words=80), MARKS, WORDINGS),
 ]
 
 

@@ -68,7 +68,9 @@ async def test_a_reply_comes_in_pieces_and_the_last_one_carries_the_usage() -> N
     assert "".join(part.text for part in parts) == text
     assert len(parts) > 5
     assert [part.usage for part in parts[:-1]] == [None] * (len(parts) - 1)
-    assert parts[-1].usage == Usage(engine="gemini", model="gemini-test", prompt_tokens=9, output_tokens=15)
+    assert parts[-1].usage == Usage(
+        engine="gemini", model="gemini-test", prompt_tokens=9, output_tokens=15, prompt_version="reply-1"
+    )
     assert (server.requests[0].path, server.requests[0].query) == (
         "/v1/models/gemini-test:streamGenerateContent",
         "alt=sse",
@@ -95,7 +97,7 @@ async def test_a_conversation_without_a_users_turn_is_refused_unasked() -> None:
 async def test_a_stream_without_usage_still_ends_with_one() -> None:
     async with meeting(Says(text="Hi.", counts_tokens=False)) as (gemini, _):
         parts = await parts_of(gemini)
-    assert parts[-1].usage == Usage(engine="gemini", model="gemini-test")
+    assert parts[-1].usage == Usage(engine="gemini", model="gemini-test", prompt_version="reply-1")
 
 
 @pytest.mark.usefixtures("each_transport")

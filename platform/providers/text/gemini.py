@@ -53,6 +53,7 @@ from providers.text.provider import (
     billed,
     sum_of,
 )
+from providers.text.wordings import read_wordings
 
 ResultT = TypeVar("ResultT")
 
@@ -92,35 +93,38 @@ class GeminiTextProvider:
         self._model = model
         self._parameters = parameters or {}
         self._marks = marks or new_marks()
+        self._wordings = read_wordings()
 
     async def summarize(self, asked: Summarize) -> Answer[Summary]:
         """Say the text in at most `asked.max_chars` characters."""
-        question = Question(prompt=summarize_prompt(asked, self._marks), schema=schema_of(SummaryFilled))
+        question = Question(
+            prompt=summarize_prompt(asked, self._marks, self._wordings), schema=schema_of(SummaryFilled)
+        )
         return await self._ask("text.summarize", question, SummaryFilled, lambda filled: summary_of(filled, asked))
 
     async def moderate(self, asked: Moderate) -> Answer[Moderation]:
         """Judge whether the text is toxic."""
-        prompt = moderate_prompt(asked, self._marks)
+        prompt = moderate_prompt(asked, self._marks, self._wordings)
         question = Question(prompt=prompt, schema=schema_of(ModerationFilled), unfiltered=True)
         return await self._ask("text.moderate", question, ModerationFilled, moderation_of)
 
     async def classify(self, asked: Classify) -> Answer[Classification]:
         """Find the text's topic, sentiment and language."""
         schema = schema_of(ClassificationFilled, choices_of(asked))
-        question = Question(prompt=classify_prompt(asked, self._marks), schema=schema)
+        question = Question(prompt=classify_prompt(asked, self._marks, self._wordings), schema=schema)
         return await self._ask(
             "text.classify", question, ClassificationFilled, lambda filled: classification_of(filled, asked)
         )
 
     async def generate(self, asked: Generate) -> Answer[Generated]:
         """Write a text from a brief."""
-        prompt = generate_prompt(asked, self._marks)
+        prompt = generate_prompt(asked, self._marks, self._wordings)
         question = Question(prompt=prompt, schema=schema_of(GeneratedFilled), most_tokens=MOST_GENERATED_TOKENS)
         return await self._ask("text.generate", question, GeneratedFilled, lambda filled: generated_of(filled, asked))
 
     async def reply(self, conversation: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart]:
         """Answer the last message, piece by piece; what is yielded has been screened, also where an error follows."""
-        prompt = reply_prompt(conversation, self._marks)
+        prompt = reply_prompt(conversation, self._marks, self._wordings)
         if not prompt.messages:
             raise ProviderRefused("The conversation holds nothing to reply to.")
         screen = Screen(self._marks)
@@ -170,7 +174,9 @@ class GeminiTextProvider:
                 return Answer(make(self._read(said.text, shape)), said.usage)
         except UNFIT as objection:
             reason = str(objection)
-        repair = msgspec.structs.replace(question, prompt=repair_prompt(question.prompt, said.text, reason))
+        repair = msgspec.structs.replace(
+            question, prompt=repair_prompt(question.prompt, said.text, reason, self._wordings)
+        )
         with billed(said.usage):
             repaired = await self._client.ask(repair)
         usage = sum_of(said.usage, repaired.usage)

@@ -18,7 +18,10 @@ T = TypeVar("T")
 
 
 class Usage(Struct, frozen=True, kw_only=True):
-    """What an answer cost. `engine` is the form that answered, `model` the one of its models that did."""
+    """What an answer cost. `engine` is the form that answered, `model` the one of its models that did.
+
+    `prompt_version` names the wording of what a language model was told; None where none was asked.
+    """
 
     engine: str
     model: str

@@ -68,7 +68,7 @@ async def test_no_cache_travels_with_the_job_whichever_way_it_comes(api: CalledA
 
 
 @pytest.mark.parametrize("later", [{"delay": "1h"}, {"concurrency_key": "one"}], ids=str)
-async def test_a_job_that_is_to_wait_is_left_to_its_worker(api: CalledApi, later: dict[str, str]) -> None:
+async def test_a_job_that_is_to_wait_is_left_to_its_worker(api: CalledApi, later: dict[str, Any]) -> None:
     answer = await api.call("POST", "/v1/text/summarize", TEXT, prefer="wait=1", **later)
     assert answer.json()["state"] in {"scheduled", "queued"}
 
