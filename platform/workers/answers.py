@@ -11,7 +11,7 @@ ResultT = TypeVar("ResultT")
 
 
 async def answered(ctx: Context, asked: Asked, ask: Callable[[TextProvider], Awaitable[Answer[ResultT]]]) -> ResultT:
-    """What the provider answers to `ask`, once what was `asked` is screened; what it cost is written with the job's result.
+    """What the provider answers to `ask`, once what was `asked` is screened; what it cost is kept with the result.
 
     Raises:
         InputBlocked: the tenant blocks texts like this.

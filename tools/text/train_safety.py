@@ -13,7 +13,6 @@ import numpy as np
 from domain.text.unveil import unveiled
 from providers.text.local.phrases import phrases_of, words_of
 from tools.text.fit_ngrams import Head, fit, write
-
 from tools.text.safety_rows import may_train, ordinary_rows, screened_rows
 
 MODELS: Final = Path(__file__).parents[2] / "platform" / "providers" / "text" / "local" / "models"

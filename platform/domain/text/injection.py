@@ -5,6 +5,8 @@ figures). Rules read unveiled texts (`domain.text.unveil`). Each first asks for 
 most texts lack; a pattern has bounded repeats only and takes time linear in the text.
 """
 
+# ruff: noqa: E501 - a pattern is read part by part, and broken anywhere else it is not read at all
+
 import re
 from bisect import bisect_left
 from typing import Final
@@ -103,7 +105,7 @@ RULES: Final = (
         "system_marker",
         "system",
         r"(?:^|\n)[^\w\n]{0,8}system(?: ?(?:message|prompt|override|note|update|instruction|alert|admin|command))?\W{0,4}[:\]>]\W{0,4}"
-        rf"(?:you\b|your\b|ignor|from now|new\b|the (?:assistant|user|ai|model)|do not|override|always|never|forget|disregard|answer|reveal|respond|disable|all\b|safety|assistant|enter|print|act )"
+        r"(?:you\b|your\b|ignor|from now|new\b|the (?:assistant|user|ai|model)|do not|override|always|never|forget|disregard|answer|reveal|respond|disable|all\b|safety|assistant|enter|print|act )"
         r"|(?:\[|<|\{\{?|#{2,4} ?|\*\*)/?system(?: (?:message|prompt|override|instructions?|update))?(?:\]|>|\}|\*\*|:?\n)",
     ),
     _rule(
