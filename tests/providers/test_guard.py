@@ -22,7 +22,7 @@ def found(guard: Guard, text: str) -> set[str]:
 
 
 def test_the_classic_injections_are_found_under_their_disguises(guard: Guard) -> None:
-    missed = {False: [], True: []}  # type: dict[bool, list[tuple[str, int]]]
+    missed: dict[bool, list[tuple[str, int]]] = {False: [], True: []}
     for family, sentence in CLASSIC.items():
         for number, (text, is_disguised) in enumerate(variants(sentence)):
             if "injection" not in found(guard, text):
