@@ -506,6 +506,12 @@ CODES: Final[dict[str, ProblemCode]] = {
         "The text engine refused for reasons of safety.",
         "Change the text so that it asks for nothing harmful; the same text is refused again.",
     ),
+    "input_blocked": ProblemCode(
+        0,
+        "The input was blocked",
+        "The text reads like a prompt injection or a request for something unsafe, and the tenant blocks such texts.",
+        "Change the text, or what the tenant does about such texts: PUT /v1/safety. The same text is blocked again.",
+    ),
     "ai_malformed": ProblemCode(
         0, "The text engine's answer was not usable", "Its answer was cut short, or not of the shape asked for.", _JOB
     ),

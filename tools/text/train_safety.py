@@ -13,7 +13,8 @@ import numpy as np
 from domain.text.unveil import unveiled
 from providers.text.local.phrases import phrases_of, words_of
 from tools.text.fit_ngrams import Head, fit, write
-
+from tools.text.harmless_twins import twins
+from tools.text.rows import Row
 from tools.text.safety_rows import may_train, ordinary_rows, screened_rows
 
 MODELS: Final = Path(__file__).parents[2] / "platform" / "providers" / "text" / "local" / "models"
@@ -30,8 +31,11 @@ def main() -> None:
     folder: Path = arguments.parse_args().data
     injections, unsafe = ([row for row in rows if may_train(row)] for rows in screened_rows(folder))
     ordinary = [row for row in ordinary_rows(folder) if may_train(row)]
-    rows = [*injections, *unsafe, *ordinary]
-    of = np.repeat(["injection", "unsafe", "ordinary"], [len(injections), len(unsafe), len(ordinary)])
+    own = [Row(text=text, label="0", source="twins") for text in twins()]
+    rows = [*injections, *unsafe, *ordinary, *own]
+    of = np.repeat(
+        ["injection", "unsafe", "ordinary", "twins"], [len(injections), len(unsafe), len(ordinary), len(own)]
+    )
     yes = np.array([row.label == "1" for row in rows])
     counts = [Counter(phrases_of(words_of(unveiled(row.text)))) for row in rows]
     heads = [

@@ -5,8 +5,11 @@ figures). Rules read unveiled texts (`domain.text.unveil`). Each first asks for 
 most texts lack; a pattern has bounded repeats only and takes time linear in the text.
 """
 
+# ruff: noqa: E501 - a pattern is read part by part, and broken anywhere else it is not read at all
+
 import re
 from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -128,7 +131,7 @@ RULES: Final = (
     _rule(
         "jailbreak_name",
         "dan|jailbr|stan|dude|aim|evil|do anything|developer mode|machiavelli|mongo|omega|superior|betterdan|kevin|antigpt|unlocked|based",
-        rf"\bdo{_S}anything{_S}now\b|jailbr(?:eak|oken){_S}(?:mode|prompt|yourself|chatgpt|activated|enabled|now)|(?:\b(?:you are|you're|as|called|named|enter|enable|activate|be|become|to|play) |^|\n|\()(?:dan|stan|dude|betterdan|antigpt|evil-?bot|chadgpt|evil-?gpt|freedomgpt|darkgpt|chaosgpt)\b(?: mode|,|\.|:|\)|$| (?:who|which|can|will|has|is|and|answers?|stands|from|now))"
+        rf"\bdo{_S}anything{_S}now\b|jailbr(?:eak|oken){_S}(?:mode|prompt|yourself|chatgpt|activated|enabled|now)|(?:\b(?:you are|you're|as|called|named|enter|enable|activate|be|become|to|play) )(?:dan|stan|dude|betterdan|antigpt|evil-?bot|chadgpt|evil-?gpt|freedomgpt|darkgpt|chaosgpt)\b(?: mode|,|\.|:|\)|$| (?:who|which|can|will|has|is|and|answers?|stands|from|now))"
         rf"|\b(?:dan|stan|aim|evil|jailbreak|unlocked|god|unrestricted|unfiltered|chaos|opposite|anarchy|sudo|root){_S}mode{_S}(?:is{_S})?(?:now{_S})?(?:enabled|activated|engaged|on\b|unlocked)"
         r"|\[?\W?(?:🔓|jailbreak)\W{0,3}\]? ?(?:enabled|activated)",
     ),
@@ -217,13 +220,17 @@ RULES: Final = (
 
 def rules_met(text: str) -> tuple[str, ...]:
     """The families that a text as given belongs to, in the order of `RULES`: under its disguises, and in base64."""
-    shown = unveiled(text)
-    names = met_by(shown)
-    again = respelled(shown)
-    if again != shown:
-        names |= met_by(again)
-    for layer in layers_of(text):
-        names |= met_by(unveiled(layer))
+    return rules_in([unveiled(each) for each in (text, *layers_of(text))])
+
+
+def rules_in(shown: Sequence[str]) -> tuple[str, ...]:
+    """The same for an unveiled text and its unveiled layers."""
+    names: set[str] = set()
+    for each in shown:
+        names |= met_by(each)
+        again = respelled(each)
+        if again != each:
+            names |= met_by(again)
     return tuple(rule.name for rule in RULES if rule.name in names)
 
 

@@ -48,6 +48,11 @@ def unveiled(text: str) -> str:
     return _BLANKS.sub(" ", text)
 
 
+def latin(text: str) -> str:
+    """The text with letters that look like Latin ones made Latin; in lower case, as `unveiled` has it."""
+    return text if text.isascii() else text.translate(_ALIKE)
+
+
 def respelled(text: str) -> str:
     """An unveiled text with letters set apart joined (`i g n o r e`) and digits in words read as letters (`1gn0re`)."""
     text = _SPACED.sub(lambda run: "".join(filter(str.isalpha, run[0])), text)

@@ -3,12 +3,12 @@
 import asyncio
 import math
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from domain.text.injection import rules_met
+from domain.text.injection import rules_in
 from domain.text.safety import DETECTORS, FLAGGED_FROM, RULE_SCORE, Detector, Flag
 from domain.text.unveil import layers_of, unveiled
 from providers.text.local.phrases import PhraseModel, open_phrases
@@ -47,8 +47,9 @@ class Guard:
 
     def flags(self, text: str, wanted: Collection[Detector] = DETECTORS) -> tuple[Flag, ...]:
         """As `screen`, in the calling thread."""
-        scores = self.scores(text)
-        rules = rules_met(text) if "injection" in wanted else ()
+        shown = [unveiled(each) for each in (text, *layers_of(text))]
+        scores = self._scores(shown)
+        rules = rules_in(shown) if "injection" in wanted else ()
         found = (
             Flag(detector=detector, score=scores[detector], rules=rules if detector == "injection" else ())
             for detector in DETECTORS
@@ -62,8 +63,14 @@ class Guard:
 
     def scores(self, text: str) -> dict[Detector, float]:
         """What the model makes of the text, 0 to 1 for each detector, base64 in it read too."""
+        return self._scores([unveiled(each) for each in (text, *layers_of(text))])
+
+    async def aclose(self) -> None:
+        """Let the thread end; what it is at is finished first."""
+        await asyncio.to_thread(self._threads.shutdown)
+
+    def _scores(self, shown: Sequence[str]) -> dict[Detector, float]:
         model = self._opened()
-        shown = [unveiled(each) for each in (text, *layers_of(text))]
         windows = [window for each in shown for window in _windows(each)]
         odds = [model.log_odds(window) for window in windows]
         doubt = DOUBT if len(windows) > len(shown) else 0.0
@@ -72,10 +79,6 @@ class Guard:
             detector: round(1 / (1 + math.exp(-max(-30.0, min(30.0, value)))), DIGITS)
             for detector, value in zip(DETECTORS, worst, strict=True)
         }
-
-    async def aclose(self) -> None:
-        """Let the thread end; what it is at is finished first."""
-        await asyncio.to_thread(self._threads.shutdown)
 
     def _opened(self) -> PhraseModel:
         with self._reading:

@@ -9,6 +9,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +32,7 @@ def words_of(text: str) -> list[str]:
 def phrases_of(words: Sequence[str]) -> Iterable[str]:
     """Each word, each pair, each triple."""
     yield from words
-    pairs = [f"{first} {second}" for first, second in zip(words, words[1:], strict=False)]
+    pairs = [f"{first} {second}" for first, second in pairwise(words)]
     yield from pairs
     yield from [f"{pair} {third}" for pair, third in zip(pairs, words[2:], strict=False)]
 
