@@ -52,6 +52,7 @@ _SEPARATORS: Final = re.compile(_BETWEEN)
 _NO_DIGITS: Final = dict.fromkeys(map(ord, " \xa0\u2011\u2013.-/()+"))
 _FEWEST, _MOST = 7, 15
 _NATIONAL: Final = range(9, 12)
+_GERMAN_MOBILE: Final = re.compile(r"01[567][0-9][ \-/]?[0-9]{3,4}[ ]?[0-9]{4,5}\Z")
 
 
 def find_phones(text: str) -> Iterator[tuple[int, int]]:
@@ -84,7 +85,7 @@ def _is_phone(hit: re.Match[str], text: str) -> bool:
         return True
     if form == "american":
         return True
-    if form == "parted" and digits in _NATIONAL:
+    if form == "parted" and (digits in _NATIONAL or _GERMAN_MOBILE.match(number)):
         return len(set(_SEPARATORS.findall(number))) == 1 and number[:2] != "00"
     return number.startswith("00") and digits >= _NATIONAL.stop and _SEPARATORS.search(number) is not None
 
