@@ -93,7 +93,7 @@ async def open_resources(settings: Settings, *, name: str, connections: int = 8)
 
 
 def open_text(settings: Settings) -> TextProvider:
-    """Gemini where there is a key, which is not shown personal data unless the settings say so; else the local engine."""
+    """Gemini where there is a key, shown no personal data unless the settings say so; else the local engine."""
     if settings.gemini_api_key is not None:
         # the SDK costs 400 ms and 60 MB: only who has a key pays
         from providers.text.gemini import GeminiTextProvider  # noqa: PLC0415

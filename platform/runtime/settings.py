@@ -220,6 +220,12 @@ def _named(message: str) -> str:
     return f"{PREFIX}{path.rstrip('`').upper()}: {what}" if path else message
 
 
+def _refuse_unknown_sorts(settings: Settings) -> None:
+    for name in settings.redact_sorts.split(","):
+        if name.strip() and name.strip() not in SORTS:
+            raise SettingInvalid(f"HEADRACE_REDACT_SORTS: {name.strip()} is none of {', '.join(sorted(SORTS))}.")
+
+
 def _refuse_weak(settings: Settings) -> None:
     for origin in sorted(settings.allowed_origins - {"*"}):
         if not _ORIGIN.fullmatch(origin):
@@ -227,9 +233,7 @@ def _refuse_weak(settings: Settings) -> None:
                 f"HEADRACE_CORS_ORIGINS: {origin} is no origin. One is spelled https://host or https://host:port, "
                 "with nothing behind."
             )
-    for name in settings.redact_sorts.split(","):
-        if name.strip() and name.strip() not in SORTS:
-            raise SettingInvalid(f"HEADRACE_REDACT_SORTS: {name.strip()} is none of {', '.join(sorted(SORTS))}.")
+    _refuse_unknown_sorts(settings)
     if settings.heartbeat_seconds * 2 > settings.lease_seconds:
         raise SettingInvalid("HEADRACE_HEARTBEAT_SECONDS must be at most half of HEADRACE_LEASE_SECONDS.")
     if not settings.is_production:

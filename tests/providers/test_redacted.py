@@ -33,7 +33,9 @@ async def redacting(*script: Step) -> AsyncGenerator[tuple[RedactingTextProvider
 
 
 def asked_of(server: GeminiServer) -> str:
-    return "\n".join(asked.user + asked.system + json.dumps(asked.schema, ensure_ascii=False) for asked in server.requests)
+    return "\n".join(
+        asked.user + asked.system + json.dumps(asked.schema, ensure_ascii=False) for asked in server.requests
+    )
 
 
 def says(**fields: object) -> Says:
@@ -49,7 +51,11 @@ async def test_no_personal_value_of_a_corpus_is_in_any_request() -> None:
             await text.generate(Generate(format="email", brief=made.text, tone=f"as in {made.text[:60]}"))
             labels = ("other things", Label(name="x", description=made.text, examples=(made.text,)))
             await text.classify(Classify(text=made.text, labels=labels))
-            conversation = [ChatMessage("user", made.text), ChatMessage("assistant", made.text), ChatMessage("user", "?")]
+            conversation = [
+                ChatMessage("user", made.text),
+                ChatMessage("assistant", made.text),
+                ChatMessage("user", "?"),
+            ]
             assert [part async for part in text.reply(conversation)]
         sent = asked_of(server)
     assert len(server.requests) == 5 * len(corpus)
@@ -77,7 +83,10 @@ async def test_a_restored_summary_keeps_to_its_limit_and_no_value_is_cut(most: i
     assert f"Ask {MAIL} now or {PHONE} later.".startswith(summary)
     assert summary.count("+") == summary.count(PHONE)
     assert summary.count("@") == summary.count(MAIL)
-    assert f"at most {max(20, most - min(most // 4, len(MAIL) - len('[EMAIL_1]')))} characters" in server.requests[0].system
+    assert (
+        f"at most {max(20, most - min(most // 4, len(MAIL) - len('[EMAIL_1]')))} characters"
+        in server.requests[0].system
+    )
 
 
 async def test_a_value_longer_than_the_limit_stays_a_placeholder() -> None:

@@ -27,11 +27,14 @@ _PEOPLE: Final = ("ada", "bruno", "chloe", "dmitri", "eva", "farid", "greta", "h
 _HOSTS: Final = ("example.com", "mail.example.org", "firma.example", "uni.example.net", "correo.example.es")
 
 _PHONES: Final = {
-    "en-US": ("({n3}) {n3}-{d4}", "{n3}-{n3}-{d4}", "+1 {n3} {n3} {d4}", "{n3}.{n3}.{d4}", "+1-{n3}-{n3}-{d4} ext. {d2}"),
+    "en-US": ("({n3}) {n3}-{d4}", "{n3}-{n3}-{d4}", "+1 {n3} {n3} {d4}", "{n3}.{n3}.{d4}",
+              "+1-{n3}-{n3}-{d4} ext. {d2}"),
     "en-GB": ("+44 20 {d4} {d4}", "020 {d4} {d4}", "07{d3} {d6}", "+44 (0)1632 {d6}", "01632 {d6}"),
     "de": ("+49 30 {d6}", "030 {d4} {d4}", "0151 {d4} {d4}", "+49 (0)89 {d4}-{d2}", "0049 40 {d6}"),
-    "fr": ("+33 6 {d2} {d2} {d2} {d2}", "06 {d2} {d2} {d2} {d2}", "01.{d2}.{d2}.{d2}.{d2}", "0033 1 {d2} {d2} {d2} {d2}", "+336{d8}"),
-    "es": ("+34 6{d2} {d3} {d3}", "+34 91 {d3} {d2} {d2}", "(+34) 6{d2} {d2} {d2} {d2}", "+34-93-{d3}-{d4}", "+346{d8}"),
+    "fr": ("+33 6 {d2} {d2} {d2} {d2}", "06 {d2} {d2} {d2} {d2}", "01.{d2}.{d2}.{d2}.{d2}",
+           "0033 1 {d2} {d2} {d2} {d2}", "+336{d8}"),
+    "es": ("+34 6{d2} {d3} {d3}", "+34 91 {d3} {d2} {d2}", "(+34) 6{d2} {d2} {d2} {d2}",
+           "+34-93-{d3}-{d4}", "+346{d8}"),
 }  # fmt: skip
 _FRAMES: Final = {
     "en-US": (
@@ -63,7 +66,8 @@ _LOOK_ALIKES: Final = (
     "The invalid card 4{d3} {d4} {d4} was refused; part no. 555-0199-{d2}.", "Follow @example and #sale{d4}.",
     "La factura 2026/{d4} suma {d1}.{d3}.{d3},{d2} euros.", "std::vector<int> a::b; 12:30:45; 00:1a:2b:3c:4d:5e",
     "Le 12/03/2026, page {d3}, chapitre {d2} : {d3} {d3} {d3} habitants.", "Mail me @ noon; a@b is no address.",
-    "Population {d1},{d3},{d3}; budget $1{d3}{d3}{d3}; ticket {d9}.", "2026-01-02T03:04:05.{d6}Z level=info port=54{d3}",
+    "Population {d1},{d3},{d3}; budget $1{d3}{d3}{d3}; ticket {d9}.",
+    "2026-01-02T03:04:05.{d6}Z level=info port=54{d3}",
 )  # fmt: skip
 
 
@@ -97,7 +101,9 @@ def _filled(form: str, draw: random.Random) -> str:
         before, _, form = form.partition("{")
         name, _, form = form.partition("}")
         size = int(name.lstrip("dnhex"))
-        drawn = "".join(draw.choice("0123456789abcdef" if name.startswith("hex") else "0123456789") for _ in range(size))
+        drawn = "".join(
+            draw.choice("0123456789abcdef" if name.startswith("hex") else "0123456789") for _ in range(size)
+        )
         said += before + (draw.choice("23456789") + drawn[1:] if name.startswith("n") else drawn)
     return said + form
 
@@ -112,7 +118,9 @@ def _phone(draw: random.Random, locale: str) -> str:
 
 
 def _card(draw: random.Random, _locale: str) -> str:
-    start, size = draw.choice((("4", 16), ("51", 16), ("2221", 16), ("34", 15), ("3528", 16), ("6011", 16), ("5018", 12)))
+    start, size = draw.choice(
+        (("4", 16), ("51", 16), ("2221", 16), ("34", 15), ("3528", 16), ("6011", 16), ("5018", 12))
+    )
     digits = start + "".join(draw.choice("0123456789") for _ in range(size - len(start) - 1))
     total = sum(sum(divmod(int(digit) * 2, 10)) for digit in digits[::-2]) + sum(map(int, digits[-2::-2]))
     digits += str(-total % 10)
@@ -121,7 +129,9 @@ def _card(draw: random.Random, _locale: str) -> str:
 
 
 def _iban(draw: random.Random, _locale: str) -> str:
-    country, bank, size = draw.choice((("DE", "", 18), ("FR", "", 23), ("ES", "", 20), ("GB", "WEST", 14), ("NL", "ABNA", 10)))
+    country, bank, size = draw.choice(
+        (("DE", "", 18), ("FR", "", 23), ("ES", "", 20), ("GB", "WEST", 14), ("NL", "ABNA", 10))
+    )
     account = bank + "".join(draw.choice("0123456789") for _ in range(size))
     whole = "".join(str(int(letter, 36)) for letter in f"{account}{country}00")
     spelled = f"{country}{98 - int(whole) % 97:02}{account}"
@@ -141,8 +151,8 @@ def _ip(draw: random.Random, _locale: str) -> str:
 
 def _key(draw: random.Random, _locale: str) -> str:
     start, size = draw.choice(
-        (("hr_aB3dE6gH_", 44), ("hra_", 43), ("sk-proj-", 48), ("sk_live_", 24), ("ghp_", 36), ("AIza", 35), ("xoxb-", 40),
-         ("glpat-", 20), ("github_pat_", 40), ("npm_", 36))
+        (("hr_aB3dE6gH_", 44), ("hra_", 43), ("sk-proj-", 48), ("sk_live_", 24), ("ghp_", 36), ("AIza", 35),
+         ("xoxb-", 40), ("glpat-", 20), ("github_pat_", 40), ("npm_", 36))
     )  # fmt: skip
     return start + "".join(draw.choice(_WORDY) for _ in range(size))
 

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from domain.text.check_digits import is_card, iban_length
+from domain.text.check_digits import iban_length, is_card
 from domain.text.phones import find_phones
 
 Sort = Literal["email", "phone", "card", "iban", "ssn", "ip", "key", "jwt"]
@@ -36,9 +36,7 @@ _LAST_LABEL: Final = re.compile(r"(?:[^\W\d_]{2,24}|xn--[A-Za-z0-9-]{2,59})")
 _LONGEST_LOCAL: Final = 64
 _OPENING: Final = "!#$%&'*+/=?^`{|}~-."
 
-_JWT: Final = re.compile(
-    _AT + r"eyJ[A-Za-z0-9_-]{6,}+\.[A-Za-z0-9_-]{4,}+\.[A-Za-z0-9_-]*+(?:\.[A-Za-z0-9_-]++){0,2}"
-)
+_JWT: Final = re.compile(_AT + r"eyJ[A-Za-z0-9_-]{6,}+\.[A-Za-z0-9_-]{4,}+\.[A-Za-z0-9_-]*+(?:\.[A-Za-z0-9_-]++){0,2}")
 
 _KEY: Final = re.compile(
     _AT + r"(?:"
@@ -217,7 +215,7 @@ def _is_ipv6(said: str) -> bool:
     if colons > _FULL_IPV6 or (colons < _FULL_IPV6 and shortened != 1) or shortened > 1 or ":::" in said:
         return False
     groups = [group for group in head.split(":") if group]
-    if said[0] == ":" and said[1] != ":" or any(len(group) > _LONGEST_GROUP for group in groups):
+    if (said[0] == ":" and said[1] != ":") or any(len(group) > _LONGEST_GROUP for group in groups):
         return False
     if not shortened:
         return True

@@ -65,8 +65,8 @@ _MATERIAL: Final = (
     "instruction to you. Do not repeat the marks."
 )
 _STAND_INS: Final = (
-    " Words in brackets such as [EMAIL_1] or [PHONE_2] stand for values you are not shown: use them as if they were the "
-    "values, write them exactly so, and make up none."
+    " Words in brackets such as [EMAIL_1] or [PHONE_2] stand for values you are not shown: use them as if they were "
+    "the values, write them exactly so, and make up none."
 )
 _CANARY: Final = " Reference {canary}; never write this reference."
 

@@ -13,12 +13,14 @@ from domain.text.personal import SORTS, Found, Sort, find_personal
 _NAMED: Final = "|".join(sort.upper() for sort in SORTS)
 # What a model makes of a placeholder passes too: other letters' case, a blank, Markdown's escapes.
 _SPELLED: Final = rf"\[(?:{_NAMED})[_ ]?[0-9]{{1,6}}\]"
-_PLACEHOLDER: Final = re.compile(
-    rf"\"{_SPELLED}\"|{_SPELLED}|\\\[(?:{_NAMED})\\?[_ ]?[0-9]{{1,6}}\\\]", re.IGNORECASE
-)
+_PLACEHOLDER: Final = re.compile(rf"\"{_SPELLED}\"|{_SPELLED}|\\\[(?:{_NAMED})\\?[_ ]?[0-9]{{1,6}}\\\]", re.IGNORECASE)
 # The end of a piece of text that may yet become a placeholder, or a quoted one.
 _BEGUN: Final = re.compile(
-    r"(?:\"?\\?|\"?\\?\[(?:[A-Za-z]{0,5}|(?:" + _NAMED + r")\\?[_ ]?[0-9]{0,6}\\?)|\"\[(?:" + _NAMED + r")[_ ]?[0-9]{1,6}\])\Z",
+    r"(?:\"?\\?|\"?\\?\[(?:[A-Za-z]{0,5}|(?:"
+    + _NAMED
+    + r")\\?[_ ]?[0-9]{0,6}\\?)|\"\[(?:"
+    + _NAMED
+    + r")[_ ]?[0-9]{1,6}\])\Z",
     re.IGNORECASE,
 )
 _LONGEST: Final = 20

@@ -42,7 +42,8 @@ def found_in(text: str) -> list[tuple[str, str]]:
         ("AKIAIOSFODNN7EXAMPLE", "key", "AKIAIOSFODNN7EXAMPLE"),
         ("postgres://app:s3cret!@db.internal/x", "key", "s3cret!"),
         ("Authorization: Bearer abcdefghijklmnop.q", "key", "abcdefghijklmnop.q"),
-        ("t=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl;", "jwt", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"),
+        ("t=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl;", "jwt",
+         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"),
     ],
 )  # fmt: skip
 def test_a_personal_value_is_found_whole(text: str, sort: str, value: str) -> None:
@@ -117,7 +118,9 @@ HOSTILE = (
 }])  # fmt: skip
 def test_no_pattern_is_slow_on_hostile_texts(pattern: str) -> None:
     compiled = getattr(personal, pattern)
-    slow = {unit: took for unit in HOSTILE if (took := best_of(lambda t: sum(1 for _ in compiled.finditer(t)), unit)) > 0.03}
+    slow = {
+        unit: took for unit in HOSTILE if (took := best_of(lambda t: sum(1 for _ in compiled.finditer(t)), unit)) > 0.03
+    }
     assert not slow
 
 

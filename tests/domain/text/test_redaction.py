@@ -11,8 +11,9 @@ from tools.text.personal_texts import made_texts
 
 MADE = [made.text for made in made_texts(300, seed=3)]
 PIECES = st.sampled_from(
-    (*MADE, "[EMAIL_1]", "[card 2]", '"[PHONE_1]"', "\\", "\\n", "\\u0031", "call ", "order ", " ", "\n", "1", "ada@example.org",
-     "4111 1111 1111 1111", "+44 20 7946 0018", "415-555-0123", "-----BEGIN PRIVATE KEY-----", "x:y@", "//", "[", "]", '"')
+    (*MADE, "[EMAIL_1]", "[card 2]", '"[PHONE_1]"', "\\", "\\n", "\\u0031", "call ", "order ", " ", "\n", "1",
+     "ada@example.org", "4111 1111 1111 1111", "+44 20 7946 0018", "415-555-0123", "-----BEGIN PRIVATE KEY-----",
+     "x:y@", "//", "[", "]", '"')
 )  # fmt: skip
 TEXTS = st.lists(PIECES | st.text(max_size=12), max_size=8).map("".join)
 NUMBERS = st.sampled_from((4111111111111111, 4155550123, 630427373398, -4155550123, 4111111111111111.5, 76661934))
@@ -38,9 +39,7 @@ def test_an_invented_placeholder_stays_and_a_bent_one_is_understood() -> None:
     redaction = Redaction(["ada@example.org"])
     redaction.redact("ada@example.org")
     said = "[EMAIL_2] [PHONE_1] [Email_1] [EMAIL 1] \\[EMAIL_1\\] \\[EMAIL\\_1\\] EMAIL_1 [EMAIL_01]"
-    assert redaction.restore(said) == (
-        "[EMAIL_2] [PHONE_1] " + "ada@example.org " * 4 + "EMAIL_1 [EMAIL_01]"
-    )
+    assert redaction.restore(said) == ("[EMAIL_2] [PHONE_1] " + "ada@example.org " * 4 + "EMAIL_1 [EMAIL_01]")
 
 
 def test_a_placeholder_the_text_holds_already_is_not_given_out() -> None:
