@@ -55,6 +55,7 @@ _KEY: Final = re.compile(
 # What stands where a secret stands, whatever it looks like; the second one is a password in an address.
 _BEARER: Final = re.compile(r"(?<![A-Za-z])(?:[Bb]earer|BEARER)[ ]{1,4}+([A-Za-z0-9._~+/-]{16,}+=*+)")
 _ADDRESSED: Final = re.compile(r"://[^\s/@:\"'<>\[\]]{0,128}+:([^\s/@\"'<>\[\]]{2,256}+)@")
+_USER: Final = re.compile(r"://[^\s/@:]*+:\Z")
 _PRIVATE: Final = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,30}?PRIVATE KEY(?: BLOCK)?-----"
     r"(?:[A-Za-z0-9+/=\s:,.()]|-(?!----))*+(?:-----END [A-Z0-9 ]{0,30}?PRIVATE KEY(?: BLOCK)?-----)?"
@@ -141,6 +142,8 @@ def _emails(text: str) -> Iterator[tuple[int, int]]:
         if "=" in bare or "/" in bare:  # `to=ada@…`, `mailto/ada@…`: what leads up to an address, never part of one
             bare = re.split(r"[=/]", bare)[-1]
         if not bare or len(bare) > _LONGEST_LOCAL or ".." in bare:
+            continue
+        if text[hit.start() - 1 : hit.start()] == ":" and _USER.search(text, max(0, hit.start() - 140), hit.start()):
             continue
         start, end = hit.start() + len(local) - len(bare), hit.end()
         if domain[0] != "[":

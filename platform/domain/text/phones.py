@@ -11,7 +11,8 @@ _EXTENSION: Final = r"(?:[ ,]{0,2}(?:x|ext\.?|extension)[ ]?[0-9]{1,6})?+"
 
 _PHONE: Final = re.compile(
     rf"(?<![A-Za-z0-9_+])(?P<abroad>\(?\+{_BETWEEN}?"
-    rf"(?:1{_BETWEEN}?\(?[2-9][0-9]{{2}}\)?{_BETWEEN}?[0-9]{{3}}{_BETWEEN}?[0-9]{{4}}|[1-9](?:[ \xa0\u2011\u2013.\-/()]{{0,2}}[0-9]){{6,14}}+))"
+    rf"(?:1{_BETWEEN}?\(?[2-9][0-9]{{2}}\)?{_BETWEEN}?[0-9]{{3}}{_BETWEEN}?[0-9]{{4}}"
+    rf"|[1-9](?:[ \xa0\u2011\u2013.\-/()]{{0,2}}[0-9]){{6,14}}+))"
     rf"{_EXTENSION}{_END}"
     rf"|{_START}(?:"
     rf"(?P<american>(?:(?:00)?1{_BETWEEN})?+(?:\([2-9][0-9]{{2}}\){_BETWEEN}?|[2-9][0-9]{{2}}(?P<gap>{_BETWEEN}))[2-9][0-9]{{2}}"
@@ -32,7 +33,8 @@ _SAYS_PHONE: Final = frozenset(
     dialled fax text texted sms whatsapp signal viber telegram hotline helpline contact desk reach reached answering
     answer phoned voicemail pager extension telefon telefone telefono teléfono telefoon telefonnummer téléphone handy
     mobil móvil movil celular cellulare portable appelez appeler llama llame llamar ligue ruf rufen anrufen rufnummer
-    bel bellen chiama chiamare puhelin telefonu telefonní numeri номер телефон тел 电话 電話 手机 携帯 전화 هاتف फोन""".split()  # noqa: SIM905 - words read best as words
+    bel bellen chiama chiamare puhelin telefonu telefonní numeri номер телефон тел 电话 電話 手机 携帯 전화 هاتف
+    फोन""".split()  # noqa: SIM905 - words read best as words
 )
 _SAYS_OTHER: Final = frozenset(
     """order orders invoice tracking parcel shipment part serial isbn ean imei version release build ticket bug issue
@@ -41,7 +43,8 @@ _SAYS_OTHER: Final = frozenset(
     bestellung rechnung commande facture pedido factura timestamp epoch port pid""".split()  # noqa: SIM905 - as above
 )
 _AFTER: Final = re.compile(
-    r"[ \t]{0,2}[(\[]?(?:office|fax|mobile|cell|home|work|desk|tel|phone|direct|landline)\b(?! ?[:=#]| \w)",
+    r"[ \t]{0,2}[(\[]?(?:office|fax|mobile|cell|home|work|desk|tel|phone|direct|landline)\b"
+    r"(?! ?[:=#]| \w)",
     re.IGNORECASE,
 )
 _REGISTERED: Final = re.compile(r"(?i)\b(?:registered|listed|my number is|at my|on my) (?:number )?\Z")
@@ -53,6 +56,7 @@ _SEPARATORS: Final = re.compile(_BETWEEN)
 _NO_DIGITS: Final = dict.fromkeys(map(ord, " \xa0\u2011\u2013.-/()+"))
 _FEWEST, _MOST = 7, 15
 _NATIONAL: Final = range(9, 12)
+_GERMAN_MOBILE: Final = re.compile(r"01[567][0-9][ \-/]?[0-9]{3,4}[ ]?[0-9]{4,5}\Z")
 
 
 def find_phones(text: str) -> Iterator[tuple[int, int]]:
@@ -67,7 +71,7 @@ def find_phones(text: str) -> Iterator[tuple[int, int]]:
                 yield hit.span()
 
 
-def _is_phone(hit: re.Match[str], text: str) -> bool:
+def _is_phone(hit: re.Match[str], text: str) -> bool:  # noqa: PLR0911 - a return a rule, the surest first
     form = hit.lastgroup if hit.lastgroup != "gap" else "american"
     number = hit[form] if form else hit[0]
     digits = len(number.translate(_NO_DIGITS))
@@ -85,7 +89,7 @@ def _is_phone(hit: re.Match[str], text: str) -> bool:
         return True
     if form == "american":
         return True
-    if form == "parted" and digits in _NATIONAL:
+    if form == "parted" and (digits in _NATIONAL or _GERMAN_MOBILE.match(number)):
         return len(set(_SEPARATORS.findall(number))) == 1 and number[:2] != "00"
     return number.startswith("00") and digits >= _NATIONAL.stop and _SEPARATORS.search(number) is not None
 
