@@ -49,7 +49,8 @@ def _pattern(_: re.Match[str], wanted: Any) -> str | None:  # noqa: ANN401 - any
         example = f", such as {meta.examples[0]}" if meta.examples else ""
         if meta.description is not None:
             told = meta.description.rstrip(".")
-            return f"Expected {told[:1].lower() if told[1:2].islower() else told[:1]}{told[1:]}{example}."
+            first = told[:1] if told[1:2].isupper() else told[:1].lower()  # but for ISO and the like
+            return f"Expected {first}{told[1:]}{example}."
         return f"Expected a text that matches {meta.pattern}{example}."
     return None
 
