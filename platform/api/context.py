@@ -94,8 +94,9 @@ class Use:
 
     `database` is what there is of the caller's tenant and nothing else, whatever a statement asks; of who calls as
     nobody, nothing. `platform` is all of it: for what belongs to no tenant, or is done before the tenant is known, and
-    tests/house/test_walls.py lists who uses it, with the reason. `health` is a connection of its own to the same Postgres, for checks that must not wait for others. `draining` is
-    set when the process is about to stop: who waits, stops waiting. `logins` is the turn to ask it about a login.
+    tests/house/test_walls.py lists who uses it, with the reason. `health` is a connection of its own to the same
+    Postgres, for checks that must not wait for others. `draining` is set when the process is about to stop: who waits,
+    stops waiting. `logins` is the turn to ask it about a login.
     """
 
     database: Database

@@ -26,7 +26,7 @@ API_ROLE: Final = "headrace_api"
 TENANT_SETTING: Final = "headrace.tenant"
 """The setting of a connection that says which tenant's."""
 
-_WORK_FOR: Final = f"SELECT set_config('{TENANT_SETTING}', %s, false), current_user"  # noqa: S608 - constants
+_WORK_FOR: Final = f"SELECT set_config('{TENANT_SETTING}', %s, false), current_user"
 _TENANT: Final[ContextVar[str]] = ContextVar("tenant")
 _ROLE: Final = "role"  # what a connection was found to run as, kept with it
 
