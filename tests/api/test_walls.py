@@ -1,4 +1,4 @@
-"""The second wall: with the filters by tenant cut out of every statement, still nobody is told another tenant's things."""
+"""The second wall: with the filters by tenant cut out of every statement, nobody is told another tenant's things."""
 
 import re
 from collections import Counter
