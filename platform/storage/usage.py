@@ -69,9 +69,12 @@ SELECT nullif(kind, '') AS kind, tokens, cost_micros FROM budgets WHERE tenant_i
 
 _SET: Final = text("""
 INSERT INTO budgets (tenant_id, kind, tokens, cost_micros) VALUES (:tenant_id, :kind, :tokens, :cost_micros)
+ON CONFLICT (tenant_id, kind) DO UPDATE SET tokens = excluded.tokens, cost_micros = excluded.cost_micros,
+    updated_at = now()
 """)
 
-_DROP: Final = text("DELETE FROM budgets WHERE tenant_id = :tenant_id")
+# Those that stay are changed, not made anew: who waits for their locks would find them gone, and no others.
+_DROP: Final = text("DELETE FROM budgets WHERE tenant_id = :tenant_id AND kind <> ALL(CAST(:kinds AS text[]))")
 
 # two who set them at once do so one after the other
 _TAKE_TURN: Final = text("SELECT pg_advisory_xact_lock(hashtext('headrace.budgets'), hashtext(:tenant_id))")
@@ -179,7 +182,7 @@ async def set_budgets(tx: Tx, tenant_id: str, budgets: Sequence[Budget]) -> list
     """Set the tenant's budgets in place of those there were, which are answered."""
     await tx.execute(_TAKE_TURN, {"tenant_id": tenant_id})
     before = [Budget(**row) for row in (await tx.execute(_BUDGETS, {"tenant_id": tenant_id})).mappings()]
-    await tx.execute(_DROP, {"tenant_id": tenant_id})
+    await tx.execute(_DROP, {"tenant_id": tenant_id, "kinds": [one.kind or "" for one in budgets]})
     for one in budgets:
         given = {"tenant_id": tenant_id, "kind": one.kind or "", "tokens": one.tokens, "cost_micros": one.cost_micros}
         await tx.execute(_SET, given)

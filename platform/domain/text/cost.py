@@ -46,7 +46,9 @@ class Amount(Struct, frozen=True, kw_only=True):
 
 
 def cost_of(prices: Prices, model: str, *, prompt_tokens: int, output_tokens: int) -> int | None:
-    """In millionths of the currency, rounded up; None where the model has no price."""
+    """In millionths of the currency, rounded up; None where the model has no price. No tokens cost nothing."""
+    if not prompt_tokens and not output_tokens:
+        return 0
     price = prices.get(model)
     if price is None:
         return None

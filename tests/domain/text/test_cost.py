@@ -13,6 +13,7 @@ def test_a_cost_is_rounded_up_and_unknown_where_the_model_has_no_price() -> None
     assert cost_of(PRICES, "m", prompt_tokens=1000, output_tokens=100) == 1050
     assert cost_of(PRICES, "m", prompt_tokens=1, output_tokens=0) == 1
     assert cost_of(PRICES, "other", prompt_tokens=1, output_tokens=0) is None
+    assert cost_of(PRICES, "other", prompt_tokens=0, output_tokens=0) == 0
 
 
 def test_an_estimate_grows_with_the_text_and_has_no_price_without_a_table() -> None:

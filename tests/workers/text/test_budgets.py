@@ -141,6 +141,7 @@ async def test_what_a_failed_attempt_used_up_is_booked_with_the_next_ones(databa
     async with paying(database_url, redis_url, Paid(costly, free)) as bench:
         await with_budgets(bench, Budget(tokens=10 * ONE))
         [job] = await submitted(bench)
+        reserved: list[int] = []
         for _ in range(3):
             await run(bench, [job])
             reserved = await numbers(bench, RESERVED)

@@ -1,0 +1,90 @@
+"""What becomes of a chat reply when Gemini's stream goes wrong: one script each, as for the other texts."""
+
+import msgspec
+import pytest
+from msgspec import Struct
+from sqlalchemy import text
+
+from domain.chat.reply import REPLY, ReplyTo
+from domain.ids import ConversationId, MessageId
+from domain.jobs.job import JobError
+from domain.jobs.state import State
+from runtime.resources import open_text
+from runtime.settings import Settings
+from runtime.unique_ids import new_id
+from storage.chat import add_conversation, add_message
+from storage.jobs import submit_jobs
+from tests.support.bench import execute, open_bench, stored
+from tests.support.gemini_meeting import KEY, one_authority
+from tests.support.gemini_script import Blocks, Breaks, Hangs, Refuses, Resets, Says, Step
+from tests.support.gemini_server import gemini_server
+from tests.support.jobs import TENANT, USER, make_job
+from workers.chat.reply import reply
+from workers.handlers import bind
+
+pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class Aiohttp:DeprecationWarning")
+
+GOOD = Says(text="It will be well, as far as anybody knows.", prompt_tokens=50, answer_tokens=9)
+
+
+class Case(Struct, frozen=True, kw_only=True):
+    """A script, and what the reply ends as after one attempt."""
+
+    name: str
+    step: Step
+    state: State
+    code: str | None = None
+    engine: str | None = None
+    tokens: int = 0
+
+
+BEGUN = ("It will ", "be well")
+CASES = (
+    Case(name="a good reply", step=GOOD, state=State.SUCCEEDED, engine="gemini", tokens=59),
+    Case(name="503 at once", step=Refuses(code=503), state=State.SUCCEEDED, engine="local"),
+    Case(name="a reset at once", step=Resets(), state=State.SUCCEEDED, engine="local"),
+    Case(
+        name="a reset after some words",
+        step=Breaks(words=BEGUN, then=Resets()),
+        state=State.SCHEDULED,
+        code="ai_unavailable",
+    ),
+    Case(
+        name="silence after some words",
+        step=Breaks(words=BEGUN, then=Hangs()),
+        state=State.SCHEDULED,
+        code="ai_unavailable",
+    ),
+    Case(name="a blocked prompt", step=Blocks(), state=State.FAILED, code="ai_blocked", tokens=-1),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+async def test_a_reply_that_meets_it(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch, case: Case
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", one_authority())
+    async with gemini_server(case.step) as server:
+        settings = Settings(gemini_api_key=KEY, gemini_base_url=server.url, gemini_timeout_seconds=1.0)
+        async with open_bench(database_url, redis_url, bind(REPLY, reply), text=open_text(settings)) as bench:
+            conversation_id, message_id = ConversationId(new_id("conv")), MessageId(new_id("msg"))
+            async with bench.use.database.begin() as tx:
+                await add_conversation(tx, conversation_id, tenant_id=TENANT, caller_id=USER)
+                await add_message(
+                    tx, TENANT, USER, conversation_id, message_id=message_id, role="user", body="Will it be well?"
+                )
+                asked = ReplyTo(conversation_id=conversation_id, message_id=message_id)
+                [job] = await submit_jobs(tx, [make_job(REPLY, asked)])
+            await execute([job.id], bench)
+            ended = await stored(bench.use.database, job)
+            async with bench.use.database.read() as connection:
+                query = "SELECT coalesce(sum(prompt_tokens + output_tokens), 0), count(*) FROM usage"
+                tokens, rows = (await connection.execute(text(query))).one()
+    code = None if ended.error is None else msgspec.json.decode(ended.error, type=JobError).code
+    engine = None if ended.result is None else msgspec.json.decode(ended.result)["engine"]
+    assert (ended.state, code, engine) == (case.state, case.code, case.engine)
+    assert len(server.requests) == 1
+    if case.tokens >= 0:
+        assert int(tokens) == case.tokens
+    else:
+        assert rows == 1
