@@ -8,7 +8,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 import pytest
@@ -22,7 +21,7 @@ from domain.text.moderate import MODERATE
 from domain.text.summarize import SUMMARIZE, Summarize, Summary
 from providers.text.provider import ProviderDown, TextProvider
 from runtime.cache import MOST_BYTES, AnswerCache, CacheRules
-from runtime.flights import Answers
+from runtime.flights import HOLD_SECONDS, Answers
 from runtime.secret_box import SecretBox
 from storage.accounts import add_tenant
 from storage.jobs import submit_jobs
@@ -42,14 +41,24 @@ BINDINGS = (bind(SUMMARIZE, summarize), bind(MODERATE, moderate))
 
 
 @asynccontextmanager
-async def bench_of(
+async def bench_of(  # noqa: PLR0913 - what the tests are about
     database_url: str,
     redis_url: str,
     provider: TextProvider,
-    **more: Any,  # noqa: ANN401 - any of open_bench
+    *,
+    cache: CacheRules = RULES,
+    cache_url: str | None = None,
+    hold_seconds: float = HOLD_SECONDS,
 ) -> AsyncIterator[Bench]:
     async with open_bench(
-        database_url, redis_url, *BINDINGS, text=provider, **{"cache": RULES, "slots": 256, **more}
+        database_url,
+        redis_url,
+        *BINDINGS,
+        text=provider,
+        slots=256,
+        cache=cache,
+        cache_url=cache_url,
+        hold_seconds=hold_seconds,
     ) as bench:
         yield bench
 
