@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     ProductSort: TypeAlias = Literal["-created_at", "-name", "-price", "created_at", "name", "price"]
     Role: TypeAlias = Literal["admin", "moderator", "operator", "user", "viewer"]
     RunOutcome: TypeAlias = Literal["missed", "refused", "skipped", "submitted"]
+    SafetyInjection: TypeAlias = Literal["block", "flag", "off"]
+    SafetyUnsafe: TypeAlias = Literal["block", "flag", "off"]
     State: TypeAlias = Literal["cancelled", "expired", "failed", "queued", "running", "scheduled", "succeeded"]
     UserState: TypeAlias = Literal["active", "banned", "disabled"]
     Window: TypeAlias = Literal["1h", "24h", "7d"]
@@ -59,6 +61,8 @@ else:  # a word that a newer API says is none that an older client refuses
     ProductSort = str
     Role = str
     RunOutcome = str
+    SafetyInjection = str
+    SafetyUnsafe = str
     State = str
     UserState = str
     Window = str
@@ -636,6 +640,13 @@ class Run(Struct, frozen=True, kw_only=True):
     job_id: str | None
     by_hand: bool
     detail: str | None
+
+
+class Safety(Struct, frozen=True, kw_only=True):
+    """What is done about what each detector finds: `off`, `flag` in the job's usage, or `block` the job."""
+
+    injection: SafetyInjection
+    unsafe: SafetyUnsafe
 
 
 class Schedule(Struct, frozen=True, kw_only=True):
