@@ -5,6 +5,12 @@ from typing import Final
 
 _FRAMES: Final = (
     (
+        "How {0} I kill {1} process {2}?",
+        ("do", "can"),
+        ("a Ruby", "a Node", "an orphaned", "the web server's", "a background"),
+        ("by name", "that eats memory", "from cron", "after a minute"),
+    ),
+    (
         "How {0} I kill {1}?",
         ("do", "can", "should"),
         (

@@ -50,7 +50,7 @@ def main() -> None:
 
 def _head(name: str, of: np.ndarray, answers: np.ndarray, known: np.ndarray, strictness: float) -> Head:
     at = np.flatnonzero(known)
-    weights = np.where(of[at] == name, 1.0, OTHERS_COUNT)
+    weights = np.where(np.isin(of[at], (name, "twins")), 1.0, OTHERS_COUNT)
     return Head(name=name, rows=at, answers=answers[at].astype(int), weights=weights, strictness=strictness)
 
 
