@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Final
 
 import click
+import msgspec
+from msgspec import Raw
 
 from cli.exits import CommandFailed, Exit
 from cli.keys import make_key_for
@@ -94,6 +96,25 @@ def isolation(use: Use, reads: int) -> None:
 
 
 @bench.command()
+@click.option(
+    "--data",
+    "sets",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="Where the labelled sets are, a folder each (docs/text.md).",
+)
+@pass_use
+def text(use: Use, sets: Path) -> None:
+    """Measure the local text engine: its quality on labelled sets, its time by kind, its memory. Takes a minute."""
+    figures = _measured(
+        ["-m", "tools.text.evaluate", "--json", "--data", str(sets.resolve())],
+        environment_with(PYTHONPATH=str(_FOLDER.parent)),
+        needs=_FOLDER.parent / "tools" / "text" / "evaluate.py",
+    )
+    use.output.things(msgspec.json.decode(figures, type=list[Raw]), ("kind", "figure", "value", "measured_on", "n"))
+
+
+@bench.command()
 @pass_use
 def start(use: Use) -> None:
     """Time `headrace up` on an empty and on a used data directory, and weigh its processes. Takes half a minute."""
@@ -161,10 +182,15 @@ def _run(use: Use, file: str, *arguments: str, told: str = "") -> None:
 
 
 def _measure(use: Use, file: str, arguments: Sequence[str], environ: dict[str, str], told: str = "") -> None:
-    if not (_FOLDER / file).exists():
-        raise CommandFailed(f"{_FOLDER / file} is not there: run it from a checkout.", Exit.NOT_FOUND)
+    use.output.thing(_measured([str(_FOLDER / file), *arguments], environ, needs=_FOLDER / file, told=told))
+
+
+def _measured(arguments: Sequence[str], environ: dict[str, str], *, needs: Path, told: str = "") -> bytes:
+    """What the program, one of a checkout, prints."""
+    if not needs.exists():
+        raise CommandFailed(f"{needs} is not there: run it from a checkout.", Exit.NOT_FOUND)
     done = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-P", str(_FOLDER / file), *arguments],
+        [sys.executable, "-P", *arguments],
         env=environ,
         input=told.encode(),
         stdout=subprocess.PIPE,
@@ -172,4 +198,4 @@ def _measure(use: Use, file: str, arguments: Sequence[str], environ: dict[str, s
     )
     if done.returncode:
         raise CommandFailed("The measurement broke off (above: why).")
-    use.output.thing(done.stdout)
+    return done.stdout
