@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from domain.chat.conversation import ChatWindow
 from domain.errors import Invalid
 from providers.http.outbound import Outbound
 from providers.mail.provider import MailProvider
@@ -14,6 +15,7 @@ from runtime.kill_points import KillPoints
 from runtime.outgoing import open_outbound
 from runtime.secret_box import SecretBox
 from runtime.settings import Settings
+from runtime.streams import ReplyStreams
 from runtime.wakeups import Wakeups, open_wakeups
 from storage.database import Database, open_database
 
@@ -43,6 +45,8 @@ class Resources(Stores):
     mail_from: str
     outbound: Outbound
     secrets: SecretBox
+    replies: ReplyStreams
+    chat_window: ChatWindow = ChatWindow()
 
 
 @asynccontextmanager
@@ -85,6 +89,8 @@ async def open_resources(settings: Settings, *, name: str, connections: int = 8)
                 mail_from=settings.mail_from,
                 outbound=open_outbound(settings),
                 secrets=SecretBox(settings.secret_key),
+                replies=ReplyStreams(stores.wakeups),
+                chat_window=ChatWindow(messages=settings.chat_context_messages, tokens=settings.chat_context_tokens),
             )
         finally:
             await text.aclose()

@@ -20,6 +20,7 @@ from runtime.kill_points import KillPoints
 from runtime.resources import Resources
 from runtime.secret_box import SecretBox
 from runtime.settings import Settings
+from runtime.streams import ReplyStreams
 from runtime.wakeups import open_wakeups
 from storage.database import Database, open_database
 from storage.jobs import find_job
@@ -66,6 +67,7 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
             mail_from="Headrace <noreply@headrace.example>",
             outbound=outbound or Outbound(Rules()),
             secrets=SecretBox("a secret key of the tests"),
+            replies=ReplyStreams(wakeups),
         )
         leases = Leases(
             use,
