@@ -271,7 +271,7 @@ CODES: Final[dict[str, ProblemCode]] = {
     "reply_under_way": ProblemCode(
         409,
         "A reply is under way",
-        "A message cannot be edited, and no answer be written anew, while a reply of the conversation is being written.",
+        "While a reply of the conversation is being written, no message is edited and no answer written anew.",
         "Wait for the end of the reply, or cancel its job, and send the request again.",
     ),
     "email_taken": ProblemCode(

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from domain.chat.conversation import ChatWindow
 from domain.errors import Invalid
@@ -46,7 +46,7 @@ class Resources(Stores):
     outbound: Outbound
     secrets: SecretBox
     replies: ReplyStreams
-    chat_window: ChatWindow = ChatWindow()
+    chat_window: ChatWindow = field(default_factory=ChatWindow)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ which drops what those before it wrote, and ends with an entry past all others.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
@@ -35,6 +35,9 @@ _CLOSE_SECONDS: Final = 0.5
 _FENCED: Final = "equal or smaller"  # what Redis and Valkey say of an id that does not grow
 _FAILURES: Final = (RedisError, OSError, TimeoutError)
 _LEASE_MS: Final = slice(6, 18)  # of `lease_` and a UUIDv7, which begins with the time
+
+# narrower than the client's own type: it does not decode, and an entry has an id and fields
+_Entries = Any
 
 _LOG: Final = structlog.stdlib.get_logger(__name__)
 
@@ -90,17 +93,17 @@ class ReplyStreams:
         """What was written after a place, or all there is; nothing while Redis does not answer."""
         start = "-" if after is None else f"({after.generation}-{after.chars}"
         try:
-            entries: Sequence[tuple[bytes, dict[bytes, bytes]]] = await self._redis.xrange(_key(job_id), start, "+")
+            entries: _Entries = await self._redis.xrange(_key(job_id), start, "+")
         except _FAILURES as error:
             _LOG.warning("reply.unreadable", job_id=job_id, error=type(error).__name__)
             return []
-        return [_piece_of(entry_id, fields) for entry_id, fields in entries]
+        return [_piece_of(*entry) for entry in entries]
 
 
 class Writing:
     """The text of one attempt on its way to its readers: in the background, a little at a time."""
 
-    def __init__(self, redis: "Redis[Any]", job_id: str, generation: int) -> None:
+    def __init__(self, redis: Redis, job_id: str, generation: int) -> None:
         self._redis = redis
         self._key = _key(job_id)
         self._job_id = job_id
@@ -177,13 +180,13 @@ class Writing:
         self._is_lost = False
 
     async def _newest(self) -> int:
-        entries: Sequence[tuple[bytes, dict[bytes, bytes]]] = await self._redis.xrevrange(self._key, count=1)
+        entries: _Entries = await self._redis.xrevrange(self._key, count=1)
         return max((_piece_of(*entry).generation for entry in entries), default=0)
 
     async def _add(
         self, start: int, text: str, chars: int, *, begins: bool = False, is_end: bool = False
     ) -> bytes | None:
-        fields: dict[str, str | bytes | int] = {"s": start, "t": text.encode(errors="replace")}
+        fields: Any = {"s": start, "t": text.encode(errors="replace")}
         if is_end:
             fields["e"] = 1
         # one that begins drops the attempts before it, and keeps the newest id there was: their late pieces are refused
@@ -191,9 +194,9 @@ class Writing:
             {"minid": f"{self._generation}-0"} if begins else {"maxlen": _MOST_ENTRIES, "nomkstream": True}
         )
         async with self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.xadd(self._key, fields, id=f"{self._generation}-{chars}", approximate=False, **bound)
-            pipeline.expire(self._key, KEPT_SECONDS)
-            pipeline.publish(TOKENS, self._job_id)
+            pipeline.xadd(self._key, fields, id=f"{self._generation}-{chars}", approximate=False, **bound)  # type: ignore[unused-awaitable] # it notes the command
+            pipeline.expire(self._key, KEPT_SECONDS)  # type: ignore[unused-awaitable] # it notes the command
+            pipeline.publish(TOKENS, self._job_id)  # type: ignore[unused-awaitable] # it notes the command
             added, *_ = await pipeline.execute()
         return added if isinstance(added, bytes) else None
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import structlog
@@ -10,6 +10,8 @@ from msgspec import Struct
 
 from api.chat.views import MessageView, view_message
 from api.context import Use
+from api.lookout import Followed
+from api.reply_reader import Reader
 from api.sse import HEARTBEAT_SECONDS, RETRY, farewell, frame, heartbeat
 from api.streams import Leave
 from domain.accounts.user import Caller
@@ -18,7 +20,7 @@ from domain.errors import Unavailable
 from domain.jobs.events import OF_STATE
 from domain.jobs.job import Job, JobError
 from domain.jobs.state import State
-from runtime.streams import Piece, Place, ReplyStreams, end_number, place_of
+from runtime.streams import end_number, place_of
 from storage.chat import list_messages
 from storage.chat_history import find_message
 from storage.jobs import find_job
@@ -38,13 +40,6 @@ class SoFar(Struct, frozen=True, kw_only=True):
     text: str
 
 
-class Delta(Struct, frozen=True, kw_only=True):
-    """What was added to the text; `start` is how many characters (code points) came before."""
-
-    text: str
-    start: int
-
-
 class Ended(Struct, frozen=True, kw_only=True):
     """The last frame. `message` is the reply as it is kept: of a cancelled one what was written, if anything was."""
 
@@ -54,104 +49,23 @@ class Ended(Struct, frozen=True, kw_only=True):
     error: JobError | None
 
 
-class Reader:
-    """Reads the text of one reply as it is written: knows how much was read, and what is missing."""
-
-    def __init__(self, streams: ReplyStreams, job_id: str) -> None:
-        self._streams = streams
-        self._job_id = job_id
-        self._generation: int | None = None
-        self._broken = False
-        self.text = ""
-        self.is_ended = False
-        """The attempt that wrote has ended, however it did."""
-
-    @property
-    def place(self) -> Place | None:
-        """How much was read; None: nothing was written yet."""
-        return None if self._generation is None else Place(self._generation, len(self.text))
-
-    def back_to(self, place: Place) -> str | None:
-        """Forget what was read past a place; the answer is what was forgotten, or None if it is no place of the text."""
-        if place.generation != self._generation or place.chars > len(self.text):
-            return None
-        self.text, rest = self.text[: place.chars], self.text[place.chars :]
-        return rest
-
-    async def more(self) -> tuple[bool, str]:
-        """What was written since, and whether it begins the text anew."""
-        begins, added = False, ""
-        for piece in await self._streams.read(self._job_id, self.place):
-            if piece.generation != self._generation:
-                self._generation, self.text, self._broken = piece.generation, "", False
-                begins, added = True, ""
-            added += self._taken(piece)
-        return begins, added
-
-    def _taken(self, piece: Piece) -> str:
-        self.is_ended = piece.is_end
-        # one that was lost with Redis leaves a gap, which only the end can fill
-        self._broken = self._broken or piece.start > len(self.text)
-        new = "" if self._broken else piece.text[len(self.text) - piece.start :]
-        self.text += new
-        return new
-
-
-async def stream_reply(  # noqa: PLR0913 - of what, for whom, from where
-    use: Use, job: Job, *, caller: Caller, leave: Leave, seen: int | None
-) -> AsyncIterator[bytes]:
+async def stream_reply(use: Use, job: Job, *, caller: Caller, leave: Leave, seen: int | None) -> AsyncIterator[bytes]:
     """The reply of a job, for a client that has read up to the number `seen` of a stream of it before.
 
     A comment each 15 s keeps the connection open. When the process is about to stop, the stream ends and asks the
     client to come back in a second.
     """
-    grown = _Flag()
     with use.streams.one(caller):
         async with use.lookout.following(job.id, job.seq) as followed:
-
-            def hear() -> None:
-                grown.is_set = True
-                followed.news.tell()
-
-            with use.wakeups.hearing_reply(job.id, hear):
-                reader = Reader(use.replies, job.id)
+            reader = Reader(use.replies, job.id)
+            with reader.hearing(use.wakeups, followed.news):
                 await reader.more()
                 rest = None if seen is None else reader.back_to(place_of(seen))
                 yield RETRY + _snapshot(job, reader)
                 if rest:
                     yield _told(reader, rest)
-                said_at = time.monotonic()
-                while True:
-                    begins, added = await reader.more()
-                    if begins:
-                        yield _snapshot(job, reader)
-                    elif added:
-                        yield _delta(reader, added)
-                    if begins or added:
-                        said_at = time.monotonic()
-                    # while the text grows the job does not end, and need not be read
-                    if not grown.is_set or reader.is_ended:
-                        found = await _read(use, job)
-                        if found is None:
-                            yield farewell("the reply is kept no more")
-                            return
-                        job = found
-                        followed.seq = job.seq
-                        if job.is_terminal:
-                            async for piece in _end(use, job, reader):
-                                yield piece
-                            return
-                    if use.draining.is_set():
-                        yield RETRY + b"\n"
-                        return
-                    if await leave.is_withdrawn():
-                        yield farewell("you may not read this any more")
-                        return
-                    grown.is_set = False
-                    await followed.news.wait(max(0.0, said_at + _HEARTBEAT_SECONDS - time.monotonic()))
-                    if time.monotonic() - said_at >= _HEARTBEAT_SECONDS:
-                        yield heartbeat()
-                        said_at = time.monotonic()
+                async for piece in _Following(use, job, reader, followed).frames(leave):
+                    yield piece
 
 
 def end_of(job: Job) -> int | None:
@@ -159,19 +73,59 @@ def end_of(job: Job) -> int | None:
     return None if job.finished_at is None else end_number(int(job.finished_at.timestamp() * 1000))
 
 
-class _Flag:
-    def __init__(self) -> None:
-        self.is_set = False
+class _Following:
+    """A stream after its first frame."""
 
+    def __init__(self, use: Use, job: Job, reader: Reader, followed: Followed) -> None:
+        self._use = use
+        self._job: Job | None = job
+        self._reader = reader
+        self._followed = followed
 
-async def _read(use: Use, job: Job) -> Job | None:
-    try:
-        async with use.database.read() as tx:
-            return await find_job(tx, job.tenant_id, job.id)
-    except Unavailable as error:
-        # the answer has begun and cannot become a 503: be quiet until the database is back
-        _LOG.warning("reply.unavailable", code=error.code)
-        return job
+    async def frames(self, leave: Leave) -> AsyncIterator[bytes]:
+        said_at = time.monotonic()
+        while True:
+            if told := await self._text():
+                yield told
+                said_at = time.monotonic()
+            # while the text grows the job does not end, and need not be read
+            if not self._reader.has_grown or self._reader.is_ended:
+                await self._look()
+            if self._job is None or self._job.is_terminal:
+                break
+            if self._use.draining.is_set():
+                yield RETRY + b"\n"
+                return
+            if await leave.is_withdrawn():
+                yield farewell("you may not read this any more")
+                return
+            self._reader.has_grown = False
+            await self._followed.news.wait(max(0.0, said_at + _HEARTBEAT_SECONDS - time.monotonic()))
+            if time.monotonic() - said_at >= _HEARTBEAT_SECONDS:
+                yield heartbeat()
+                said_at = time.monotonic()
+        if self._job is None:
+            yield farewell("the reply is kept no more")
+            return
+        async for piece in _end(self._use, self._job, self._reader):
+            yield piece
+
+    async def _text(self) -> bytes | None:
+        begins, added = await self._reader.more()
+        if begins and self._job is not None:
+            return _snapshot(self._job, self._reader)
+        return self._reader.delta(added) if added else None
+
+    async def _look(self) -> None:
+        assert self._job is not None  # noqa: S101 - the stream ends when it is gone
+        try:
+            async with self._use.database.read() as tx:
+                self._job = await find_job(tx, self._job.tenant_id, self._job.id)
+        except Unavailable as error:
+            # the answer has begun and cannot become a 503: be quiet until the database is back
+            _LOG.warning("reply.unavailable", code=error.code)
+        if self._job is not None:
+            self._followed.seq = self._job.seq
 
 
 async def _end(use: Use, job: Job, reader: Reader) -> AsyncIterator[bytes]:
@@ -206,20 +160,11 @@ async def _message_of(use: Use, job: Job) -> MessageView | None:
 def _told(reader: Reader, rest: str) -> bytes:
     """A delta of what follows what was read."""
     reader.text += rest
-    return _delta(reader, rest)
+    return reader.delta(rest)
 
 
 def _snapshot(job: Job, reader: Reader) -> bytes:
     asked = msgspec.json.decode(job.input, type=ReplyTo)
-    state = State.RUNNING if reader.place is not None and not job.is_terminal else job.state
+    state = job.state if reader.place is None or job.is_terminal else State.RUNNING
     so_far = SoFar(job_id=job.id, state=state, reply_to=asked.message_id, text=reader.text)
-    return frame("snapshot", _ENCODER.encode(so_far), _number(reader))
-
-
-def _delta(reader: Reader, added: str) -> bytes:
-    told: Any = Delta(text=added, start=len(reader.text) - len(added))
-    return frame("delta", _ENCODER.encode(told), _number(reader))
-
-
-def _number(reader: Reader) -> int | None:
-    return None if reader.place is None else reader.place.number
+    return frame("snapshot", _ENCODER.encode(so_far), reader.number)

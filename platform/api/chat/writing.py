@@ -22,7 +22,7 @@ from storage.database import Tx
 from storage.jobs import submit_jobs
 
 
-async def write_message(
+async def write_message(  # noqa: PLR0913 - what is said, where, by whom
     tx: Tx, request: ApiRequest, conversation_id: str, said: str, job_id: JobId, *, edit_of: str | None = None
 ) -> Job:
     """Add what the user says, and the job that replies.
@@ -48,7 +48,7 @@ async def write_message(
     return await _submit(tx, request, message.conversation_id, message.id, job_id)
 
 
-async def edit_message(
+async def edit_message(  # noqa: PLR0913, PLR0917 - as above
     tx: Tx, request: ApiRequest, conversation_id: str, message_id: str, said: str, job_id: JobId
 ) -> Job:
     """Put other words in place of a user's message; it and all that came after are superseded.
