@@ -55,7 +55,7 @@ class ConversationView(Struct, frozen=True, kw_only=True):
 
 
 class MessageView(Struct, frozen=True, kw_only=True):
-    """A message. `reply_to` names the one it answers, `engine` what wrote it; `partial`: it was cancelled on the way.
+    """A message. `reply_to` names the one it answers, `engine` what wrote it; `partial`: it was cut short.
 
     Of a user's message, `reply_job_id` is the job that replies to it, `edit_of` the message it took the place of.
     `superseded_at` is null for what is current.

@@ -443,7 +443,7 @@ class Links(Struct, frozen=True, kw_only=True):
 
 
 class Message(Struct, frozen=True, kw_only=True):
-    """A message. `reply_to` names the one it answers, `engine` what wrote it; `partial`: it was cancelled on the way."""
+    """A message. `reply_to` names the one it answers, `engine` what wrote it; `partial`: it was cut short."""
 
     id: str
     position: int
