@@ -67,6 +67,7 @@ from runtime.passwords import Passwords
 from runtime.quotas import Quotas
 from runtime.secret_box import SecretBox
 from runtime.settings import Settings
+from runtime.streams import ReplyStreams
 from runtime.wakeups import Wakeups
 from storage.database import Database
 
@@ -149,6 +150,7 @@ def make_app(  # noqa: PLR0913 - what surrounds it
         lookout=Lookout(followed or database, wakeups, draining),
         tail=Tail(followed or database, wakeups, draining),
         event_tokens=EventTokens(settings.secret_key or token_hex()),
+        replies=ReplyStreams(wakeups),
         draining=draining,
     )
     cors = Cors(settings.allowed_origins)

@@ -29,6 +29,7 @@ from runtime.cache import AnswerCache
 from runtime.passwords import Passwords
 from runtime.secret_box import SecretBox
 from runtime.settings import Settings
+from runtime.streams import ReplyStreams
 from runtime.wakeups import Wakeups
 from storage.database import Database
 
@@ -143,6 +144,7 @@ class Use:
     lookout: Lookout
     tail: Tail
     event_tokens: EventTokens
+    replies: ReplyStreams
     batches: Batches = field(default_factory=Batches)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -177,9 +179,9 @@ def notes_of(scope: Scope) -> Notes:
     return notes
 
 
-def leave_of(request: ASGIConnection[Any, Any, Any, Any]) -> Leave:
-    """The leave to read jobs that whoever made a request has as long as its key has."""
+def leave_of(request: ASGIConnection[Any, Any, Any, Any], permission: str = "jobs:read") -> Leave:
+    """The leave to read, by a permission, that whoever made a request has as long as its key has."""
     notes = notes_of(request.scope)
     assert notes.caller is not None  # noqa: S101 - set by the guard, with how to ask again
     assert notes.ask_again is not None  # noqa: S101 - as above
-    return Leave(notes.caller, notes.ask_again, "jobs:read")
+    return Leave(notes.caller, notes.ask_again, permission)

@@ -256,6 +256,24 @@ CODES: Final[dict[str, ProblemCode]] = {
         "There is no conversation of this id, or it is somebody else's.",
         "Check the id: GET /v1/conversations lists your own conversations.",
     ),
+    "message_not_found": ProblemCode(
+        404,
+        "No such message",
+        "The conversation has no message of this id.",
+        "Check the id: GET /v1/conversations/{id}/messages lists them, with superseded=true the superseded ones too.",
+    ),
+    "message_not_current": ProblemCode(
+        409,
+        "Not a message this can be done to",
+        "The message was superseded, or it is an answer, which cannot be edited.",
+        "Edit what the user said; have an answer written anew by POST on its path followed by /regenerate.",
+    ),
+    "reply_under_way": ProblemCode(
+        409,
+        "A reply is under way",
+        "While a reply of the conversation is being written, no message is edited and no answer written anew.",
+        "Wait for the end of the reply, or cancel its job, and send the request again.",
+    ),
     "email_taken": ProblemCode(
         409,
         "The address is taken",

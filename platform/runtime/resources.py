@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from domain.chat.conversation import ChatWindow
 from domain.errors import Invalid
 from domain.text.breaker import BreakerRule
 from domain.text.cost import Prices
@@ -28,6 +29,7 @@ from runtime.redis_guard import REMEDY, UNGUARDED, is_unguarded
 from runtime.safety import Safety
 from runtime.secret_box import SecretBox
 from runtime.settings import Settings
+from runtime.streams import ReplyStreams
 from runtime.wakeups import Wakeups, open_wakeups
 from storage.database import Database, open_database
 
@@ -64,6 +66,8 @@ class Resources(Stores):
     outbound: Outbound
     secrets: SecretBox
     safety: Safety
+    replies: ReplyStreams
+    chat_window: ChatWindow = field(default_factory=ChatWindow)
 
 
 @asynccontextmanager
@@ -116,6 +120,8 @@ async def open_resources(settings: Settings, *, name: str, connections: int = 8)
                 outbound=open_outbound(settings),
                 secrets=SecretBox(settings.secret_key),
                 safety=safety,
+                replies=ReplyStreams(stores.wakeups),
+                chat_window=ChatWindow(messages=settings.chat_context_messages, tokens=settings.chat_context_tokens),
             )
         finally:
             await safety.aclose()

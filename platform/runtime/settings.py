@@ -137,6 +137,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     user_texts_per_minute: Annotated[
         int, Meta(ge=1, le=10_000_000, description="how many of them on text and chat routes")
     ] = 10
+    chat_context_messages: Annotated[
+        int, Meta(ge=1, le=200, description="how many of a conversation's last messages are the context of a reply")
+    ] = 20
+    chat_context_tokens: Annotated[
+        int, Meta(ge=100, le=1_000_000, description="how many tokens, as estimated, the context has at most")
+    ] = 16_000
     trusted_proxies: Annotated[
         str, _doc("addresses or networks, comma-separated, whose X-Forwarded-For and -Proto are believed")
     ] = ""

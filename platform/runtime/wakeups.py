@@ -1,29 +1,28 @@
 """Wake-ups through Redis pub/sub: "there is news", never the news. Losing one costs a poll's time, nothing else."""
 
 import asyncio
-import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final
 
 import structlog
 from redis.asyncio import Redis
-from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from domain.errors import Invalid
+from runtime.subscription import Hear, Subscription
 
 _RELAY: Final = "hr:relay"
 _JOBS: Final = "hr:jobs"
 _CANCEL: Final = "hr:cancel"
+TOKENS: Final = "hr:tokens"
+"""Where it is told that there is more of a reply; see `runtime.streams`."""
 
 _SEND_SECONDS: Final = 0.5
 _CLOSE_SECONDS: Final = 0.5
 _MOST_IDS: Final = 500  # in one publication: 20 kB
-_QUIET_SECONDS: Final = 10.0  # after which the subscription's connection is asked whether it still lives
-_RECONNECT_SECONDS: Final = (0.1, 0.5, 1.0)
 
 _LOG: Final = structlog.stdlib.get_logger(__name__)
 
@@ -35,10 +34,6 @@ class RedisEvicts(Invalid):
 
     code = "redis_evicts"
     title = "Redis evicts"
-
-
-Hear = Callable[[tuple[str, ...]], None]
-"""Told the ids that were heard; none of them after a reconnect, which means: there may be news of any."""
 
 
 class News:
@@ -82,8 +77,14 @@ class Wakeups:
         self._untold: dict[str, dict[str, None]] = {}
         self._telling: asyncio.Task[None] | None = None
         self._is_lost = False
-        self._subscriptions: dict[str, _Subscription] = {}
+        self._subscriptions: dict[str, Subscription] = {}
         self._waiting: dict[str, set[News]] = {}  # by job
+        self._reading: dict[str, set[Callable[[], None]]] = {}  # by job
+
+    @property
+    def redis(self) -> Redis:
+        """The connections that tell; each call on them has 500 ms."""
+        return self._teller
 
     def ring_relay(self) -> None:
         """Tell the relay that jobs may be due."""
@@ -139,6 +140,19 @@ class Wakeups:
             waiting.discard(news)
             if not waiting:
                 del self._waiting[job_id]
+
+    @contextmanager
+    def hearing_reply(self, job_id: str, hear: Callable[[], None]) -> Generator[None]:
+        """Inside the block `hear` is called whenever there may be more of the job's reply."""
+        self._subscription(TOKENS).hearers.add(self._hear_tokens)
+        self._reading.setdefault(job_id, set()).add(hear)
+        try:
+            yield
+        finally:
+            reading = self._reading[job_id]
+            reading.discard(hear)
+            if not reading:
+                del self._reading[job_id]
 
     @contextmanager
     def hearing_all(self, news: News) -> Generator[None]:
@@ -230,10 +244,10 @@ class Wakeups:
         finally:
             hearers.discard(hear)
 
-    def _subscription(self, channel: str) -> "_Subscription":
+    def _subscription(self, channel: str) -> Subscription:
         subscription = self._subscriptions.get(channel)
         if subscription is None:
-            subscription = self._subscriptions[channel] = _Subscription(self._hearer, channel)
+            subscription = self._subscriptions[channel] = Subscription(self._hearer, channel)
         return subscription
 
     def _hear_jobs(self, ids: tuple[str, ...]) -> None:
@@ -241,53 +255,12 @@ class Wakeups:
             for news in self._waiting.get(job_id, ()):
                 news.tell()
 
+    def _hear_tokens(self, ids: tuple[str, ...]) -> None:
+        for job_id in ids or tuple(self._reading):
+            for hear in tuple(self._reading.get(job_id, ())):
+                hear()
+
 
 def open_wakeups(redis_url: str) -> Wakeups:
     """Wake-ups through the Redis at `redis_url` (`redis://…` or `unix://…`). Nothing is connected until it is used."""
     return Wakeups(redis_url)
-
-
-class _Subscription:
-    """One channel, heard on one connection that comes back by itself."""
-
-    def __init__(self, client: Redis, channel: str) -> None:
-        self.hearers: set[Hear] = set()
-        self.number: int | None = None
-        """Which subscription stands, counted from 1; None: none does."""
-        self._client = client
-        self._channel = channel
-        self.task = asyncio.get_running_loop().create_task(self._keep(), name=f"wakeups-{channel}")
-
-    async def _keep(self) -> None:
-        failures = 0
-        for number in itertools.count(1):
-            try:
-                async with self._client.pubsub() as pubsub:
-                    await pubsub.subscribe(self._channel)
-                    failures = 0
-                    self.number = number
-                    self._hear(())  # there may be news that was told while nobody heard
-                    await self._read(pubsub)
-            except Exception as error:  # noqa: BLE001 - whatever broke it, nobody else would bring it back
-                self.number = None
-                if failures == 0:
-                    _LOG.warning("wakeups.deaf", channel=self._channel, error=type(error).__name__)
-                await asyncio.sleep(_RECONNECT_SECONDS[min(failures, len(_RECONNECT_SECONDS) - 1)])
-                failures += 1
-
-    async def _read(self, pubsub: PubSub) -> None:
-        """Hear until the connection breaks, or does not answer a ping: half of it may be gone without a sound."""
-        pinged = False
-        while True:
-            message = await pubsub.get_message(timeout=_QUIET_SECONDS)
-            if message is None:
-                if pinged:
-                    raise TimeoutError("no answer to a ping")
-                await pubsub.ping()
-            elif message["type"] == "message":
-                self._hear(tuple(str(message["data"]).split()))
-            pinged = message is None
-
-    def _hear(self, ids: tuple[str, ...]) -> None:
-        for hear in tuple(self.hearers):
-            hear(ids)

@@ -10,7 +10,10 @@ from domain.ids import ConversationId, MessageId
 from storage.database import Tx
 
 _CONVERSATION: Final = "id, tenant_id, caller_id, title, messages, prompt_tokens, output_tokens, created_at, updated_at"
-_MESSAGE: Final = "id, conversation_id, position, role, text, reply_to, engine, created_at"
+_MESSAGE: Final = (
+    "id, conversation_id, position, role, text, reply_to, engine, created_at, superseded_at, partial, edit_of, "
+    "reply_job_id"
+)
 
 _ADD: Final = text(f"""
 INSERT INTO conversations (id, tenant_id, caller_id, title) VALUES (:id, :tenant_id, :caller_id, :title)
@@ -47,24 +50,30 @@ WITH grown AS (
     WHERE id = :conversation_id AND tenant_id = :tenant_id AND caller_id = :caller_id
     RETURNING id, messages
 )
-INSERT INTO messages (id, conversation_id, position, role, text, reply_to, engine)
-SELECT :id, id, messages, :role, :text, CAST(:reply_to AS text), CAST(:engine AS text) FROM grown
+INSERT INTO messages (id, conversation_id, position, role, text, reply_to, engine, partial, edit_of, reply_job_id)
+SELECT :id, id, messages, :role, :text, CAST(:reply_to AS text), CAST(:engine AS text), :partial,
+    CAST(:edit_of AS text), CAST(:reply_job_id AS text) FROM grown
 RETURNING {_MESSAGE}
 """)  # noqa: S608 - as above
 
 _MESSAGES: Final = text(f"""
 SELECT {_MESSAGE} FROM messages
 WHERE conversation_id = :conversation_id AND (CAST(:before AS int) IS NULL OR position < :before)
+    AND (:superseded OR superseded_at IS NULL)
 ORDER BY position DESC LIMIT :limit
 """)  # noqa: S608 - as above
 
+# An answer stands right behind what it answers, also where another message was written before it came.
 _CONTEXT: Final = text("""
 SELECT messages.role, messages.text FROM messages
-JOIN messages AS asked ON asked.conversation_id = messages.conversation_id AND messages.position <= asked.position
+LEFT JOIN messages AS answered ON answered.id = messages.reply_to
+JOIN messages AS asked ON asked.conversation_id = messages.conversation_id
 JOIN conversations ON conversations.id = asked.conversation_id
 WHERE asked.id = :message_id AND asked.conversation_id = :conversation_id AND asked.role = 'user'
+    AND asked.superseded_at IS NULL AND messages.superseded_at IS NULL
+    AND (messages.id = asked.id OR coalesce(answered.position, messages.position) < asked.position)
     AND conversations.tenant_id = :tenant_id AND conversations.caller_id = :caller_id
-ORDER BY messages.position DESC LIMIT :limit
+ORDER BY coalesce(answered.position, messages.position) DESC, messages.position DESC LIMIT :limit
 """)
 
 
@@ -120,6 +129,9 @@ async def add_message(  # noqa: PLR0913 - a row
     engine: str | None = None,
     prompt_tokens: int = 0,
     output_tokens: int = 0,
+    partial: bool = False,
+    edit_of: str | None = None,
+    reply_job_id: str | None = None,
 ) -> StoredMessage | None:
     """Write the next message of a conversation, and `title` if it has none. None: there is no such conversation."""
     row = (
@@ -137,22 +149,30 @@ async def add_message(  # noqa: PLR0913 - a row
                 "engine": engine,
                 "prompt_tokens": prompt_tokens,
                 "output_tokens": output_tokens,
+                "partial": partial,
+                "edit_of": edit_of,
+                "reply_job_id": reply_job_id,
             },
         )
     ).one_or_none()
     return None if row is None else _as_message(row)
 
 
-async def list_messages(tx: Tx, conversation_id: str, *, limit: int, before: int | None = None) -> list[StoredMessage]:
-    """A conversation's messages, newest first, before position `before`."""
-    given = {"conversation_id": conversation_id, "limit": limit, "before": before}
+async def list_messages(
+    tx: Tx, conversation_id: str, *, limit: int, before: int | None = None, superseded: bool = False
+) -> list[StoredMessage]:
+    """A conversation's messages, newest first, before position `before`; with those that were superseded if wanted."""
+    given = {"conversation_id": conversation_id, "limit": limit, "before": before, "superseded": superseded}
     return [_as_message(row) for row in await tx.execute(_MESSAGES, given)]
 
 
 async def read_context(  # noqa: PLR0913 - whose conversation, up to where, how much
     tx: Tx, tenant_id: str, caller_id: str, conversation_id: str, message_id: str, *, limit: int
 ) -> list[ChatMessage]:
-    """The last `limit` messages up to and with the user's message `message_id`, oldest first; none if it is gone."""
+    """The last `limit` messages up to and with the user's message `message_id`, oldest first; none if it is gone.
+
+    Only what is current counts: not what an edit or another answer superseded.
+    """
     given = {
         "tenant_id": tenant_id,
         "caller_id": caller_id,

@@ -729,13 +729,21 @@ messages = Table(
     Column("position", Integer, nullable=False),
     Column("role", Text, nullable=False),
     Column("text", Text, nullable=False),
-    # which message this one answers; a message is answered once
-    Column("reply_to", Id, unique=True),
+    # which message this one answers; of the answers to a message one is current
+    Column("reply_to", Id),
     Column("engine", Text),
     Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    # null while it is part of the conversation as it stands; set where an edit or another answer took its place
+    Column("superseded_at", Moment),
+    # an answer that was cancelled while it was written
+    Column("partial", Boolean, nullable=False, server_default=text("false")),
+    # of a user's message: the one it was written in place of, and the job that replies to it
+    Column("edit_of", Id),
+    Column("reply_job_id", Id),
     CheckConstraint(_one_of("role", ["user", "assistant"]), name="role"),
     CheckConstraint("(reply_to IS NOT NULL) = (role = 'assistant')", name="reply_to_when_assistant"),
     UniqueConstraint("conversation_id", "position"),
+    Index("uq_messages_reply_to_current", "reply_to", unique=True, postgresql_where=text("superseded_at IS NULL")),
 )
 
 # --- webhooks ---------------------------------------------------------------------------------------------------------

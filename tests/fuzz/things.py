@@ -31,11 +31,15 @@ async def make_things(client: httpx.AsyncClient) -> dict[str, str]:
     banned_id = await made("/v1/users", {"email": f"{uuid4()}@example.com", "password": "a heron waits for rain"})
     await made(f"/v1/users/{banned_id}/ban", {})
     told = await client.get("/v1/domain-events", params={"subject": banned_id})
+    conversation_id = await made("/v1/conversations", {})
+    said = await client.post(f"/v1/conversations/{conversation_id}/messages", json={"text": "Hello."})
+    await made(f"/v1/jobs/{said.json()['id']}/cancel")
     return {
         "job_id": job_id,
         "batch_id": await made("/v1/batches", {"jobs": [_LATER, _LATER]}),
         "schedule_id": await made("/v1/schedules", _SCHEDULE),
-        "conversation_id": await made("/v1/conversations", {}),
+        "conversation_id": conversation_id,
+        "message_id": str(said.json()["input"]["message_id"]),
         "action_id": await made("/v1/bulk-actions", _BULK),
         "user_id": await made("/v1/users", {"email": f"{uuid4()}@example.com", "password": "a heron waits for rain"}),
         "key_id": await made("/v1/api-keys", {"name": "fuzz", "scopes": []}),

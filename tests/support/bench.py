@@ -27,6 +27,7 @@ from runtime.resources import Resources
 from runtime.safety import Safety
 from runtime.secret_box import SecretBox
 from runtime.settings import Settings
+from runtime.streams import ReplyStreams
 from runtime.wakeups import open_wakeups
 from storage.database import Database, open_database
 from storage.jobs import find_job
@@ -84,6 +85,8 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
             outbound=outbound or Outbound(Rules()),
             secrets=secrets,
             safety=Safety(database, SafetyPolicy()),
+            secrets=SecretBox("a secret key of the tests"),
+            replies=ReplyStreams(wakeups),
         )
         leases = Leases(
             use,

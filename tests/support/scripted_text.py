@@ -1,6 +1,6 @@
 """A text provider that answers as the test says: what a handler does with an answer is tried with it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from domain.chat.conversation import ChatMessage
 from domain.text.classify import Classification, Classify
@@ -45,7 +45,7 @@ class ScriptedText:
         self.asked.append(asked)
         return Answer(Generated(text=self.said, engine="scripted"), USAGE)
 
-    async def reply(self, conversation: Sequence[ChatMessage]) -> AsyncIterator[ReplyPart]:
+    async def reply(self, conversation: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart]:
         self.conversations.append(list(conversation))
         for word in self.said.split(" "):
             yield ReplyPart(f"{word} ")

@@ -1,15 +1,16 @@
 """Chat over HTTP: a caller's conversations, their messages, and the replies, which are jobs."""
 
-from contextlib import AsyncExitStack
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Final
 
 from litestar import Router, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
-from litestar.response import Response
+from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.response import Response, Stream
 
 from api.auth import needs
 from api.bodies import ApiRequest
+from api.chat.stream import end_of, stream_reply
 from api.chat.views import (
     ConversationBody,
     ConversationChanges,
@@ -19,30 +20,29 @@ from api.chat.views import (
     view_conversation,
     view_message,
 )
-from api.context import Use, notes_of
+from api.chat.writing import edit_message, found_conversation, not_found, regenerate_answer, write_message
+from api.context import Use, leave_of, notes_of
 from api.idempotency import ONCE, REPLAYED, find_answer, first_job, keep_job, keep_response, read_key, replay
 from api.job_view import JobView
 from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
 from api.preferences import WAITS, wait_for_end, wanted_wait
 from api.problems import base_url
+from api.sse import LARGEST, MEDIA_TYPE, LastEventId, answer_stream, seen_until
 from api.submit import answer_job
 from domain.accounts.user import Caller
-from domain.chat.conversation import Conversation, ConversationNotFound, title_from
-from domain.chat.reply import REPLY, ReplyTo
-from domain.ids import ConversationId, JobId, MessageId, is_id
-from domain.jobs.job import Job, JobOptions, new_job
+from domain.ids import ConversationId, JobId
+from domain.jobs.job import Job
 from runtime.unique_ids import new_id
 from storage.chat import (
     add_conversation,
-    add_message,
     delete_conversation,
-    find_conversation,
     list_conversations,
     list_messages,
     rename_conversation,
 )
+from storage.chat_history import latest_reply
 from storage.database import Tx
-from storage.jobs import submit_jobs
+from storage.jobs import find_job
 
 ConversationPath = FromPath[str]
 
@@ -93,7 +93,7 @@ async def show(
 ) -> ConversationView:
     """A conversation, without its messages."""
     async with use.database.read() as tx:
-        return view_conversation(await _found(tx, caller, conversation_id), base_url(request.scope))
+        return view_conversation(await found_conversation(tx, caller, conversation_id), base_url(request.scope))
 
 
 @patch("/conversations/{conversation_id:str}", guards=_MAY_CHAT)
@@ -108,7 +108,7 @@ async def change(
     async with use.database.begin() as tx:
         renamed = await rename_conversation(tx, caller.tenant_id, caller.user_id, conversation_id, data.title)
     if renamed is None:
-        raise _not_found()
+        raise not_found()
     return view_conversation(renamed, base_url(request.scope))
 
 
@@ -117,7 +117,7 @@ async def remove(conversation_id: ConversationPath, use: NamedDependency[Use], c
     """Remove a conversation and its messages; replies under way are dropped."""
     async with use.database.begin() as tx:
         if not await delete_conversation(tx, caller.tenant_id, caller.user_id, conversation_id):
-            raise _not_found()
+            raise not_found()
 
 
 @post("/conversations/{conversation_id:str}/messages", guards=_MAY_CHAT, status_code=202, opt={**WAITS, **ONCE})
@@ -131,28 +131,96 @@ async def say(
 
     With `Prefer: wait=N` the answer waits up to N seconds for the reply.
     """
-    job_id = JobId(new_id("job"))
-    seconds = wanted_wait(request.headers.get("prefer"))
-    key = await read_key(request)
-    async with AsyncExitStack() as stack:
-        news = await stack.enter_async_context(use.wakeups.listening(job_id)) if seconds else None
-        take = stack.enter_context(use.backlog.taking(request.user.tenant_id))
-        async with use.database.begin() as tx:
-            kept = await find_answer(tx, key)
-            if kept is None:
-                await use.texts.take(notes_of(request.scope), request.user)
-                await use.spent.demand(request.user.tenant_id, [REPLY.name])
-                take(1)
-                job = await _write(tx, request, conversation_id, data.text, job_id)
-                await keep_job(tx, key, job)
-            else:
-                job = await first_job(tx, key, kept)
-        use.wakeups.ring_relay()
-        if news is not None and seconds:
-            job = await wait_for_end(use, job, news, seconds)
-    response = await answer_job(request, use, job, waited=seconds)
-    response.headers.update({"Location": f"/v1/jobs/{job.id}"} | (REPLAYED if kept else {}))
-    return response
+    return await _answer(
+        request, use, lambda tx, job_id: write_message(tx, request, conversation_id, data.text, job_id)
+    )
+
+
+@patch(
+    "/conversations/{conversation_id:str}/messages/{message_id:str}",
+    guards=_MAY_CHAT,
+    status_code=202,
+    opt={**WAITS, "fails": (409,)},
+)
+async def edit(
+    request: ApiRequest,
+    conversation_id: ConversationPath,
+    message_id: FromPath[str],
+    data: JSONBody[MessageBody],
+    use: NamedDependency[Use],
+) -> Response[JobView]:
+    """Say something else in place of a user's message; the answer is the job that replies to it.
+
+    The message and all that came after it are superseded: hidden, but kept. 409 while a reply is under way.
+    """
+    return await _answer(
+        request, use, lambda tx, job_id: edit_message(tx, request, conversation_id, message_id, data.text, job_id)
+    )
+
+
+@post(
+    "/conversations/{conversation_id:str}/messages/{message_id:str}/regenerate",
+    guards=_MAY_CHAT,
+    status_code=202,
+    opt={**WAITS, **ONCE, "fails": (409,)},
+)
+async def regenerate(
+    request: ApiRequest, conversation_id: ConversationPath, message_id: FromPath[str], use: NamedDependency[Use]
+) -> Response[JobView]:
+    """Have an answer written anew, named by its id or by that of the message it answers; the answer is the job.
+
+    The answer there was and all that came after it are superseded: hidden, but kept. 409 while a reply is under way.
+    """
+    return await _answer(
+        request, use, lambda tx, job_id: regenerate_answer(tx, request, conversation_id, message_id, job_id)
+    )
+
+
+@post("/conversations/{conversation_id:str}/stream", guards=_MAY_CHAT, status_code=200, media_type=MEDIA_TYPE, opt=ONCE)
+async def say_and_follow(
+    request: ApiRequest,
+    conversation_id: ConversationPath,
+    data: JSONBody[MessageBody],
+    use: NamedDependency[Use],
+    caller: NamedDependency[Caller],
+) -> Stream:
+    """Add a message, and get the reply to it as Server-Sent Events while it is written.
+
+    A connection that breaks is taken up by GET on the same path, or by sending the same with its Idempotency-Key.
+    """
+    use.streams.check(caller)
+    job, kept = await _accept(
+        request, use, lambda tx, job_id: write_message(tx, request, conversation_id, data.text, job_id)
+    )
+    answer = answer_stream(stream_reply(use, job, caller=caller, leave=leave_of(request, "chat:use"), seen=None))
+    answer.headers.update({"Location": f"/v1/jobs/{job.id}"} | (REPLAYED if kept else {}))
+    return answer
+
+
+@get(
+    "/conversations/{conversation_id:str}/stream",
+    guards=_MAY_CHAT,
+    media_type=MEDIA_TYPE,
+    opt={"also": (204,)},
+)
+async def follow(  # noqa: PLR0913, PLR0917 - what a resumption takes
+    request: ApiRequest,
+    conversation_id: ConversationPath,
+    use: NamedDependency[Use],
+    caller: NamedDependency[Caller],
+    after: Annotated[int | None, QueryParameter(ge=0, le=LARGEST, description="the last event seen")] = None,
+    last_event_id: LastEventId = None,
+) -> Stream | Response[None]:
+    """The reply under way as Server-Sent Events, or the last there was. 204 if there is none, or its end was seen."""
+    use.streams.check(caller)
+    async with use.database.read() as tx:
+        conversation = await found_conversation(tx, caller, conversation_id)
+        job_id = await latest_reply(tx, conversation.id)
+        job = None if job_id is None else await find_job(tx, caller.tenant_id, job_id)
+    seen = seen_until(last_event_id, after)
+    if job is None or (seen is not None and seen == end_of(job)):
+        return Response(None, status_code=204)
+    return answer_stream(stream_reply(use, job, caller=caller, leave=leave_of(request, "chat:use"), seen=seen))
 
 
 @get("/conversations/{conversation_id:str}/messages", guards=_MAY_CHAT)
@@ -163,57 +231,55 @@ async def messages(  # noqa: PLR0913, PLR0917 - a list has these parameters
     caller: NamedDependency[Caller],
     limit: Limit = DEFAULT,
     cursor: Cursor = None,
+    superseded: Annotated[bool, QueryParameter(description="with those that were superseded")] = False,  # noqa: FBT002 - in a query
 ) -> Response[Page[MessageView]]:
-    """The conversation's messages, newest first."""
+    """The conversation's messages, newest first; those that an edit or another answer superseded only if wanted."""
     last = read_cursor(cursor, "at")
     before = None if last is None else min(int(last.removeprefix("at_"), 16), _LAST_POSITION)
     async with use.database.read() as tx:
-        conversation = await _found(tx, caller, conversation_id)
-        found = await list_messages(tx, conversation.id, limit=limit + 1, before=before)
+        conversation = await found_conversation(tx, caller, conversation_id)
+        found = await list_messages(tx, conversation.id, limit=limit + 1, before=before, superseded=superseded)
     return answer_page(request, found, limit, view=view_message, mark=lambda one: f"at_{one.position:032x}")
 
 
-router: Final = Router("/v1", route_handlers=[begin, list_, show, change, remove, say, messages], tags=["Chat"])
+router: Final = Router(
+    "/v1",
+    route_handlers=[begin, list_, show, change, remove, say, messages, edit, regenerate, say_and_follow, follow],
+    tags=["Chat"],
+)
 
 
-async def _write(tx: Tx, request: ApiRequest, conversation_id: str, said: str, job_id: JobId) -> Job:
-    """The message and the job that replies to it, in one transaction: neither is ever without the other."""
-    caller, notes = request.user, notes_of(request.scope)
-    message = await add_message(
-        tx,
-        caller.tenant_id,
-        caller.user_id,
-        conversation_id,
-        message_id=MessageId(new_id("msg")),
-        role="user",
-        body=said,
-        title=title_from(said),
-    )
-    if message is None:
-        raise _not_found()
-    new = new_job(
-        REPLY,
-        ReplyTo(conversation_id=message.conversation_id, message_id=message.id),
-        caller,
-        job_id=job_id,
-        # one reply at a time, in the order asked
-        options=JobOptions(concurrency_key=message.conversation_id),
-        request_id=notes.request_id,
-        traceparent=notes.traceparent,
-    )
-    return (await submit_jobs(tx, [new]))[0]
+Write = Callable[[Tx, JobId], Awaitable[Job]]
+"""Writes what a request asks for, with a job of this id."""
 
 
-async def _found(tx: Tx, caller: Caller, conversation_id: str) -> Conversation:
-    conversation = (
-        await find_conversation(tx, caller.tenant_id, caller.user_id, conversation_id)
-        if is_id("conv", conversation_id)
-        else None
-    )
-    if conversation is None:
-        raise _not_found()
-    return conversation
+async def _answer(request: ApiRequest, use: Use, write: Write) -> Response[JobView]:
+    """The job that replies, when it is accepted; with `Prefer: wait` when it is finished."""
+    seconds = wanted_wait(request.headers.get("prefer"))
+    job, kept = await _accept(request, use, write)
+    if seconds:
+        # a reply that ended before anybody listened is seen at once: the row is read first
+        async with use.wakeups.listening(job.id) as news:
+            news.tell()
+            job = await wait_for_end(use, job, news, seconds)
+    response = await answer_job(request, use, job, waited=seconds)
+    response.headers.update({"Location": f"/v1/jobs/{job.id}"} | (REPLAYED if kept else {}))
+    return response
 
 
-def _not_found() -> ConversationNotFound:
-    return ConversationNotFound("There is no such conversation.")
+async def _accept(request: ApiRequest, use: Use, write: Write) -> tuple[Job, bool]:
+    """The job that was written, or was for the same key before; and which of the two."""
+    key = await read_key(request)
+    with use.backlog.taking(request.user.tenant_id) as take:
+        async with use.database.begin() as tx:
+            kept = await find_answer(tx, key)
+            if kept is None:
+                await use.texts.take(notes_of(request.scope), request.user)
+                await use.spent.demand(request.user.tenant_id, [REPLY.name])
+                take(1)
+                job = await write(tx, JobId(new_id("job")))
+                await keep_job(tx, key, job)
+            else:
+                job = await first_job(tx, key, kept)
+    use.wakeups.ring_relay()
+    return job, kept is not None

@@ -39,10 +39,11 @@ class ConversationLinks(Struct, frozen=True, kw_only=True):
 
     self: str
     messages: str
+    stream: str
 
 
 class ConversationView(Struct, frozen=True, kw_only=True):
-    """A conversation; `messages` is how many it has."""
+    """A conversation; `messages` is how many it has had, superseded ones too."""
 
     id: Annotated[str, Meta(pattern="^conv_[0-9a-f]{32}$")]
     title: str | None
@@ -54,7 +55,11 @@ class ConversationView(Struct, frozen=True, kw_only=True):
 
 
 class MessageView(Struct, frozen=True, kw_only=True):
-    """A message. `reply_to` names the one it answers, `engine` what wrote it."""
+    """A message. `reply_to` names the one it answers, `engine` what wrote it; `partial`: it was cut short.
+
+    Of a user's message, `reply_job_id` is the job that replies to it, `edit_of` the message it took the place of.
+    `superseded_at` is null for what is current.
+    """
 
     id: Annotated[str, Meta(pattern="^msg_[0-9a-f]{32}$")]
     position: int
@@ -62,6 +67,10 @@ class MessageView(Struct, frozen=True, kw_only=True):
     text: str
     reply_to: str | None
     engine: str | None
+    partial: bool
+    edit_of: str | None
+    reply_job_id: str | None
+    superseded_at: Time | None
     created_at: Time
 
 
@@ -75,7 +84,7 @@ def view_conversation(conversation: Conversation, base: str) -> ConversationView
         tokens=Tokens(prompt=conversation.prompt_tokens, output=conversation.output_tokens),
         created_at=conversation.created_at,
         updated_at=conversation.updated_at,
-        links=ConversationLinks(self=path, messages=f"{path}/messages"),
+        links=ConversationLinks(self=path, messages=f"{path}/messages", stream=f"{path}/stream"),
     )
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from typing import Final
 
 import msgspec
@@ -10,12 +11,14 @@ import structlog
 from api.context import Use
 from api.job_view import view_job
 from api.lookout import Followed
+from api.reply_reader import Reader
 from api.sse import HEARTBEAT_SECONDS, RETRY, facts, farewell, frame, heartbeat, joined
 from api.streams import Leave
 from api.submit import attempts_of
 from domain.accounts.user import Caller
+from domain.chat.reply import REPLY
 from domain.errors import Unavailable
-from domain.jobs.events import LAST, Event
+from domain.jobs.events import LAST, Event, EventType
 from domain.jobs.job import Job
 from storage.events import events_after
 
@@ -39,16 +42,22 @@ async def stream_job(  # noqa: PLR0913 - of what, for whom, from where
         yield RETRY + frame("snapshot", _ENCODER.encode(view))
         after = min(after, job.seq)  # a number from nowhere must not hide what is still to come
         async with use.lookout.following(job.id, after) as followed:
-            async for piece in _follow(use, job, followed, leave):
-                yield piece
+            reader = Reader(use.replies, job.id) if job.kind == REPLY.name else None
+            with nullcontext() if reader is None else reader.hearing(use.wakeups, followed.news):
+                async for piece in _follow(use, job, followed, leave, reader):
+                    yield piece
 
 
-async def _follow(use: Use, job: Job, followed: Followed, leave: Leave) -> AsyncIterator[bytes]:
+async def _follow(use: Use, job: Job, followed: Followed, leave: Leave, reader: Reader | None) -> AsyncIterator[bytes]:
     said_at = time.monotonic()
     is_over = job.is_terminal and followed.seq >= job.seq
     while not is_over:
         events = await _events(use, job.id, followed.seq)
-        for piece in joined([frame(event.type, facts(event), event.seq) for event in events]):
+        told = [frame(event.type, facts(event), event.seq) for event in events]
+        if reader is not None and not (job.is_terminal and followed.seq >= job.seq):
+            # before the end of the attempt that wrote it, behind its start
+            told[_ends_from(events) :] = [*await _text(reader), *told[_ends_from(events) :]]
+        for piece in joined(told):
             yield piece
             said_at = time.monotonic()
         if events:
@@ -78,6 +87,18 @@ async def _events(use: Use, job_id: str, after: int) -> list[Event]:
         # the answer has begun and cannot become a 503: be quiet until the database is back
         _LOG.warning("events.unavailable", code=error.code)
         return []
+
+
+async def _text(reader: Reader) -> list[bytes]:
+    """What was written of a reply since, in a frame without a number: it is no event that is kept."""
+    begins, added = await reader.more()
+    return [reader.delta(added, numbered=False)] if added or (begins and reader.text) else []
+
+
+def _ends_from(events: list[Event]) -> int:
+    """Where among the events the first is that ends the last attempt, or the job."""
+    ends = {*LAST, EventType.RETRYING, EventType.QUEUED}
+    return next((at for at, event in reversed(list(enumerate(events))) if event.type not in ends), -1) + 1
 
 
 def _is_last(events: list[Event], job: Job, after: int) -> bool:

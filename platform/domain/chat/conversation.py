@@ -1,17 +1,18 @@
 """What a conversation is made of, and what of it whoever replies sees."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from domain.errors import NotFound
-from domain.ids import ConversationId, MessageId
+from domain.errors import Conflict, NotFound
+from domain.ids import ConversationId, JobId, MessageId
 
 Role = Literal["user", "assistant"]
 
 MOST_CONTEXT: Final = 20
-"""How many of the last messages are the context of a reply."""
+"""How many of the last messages are the context of a reply, unless the settings say otherwise."""
 
 LONGEST_TITLE: Final = 60
 """Characters of a title made from a first message."""
@@ -27,11 +28,39 @@ class ConversationNotFound(NotFound):
     title = "No such conversation"
 
 
+class MessageNotFound(NotFound):
+    """The conversation has no such message."""
+
+    code = "message_not_found"
+    title = "No such message"
+
+
+class ReplyUnderWay(Conflict):
+    """The course of a conversation cannot be changed while a reply is being written."""
+
+    code = "reply_under_way"
+    title = "A reply is under way"
+
+
+class MessageNotCurrent(Conflict):
+    """The message was superseded, or is none that this can be done to."""
+
+    code = "message_not_current"
+    title = "Not a message this can be done to"
+
+
 class ChatMessage(Struct, frozen=True):
     """One message of a conversation."""
 
     role: Role
     text: MessageText
+
+
+class ChatWindow(Struct, frozen=True, kw_only=True):
+    """How much of a conversation is the context of a reply: its last messages, and so many tokens of them."""
+
+    messages: int = MOST_CONTEXT
+    tokens: int = 16_000
 
 
 class Conversation(Struct, frozen=True, kw_only=True):
@@ -49,7 +78,10 @@ class Conversation(Struct, frozen=True, kw_only=True):
 
 
 class StoredMessage(Struct, frozen=True, kw_only=True):
-    """A message as its row stands. `position` counts from 1 within the conversation; `reply_to` is what it answers."""
+    """A message as its row stands. `position` counts from 1 within the conversation; `reply_to` is what it answers.
+
+    Of a user's message `edit_of` is the one it was written in place of, and `reply_job_id` the job that replies to it.
+    """
 
     id: MessageId
     conversation_id: ConversationId
@@ -59,6 +91,10 @@ class StoredMessage(Struct, frozen=True, kw_only=True):
     reply_to: MessageId | None
     engine: str | None
     created_at: datetime
+    superseded_at: datetime | None
+    partial: bool
+    edit_of: MessageId | None
+    reply_job_id: JobId | None
 
 
 def title_from(first: str) -> str:
@@ -71,3 +107,38 @@ def title_from(first: str) -> str:
             return f"{title or word[: LONGEST_TITLE - 1]}…"
         title = longer
     return title or "Untitled"
+
+
+class Trimmed:
+    """A text that comes in pieces, without the white space at both ends of the whole."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._held = ""
+
+    def add(self, piece: str) -> str:
+        """What of the text is certain with this piece, and was not before."""
+        coming = self._held + piece if self.text else piece.lstrip()
+        certain = coming.rstrip()
+        self._held = coming[len(certain) :]
+        self.text += certain
+        return certain
+
+
+def tokens_of(text: str) -> int:
+    """About how many tokens a text has: one for every four bytes of UTF-8, and four for being a message.
+
+    Near the truth for English; for other scripts it is rather more than there are.
+    """
+    return len(text.encode(errors="replace")) // 4 + 4
+
+
+def within(window: ChatWindow, messages: Sequence[ChatMessage]) -> Sequence[ChatMessage]:
+    """The last of the messages, as many as fit the window; the last one however long it is."""
+    messages = messages[-window.messages :]
+    left = window.tokens
+    for count, message in enumerate(reversed(messages)):
+        left -= tokens_of(message.text)
+        if left < 0:
+            return messages[-max(count, 1) :]
+    return messages

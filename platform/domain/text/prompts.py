@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from domain.chat.conversation import MOST_CONTEXT, ChatMessage
+from domain.chat.conversation import ChatMessage
 from domain.text.classify import OTHER, Classify, Label, labels_of
 from domain.text.generate import Format, Generate
 from domain.text.moderate import CATEGORIES, Moderate
@@ -111,7 +111,7 @@ def reply_prompt(conversation: Sequence[ChatMessage], marks: Marks, wordings: Wo
 
     `messages` is empty where the conversation holds no user's turn.
     """
-    recent = list(conversation[-MOST_CONTEXT:])
+    recent = list(conversation)
     while recent and recent[0].role != "user":
         recent.pop(0)
     system = f"{wordings.reply.text} {wordings.canary.text.format(canary=marks.canary)}"

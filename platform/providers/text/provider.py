@@ -1,6 +1,6 @@
 """What the platform asks of whoever reads and writes texts for it, and the ways that can go wrong."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Generic, Protocol, TypeVar
 
@@ -87,8 +87,11 @@ class TextProvider(Protocol):
         """Write a text from a brief."""
         ...
 
-    def reply(self, conversation: Sequence[ChatMessage]) -> AsyncIterator[ReplyPart]:
-        """Answer the last message of the conversation, piece by piece as it is written."""
+    def reply(self, conversation: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart]:
+        """Answer the last message of the conversation, piece by piece as it is written.
+
+        Closed before its end it stops the writing: whoever is asked is asked no longer.
+        """
         ...
 
     async def aclose(self) -> None:

@@ -1,14 +1,18 @@
 """The handler of `chat.reply`."""
 
+import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Final
 
-from domain.chat.conversation import MOST_CONTEXT
+from domain.chat.conversation import ChatMessage, Trimmed, within
 from domain.chat.reply import Replied, ReplyTo
 from domain.ids import MessageId
 from domain.jobs.verdict import Reject
 from providers.text.provider import ProviderAnswerMalformed, Usage
+from runtime.streams import Writing
 from storage.chat import add_message, read_context
+from storage.chat_history import is_cancelled, supersede_answer
 from workers.context import Context
 from workers.screening import screen
 from workers.spending import JobMeter, note_answer
@@ -19,35 +23,60 @@ _LOCAL: Final = Usage(engine="local", model="")
 async def reply(asked: ReplyTo, ctx: Context) -> Replied:
     """Answer a message and keep the answer as the conversation's next one: written with the job's end, so once.
 
+    Readers are told of it as it is written. Cancelled, it stops the provider and keeps what there is as a partial
+    answer.
+
     Raises:
-        Reject: the conversation was deleted.
+        Reject: the conversation or the message is gone.
         InputBlocked: the tenant blocks messages like this.
         ProviderAnswerMalformed: the provider said nothing.
     """
+    context = await _read(asked, ctx)
+    await screen(ctx, context[-1].text)
+    written = Trimmed()
+    async with ctx.use.replies.writing(ctx.job.id, ctx.job.lease or "") as stream:
+        try:
+            usage = await _ask(context, ctx, written, stream)
+        except asyncio.CancelledError:
+            await _keep_partial(asked, ctx, written.text)
+            raise
+    ctx.use.kill_points.reach("ai.after_response", (ctx.job.id,))
+    if not written.text:
+        raise ProviderAnswerMalformed("The reply was empty.")
+    note_answer(ctx, usage if usage is not _LOCAL else None)
+    return await _keep(asked, ctx, written.text, usage)
+
+
+async def _read(asked: ReplyTo, ctx: Context) -> Sequence[ChatMessage]:
+    window = ctx.use.chat_window
     async with ctx.use.database.read() as connection:
-        context = await read_context(
+        messages = await read_context(
             connection,
             ctx.tenant_id,
             ctx.caller_id,
             asked.conversation_id,
             asked.message_id,
-            limit=MOST_CONTEXT,
+            limit=window.messages,
         )
-    if not context:
+    if not messages:
         raise _gone()
-    await screen(ctx, context[-1].text)
-    pieces: list[str] = []
+    return within(window, messages)
+
+
+async def _ask(context: Sequence[ChatMessage], ctx: Context, written: Trimmed, stream: Writing) -> Usage:
     usage = _LOCAL
     async with aclosing(ctx.use.text.metered(JobMeter(ctx)).reply(context)) as parts:
         async for part in parts:
-            pieces.append(part.text)
+            if certain := written.add(part.text):
+                stream.add(certain)
             usage = part.usage or usage
-    ctx.use.kill_points.reach("ai.after_response", (ctx.job.id,))
-    said = "".join(pieces).strip()
-    if not said:
-        raise ProviderAnswerMalformed("The reply was empty.")
-    note_answer(ctx, usage if usage is not _LOCAL else None)
+    return usage
+
+
+async def _keep(asked: ReplyTo, ctx: Context, said: str, usage: Usage) -> Replied:
     async with ctx.settling() as tx:
+        # a job that was cancelled, and is run again by hand, may have left a part of an answer
+        await supersede_answer(tx, asked.message_id)
         message = await add_message(
             tx,
             ctx.tenant_id,
@@ -66,5 +95,27 @@ async def reply(asked: ReplyTo, ctx: Context) -> Replied:
     return Replied(message_id=message.id, text=said, engine=usage.engine)
 
 
+async def _keep_partial(asked: ReplyTo, ctx: Context, said: str) -> None:
+    """Keep what was written, if the attempt was cut off because the job is cancelled, and not to be tried again."""
+    lease = ctx.job.lease or ""
+    if not said:
+        return
+    async with ctx.noting() as tx:
+        if not await is_cancelled(tx, ctx.job.id, lease):
+            return
+        await supersede_answer(tx, asked.message_id)
+        await add_message(
+            tx,
+            ctx.tenant_id,
+            ctx.caller_id,
+            asked.conversation_id,
+            message_id=MessageId(ctx.stable_id("msg", lease)),
+            role="assistant",
+            body=said,
+            reply_to=asked.message_id,
+            partial=True,
+        )
+
+
 def _gone() -> Reject:
-    return Reject("conversation_gone", "The conversation, or the message to be answered, was deleted.")
+    return Reject("conversation_gone", "The conversation, or the message to be answered, was deleted or superseded.")

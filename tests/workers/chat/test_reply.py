@@ -1,18 +1,20 @@
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 
 import msgspec
 import pytest
 
-from domain.chat.conversation import MOST_CONTEXT, StoredMessage
+from domain.chat.conversation import MOST_CONTEXT, ChatMessage, StoredMessage
 from domain.chat.reply import REPLY, Replied, ReplyTo
 from domain.ids import ConversationId, MessageId, derived_id
 from domain.jobs.job import Job, JobError
 from domain.jobs.state import State
+from providers.text.provider import ReplyPart
 from runtime.kill_points import KillPoints
 from runtime.unique_ids import new_id
 from storage.chat import add_conversation, add_message, delete_conversation, find_conversation, list_messages
-from storage.jobs import retry_job, submit_jobs
+from storage.jobs import cancel_jobs, retry_job, submit_jobs
 from tests.support.bench import execute, open_bench, stored
 from tests.support.jobs import TENANT, USER, make_job
 from tests.support.scripted_text import ScriptedText
@@ -122,3 +124,58 @@ async def test_an_empty_reply_is_asked_for_again(bench: Bench, text: ScriptedTex
     assert len(await messages_of(bench, job)) == 1
     async with bench.use.database.begin() as tx:
         assert await retry_job(tx, TENANT, job.id) is None
+
+
+class Slow(ScriptedText):
+    """Says one word, and then waits until it is given up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.speaking = asyncio.Event()
+        self.closed = asyncio.Event()
+
+    async def reply(self, conversation: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart]:  # noqa: ARG002 - the signature of a provider
+        try:
+            yield ReplyPart("All ")
+            yield ReplyPart("will")
+            self.speaking.set()
+            await asyncio.Event().wait()
+        finally:
+            self.closed.set()
+
+
+async def test_a_cancelled_reply_stops_the_provider_and_keeps_what_was_written(
+    database_url: str, redis_url: str
+) -> None:
+    text = Slow()
+    async with open_bench(database_url, redis_url, bind(REPLY, reply), text=text) as bench:
+        job = await ask(bench, "Will it be well?")
+        running = asyncio.create_task(execute([job.id], bench))
+        await text.speaking.wait()
+        async with bench.use.database.begin() as tx:
+            await cancel_jobs(tx, TENANT, [job.id])
+        await running
+        [_, answer] = await messages_of(bench, job)
+        assert (await stored(bench.use.database, job)).state is State.CANCELLED
+        assert text.closed.is_set()
+        assert (answer.text, answer.partial) == ("All will", True)
+        pieces = await bench.use.replies.read(job.id)
+        assert ("".join(piece.text for piece in pieces), pieces[-1].is_end) == ("All will", True)
+
+
+async def test_a_reply_cut_off_otherwise_leaves_nothing(database_url: str, redis_url: str) -> None:
+    text = Slow()
+    async with open_bench(database_url, redis_url, bind(REPLY, reply), text=text) as bench:
+        job = await ask(bench, "Will it be well?")
+        running = asyncio.create_task(execute([job.id], bench))
+        await text.speaking.wait()
+        await bench.leases.drain(0)
+        await running
+        assert [one.role for one in await messages_of(bench, job)] == ["user"]
+
+
+async def test_without_redis_a_reply_still_ends_well(database_url: str) -> None:
+    async with open_bench(database_url, "unix:///nowhere/s.sock", bind(REPLY, reply), text=ScriptedText()) as bench:
+        job = await ask(bench, "Will it be well?")
+        await execute([job.id], bench)
+        assert (await stored(bench.use.database, job)).state is State.SUCCEEDED

@@ -254,7 +254,7 @@ class Classification(Struct, frozen=True, kw_only=True):
 
 
 class Conversation(Struct, frozen=True, kw_only=True):
-    """A conversation; `messages` is how many it has."""
+    """A conversation; `messages` is how many it has had, superseded ones too."""
 
     id: str
     title: str | None
@@ -270,6 +270,7 @@ class ConversationLinks(Struct, frozen=True, kw_only=True):
 
     self: str
     messages: str
+    stream: str
 
 
 class Counts(Struct, frozen=True, kw_only=True):
@@ -488,7 +489,7 @@ class Links(Struct, frozen=True, kw_only=True):
 
 
 class Message(Struct, frozen=True, kw_only=True):
-    """A message. `reply_to` names the one it answers, `engine` what wrote it."""
+    """A message. `reply_to` names the one it answers, `engine` what wrote it; `partial`: it was cut short."""
 
     id: str
     position: int
@@ -496,6 +497,10 @@ class Message(Struct, frozen=True, kw_only=True):
     text: str
     reply_to: str | None
     engine: str | None
+    partial: bool
+    edit_of: str | None
+    reply_job_id: str | None
+    superseded_at: datetime | None
     created_at: datetime
 
 

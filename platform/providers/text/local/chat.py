@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from domain.chat.conversation import MOST_CONTEXT, ChatMessage
+from domain.chat.conversation import ChatMessage
 from providers.text.local.about import PASSAGES
 from providers.text.local.language import language_of
 from providers.text.local.moderate import Moderator
@@ -74,7 +74,7 @@ class Talker:
 
     def reply(self, conversation: Sequence[ChatMessage]) -> str:
         """The reply to the last message of the user's; never empty."""
-        context = list(conversation)[-MOST_CONTEXT:]
+        context = list(conversation)
         asked = next((message.text for message in reversed(context) if message.role == "user"), "")
         question = one_line(asked)
         if not question:

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
@@ -81,7 +81,7 @@ class LocalTextProvider:
         text = await self._off_loop(lambda: write(asked))
         return Answer(Generated(text=text, engine=TEMPLATE_ENGINE), Usage(engine=TEMPLATE_ENGINE, model="frames"))
 
-    async def reply(self, conversation: Sequence[ChatMessage]) -> AsyncIterator[ReplyPart]:
+    async def reply(self, conversation: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart]:
         """Answer from the conversation and the platform's own documentation, or say that no model is configured."""
         text = await self._off_loop(lambda: self._opened().talker.reply(conversation))
         for piece in _PIECE.findall(text):

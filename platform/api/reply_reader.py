@@ -1,0 +1,87 @@
+"""Reads the text of a reply as it is written, for the streams that tell of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from api.sse import frame
+from runtime.streams import Piece, Place, ReplyStreams
+from runtime.wakeups import News, Wakeups
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+class Delta(Struct, frozen=True, kw_only=True):
+    """What was added to the text; `start` is how many characters (code points) came before."""
+
+    text: str
+    start: int
+
+
+class Reader:
+    """Reads the text of one reply as it is written: knows how much was read, and what is missing."""
+
+    def __init__(self, streams: ReplyStreams, job_id: str) -> None:
+        self._streams = streams
+        self._job_id = job_id
+        self._generation: int | None = None
+        self._broken = False
+        self.text = ""
+        self.is_ended = False
+        """The attempt that wrote has ended, however it did."""
+        self.has_grown = False
+        """There was news of the text since this was last set back."""
+
+    @contextmanager
+    def hearing(self, wakeups: Wakeups, news: News) -> Iterator[None]:
+        """Inside the block `news` is told also when there is more of the text."""
+
+        def hear() -> None:
+            self.has_grown = True
+            news.tell()
+
+        with wakeups.hearing_reply(self._job_id, hear):
+            yield
+
+    @property
+    def place(self) -> Place | None:
+        """How much was read; None: nothing was written yet."""
+        return None if self._generation is None else Place(self._generation, len(self.text))
+
+    @property
+    def number(self) -> int | None:
+        """The number of the place, for the id of a frame."""
+        return None if self.place is None else self.place.number
+
+    def delta(self, added: str, *, numbered: bool = True) -> bytes:
+        """The frame that tells what was added last."""
+        told = Delta(text=added, start=len(self.text) - len(added))
+        return frame("delta", _ENCODER.encode(told), self.number if numbered else None)
+
+    def back_to(self, place: Place) -> str | None:
+        """Forget what was read past a place; the answer is what was forgotten, None if it is not one of the text."""
+        if place.generation != self._generation or place.chars > len(self.text):
+            return None
+        self.text, rest = self.text[: place.chars], self.text[place.chars :]
+        return rest
+
+    async def more(self) -> tuple[bool, str]:
+        """What was written since, and whether it begins the text anew."""
+        begins, added = False, ""
+        for piece in await self._streams.read(self._job_id, self.place):
+            if piece.generation != self._generation:
+                self._generation, self.text, self._broken = piece.generation, "", False
+                begins, added = True, ""
+            added += self._taken(piece)
+        return begins, added
+
+    def _taken(self, piece: Piece) -> str:
+        self.is_ended = piece.is_end
+        # one that was lost with Redis leaves a gap, which only the end can fill
+        self._broken = self._broken or piece.start > len(self.text)
+        new = "" if self._broken else piece.text[len(self.text) - piece.start :]
+        self.text += new
+        return new

@@ -1,0 +1,215 @@
+"""The text of replies as it is written, through Redis Streams: lost with Redis, and then told by Postgres in the end.
+
+A job has one stream. The id of an entry is `<generation>-<characters>`: which attempt writes, by the time of its claim,
+and how many characters of the text there are with this piece. Redis takes only ids that grow, so an attempt whose
+lease was lost cannot add to what the next one writes: Redis itself fences it. An attempt begins with an empty piece,
+which drops what those before it wrote, and ends with an entry past all others.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+import structlog
+from msgspec import Struct
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from runtime.wakeups import TOKENS, Wakeups
+
+PAUSE_SECONDS: Final = 0.02
+"""Pieces that come sooner than this after one another are sent together."""
+
+KEPT_SECONDS: Final = 600
+"""How long a stream is kept after the last piece."""
+
+MOST_CHARS: Final = 2**20 - 2
+"""Of a text that is streamed; what is longer is told in the end only."""
+
+_END: Final = 2**20 - 1
+_MOST_ENTRIES: Final = 20_000  # more than a timeout of 90 s has pauses
+_PLACE_BITS: Final = 20
+_CLOSE_SECONDS: Final = 0.5
+_FENCED: Final = "equal or smaller"  # what Redis and Valkey say of an id that does not grow
+_FAILURES: Final = (RedisError, OSError, TimeoutError)
+_LEASE_MS: Final = slice(6, 18)  # of `lease_` and a UUIDv7, which begins with the time
+
+# narrower than the client's own type: it does not decode, and an entry has an id and fields
+_Entries = Any
+
+_LOG: Final = structlog.stdlib.get_logger(__name__)
+
+
+class Place(Struct, frozen=True, order=True):
+    """How much of a reply was told: so many characters (code points) of the text of one generation."""
+
+    generation: int
+    chars: int
+
+    @property
+    def number(self) -> int:
+        """One number for it, below 2**63, that grows with the text and from attempt to attempt."""
+        return self.generation << _PLACE_BITS | self.chars
+
+
+class Piece(Struct, frozen=True):
+    """A part of a reply's text; `start` is how many characters come before it."""
+
+    generation: int
+    start: int
+    text: str
+    is_end: bool = False
+
+
+def place_of(number: int) -> Place:
+    """The place whose number this is."""
+    return Place(number >> _PLACE_BITS, number & _END)
+
+
+def end_number(milliseconds: int) -> int:
+    """The number past all places of attempts that were claimed until then."""
+    return milliseconds << _PLACE_BITS | _END
+
+
+class ReplyStreams:
+    """Writes and reads streams of replies over the connections of the wake-ups."""
+
+    def __init__(self, wakeups: Wakeups) -> None:
+        self._redis = wakeups.redis
+
+    @asynccontextmanager
+    async def writing(self, job_id: str, lease: str) -> AsyncIterator["Writing"]:
+        """Write the reply of an attempt. What is left is sent when the block ends, within 500 ms; nothing raises."""
+        one = Writing(self._redis, job_id, int(lease[_LEASE_MS], 16))
+        one.begin()
+        try:
+            yield one
+        finally:
+            await one.close()
+
+    async def read(self, job_id: str, after: Place | None = None) -> list[Piece]:
+        """What was written after a place, or all there is; nothing while Redis does not answer."""
+        start = "-" if after is None else f"({after.generation}-{after.chars}"
+        try:
+            entries: _Entries = await self._redis.xrange(_key(job_id), start, "+")
+        except _FAILURES as error:
+            _LOG.warning("reply.unreadable", job_id=job_id, error=type(error).__name__)
+            return []
+        return [_piece_of(*entry) for entry in entries]
+
+
+class Writing:
+    """The text of one attempt on its way to its readers: in the background, a little at a time."""
+
+    def __init__(self, redis: Redis, job_id: str, generation: int) -> None:
+        self._redis = redis
+        self._key = _key(job_id)
+        self._job_id = job_id
+        self._generation = generation
+        self._text = ""
+        self._sent = 0
+        self._begun = False
+        self._fenced = False
+        self._is_lost = False
+        self._sent_at = -PAUSE_SECONDS
+        self._sending: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
+
+    def begin(self) -> None:
+        """Tell readers that this attempt writes now, from the beginning."""
+        self._send_soon()
+
+    def add(self, text: str) -> None:
+        """Add a piece; returns at once."""
+        self._text += text
+        self._send_soon()
+
+    async def close(self) -> None:
+        """Send what is left and that it was all."""
+        self._closing.set()
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                if self._sending is not None:
+                    await self._sending
+                await self._send(is_last=True)
+        except _FAILURES as error:
+            self._lose(error)
+
+    def _send_soon(self) -> None:
+        if self._fenced or (self._sending is not None and not self._sending.done()):
+            return
+        self._sending = asyncio.get_running_loop().create_task(self._keep_sending(), name=f"reply-{self._job_id}")
+
+    async def _keep_sending(self) -> None:
+        while not self._fenced and (not self._begun or self._sent < len(self._text)):
+            with suppress(TimeoutError):
+                pause = max(0.0, self._sent_at + PAUSE_SECONDS - time.monotonic())
+                await asyncio.wait_for(self._closing.wait(), pause)
+            try:
+                await self._send()
+            except _FAILURES as error:
+                self._lose(error)
+                return  # the next piece tries again, with all that was not sent
+
+    async def _send(self, *, is_last: bool = False) -> None:
+        if self._fenced or len(self._text) > MOST_CHARS:
+            self._fenced = True
+            return
+        start, text = self._sent, self._text
+        self._sent_at = time.monotonic()
+        try:
+            if not self._begun:
+                await self._add(0, "", 0, begins=True)
+                self._begun = True
+                start = 0
+            if len(text) > start and await self._add(start, text[start:], len(text)) is None:
+                # Redis was emptied: all of it, for who comes now
+                await self._add(0, text, len(text), begins=True)
+            self._sent = len(text)
+            if is_last:
+                await self._add(len(text), "", _END, is_end=True)
+        except ResponseError as error:
+            if _FENCED not in str(error):
+                raise
+            # ours, when an answer was lost: it was sent before
+            self._fenced = await self._newest() > self._generation
+            self._begun, self._sent = True, len(text)
+            return
+        self._is_lost = False
+
+    async def _newest(self) -> int:
+        entries: _Entries = await self._redis.xrevrange(self._key, count=1)
+        return max((_piece_of(*entry).generation for entry in entries), default=0)
+
+    async def _add(
+        self, start: int, text: str, chars: int, *, begins: bool = False, is_end: bool = False
+    ) -> bytes | None:
+        fields: Any = {"s": start, "t": text.encode(errors="replace")}
+        if is_end:
+            fields["e"] = 1
+        # one that begins drops the attempts before it, and keeps the newest id there was: their late pieces are refused
+        bound: dict[str, Any] = (
+            {"minid": f"{self._generation}-0"} if begins else {"maxlen": _MOST_ENTRIES, "nomkstream": True}
+        )
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.xadd(self._key, fields, id=f"{self._generation}-{chars}", approximate=False, **bound)  # type: ignore[unused-awaitable] # it notes the command
+            pipeline.expire(self._key, KEPT_SECONDS)  # type: ignore[unused-awaitable] # it notes the command
+            pipeline.publish(TOKENS, self._job_id)  # type: ignore[unused-awaitable] # it notes the command
+            added, *_ = await pipeline.execute()
+        return added if isinstance(added, bytes) else None
+
+    def _lose(self, error: BaseException) -> None:
+        if not self._is_lost:
+            self._is_lost = True
+            _LOG.warning("reply.unsent", job_id=self._job_id, error=type(error).__name__)
+
+
+def _key(job_id: str) -> str:
+    return f"hr:reply:{job_id}"
+
+
+def _piece_of(entry_id: bytes, fields: dict[bytes, bytes]) -> Piece:
+    generation, _, _ = entry_id.partition(b"-")
+    return Piece(int(generation), int(fields[b"s"]), fields[b"t"].decode(), b"e" in fields)

@@ -1,0 +1,147 @@
+"""A reply as a stream, read from a real server, and what changes the course of a conversation."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from domain.jobs.state import State
+from domain.jobs.verdict import Verdict
+from runtime.streams import ReplyStreams
+from runtime.unique_ids import new_id
+from tests.api.conftest import House
+from tests.support.sse import Frame
+from tests.support.sse import frames as tell
+
+FAILED = Verdict(state=State.FAILED)
+
+
+async def say(house: House, text: str = "Where is it?") -> tuple[str, dict[str, Any]]:
+    """A conversation's path, and the job that replies to its first message."""
+    path = f"/v1/conversations/{(await house.client.post('/v1/conversations', json={})).json()['id']}"
+    answer = await house.client.post(f"{path}/messages", json={"text": text})
+    assert answer.status_code == 202
+    return path, answer.json()
+
+
+async def read(house: House, url: str, **headers: str) -> list[Frame]:
+    given = {"Authorization": house.client.headers["Authorization"], **headers}
+    return [frame async for frame in tell(url, given)]
+
+
+def text_of(told: list[Frame]) -> str:
+    """What a client has on its page: a snapshot replaces, a delta adds."""
+    text = ""
+    for frame in told:
+        if frame.get("event") == "snapshot":
+            text = frame["data"]["text"]
+        elif frame.get("event") == "delta":
+            assert frame["data"]["start"] == len(text)
+            text += frame["data"]["text"]
+    return text
+
+
+async def write(house: House, job_id: str, lease: str, *pieces: str) -> None:
+    async with ReplyStreams(house.wakeups).writing(job_id, lease) as writing:
+        for piece in pieces:
+            writing.add(piece)
+            await writing._send()  # noqa: SLF001 - each piece an entry of its own
+
+
+async def test_who_comes_late_is_told_the_text_and_the_end(house: House, address: str) -> None:
+    path, job = await say(house)
+    lease = await house.claim(job["id"])
+    await write(house, job["id"], lease, "All ", "will be ", "well.")
+    await house.settle(job["id"], lease, FAILED)
+    told = await read(house, f"{address}{path}/stream")
+    assert [frame["event"] for frame in told] == ["snapshot", "failed"]
+    assert told[0]["data"]["text"] == "All will be well."
+
+
+async def test_no_token_is_lost_or_doubled_wherever_a_connection_breaks(house: House, address: str) -> None:
+    path, job = await say(house)
+    lease = await house.claim(job["id"])
+    stream = tell(f"{address}{path}/stream", {"Authorization": house.client.headers["Authorization"]})
+    seen = [await anext(stream)]
+    async with ReplyStreams(house.wakeups).writing(job["id"], lease) as writing:
+        for piece in ("All ", "will ", "be ", "wéll."):
+            writing.add(piece)
+            while text_of(seen) != writing._text:  # noqa: SLF001 - what was added so far
+                seen.append(await anext(stream))
+    await house.settle(job["id"], lease, FAILED)
+    seen += [frame async for frame in stream]
+    for at, frame in enumerate(seen[:-1]):
+        if "id" not in frame:
+            continue
+        rest = await read(house, f"{address}{path}/stream", **{"Last-Event-ID": frame["id"]})
+        before, after = text_of(seen[: at + 1]), [one for one in rest if one["event"] == "delta"]
+        assert before + "".join(one["data"]["text"] for one in after) == "All will be wéll."
+        assert text_of(rest) == "All will be wéll."
+    gone = await house.client.get(f"{path}/stream", headers={"Last-Event-ID": seen[-1]["id"]})
+    assert gone.status_code == 204
+
+
+async def test_an_attempt_after_another_begins_the_text_anew_and_fences_the_first(house: House, address: str) -> None:
+    path, job = await say(house)
+    await house.claim(job["id"])
+    first, second = new_id("lease"), new_id("lease")
+    second = second[:6] + f"{int(first[6:18], 16) + 5:012x}" + second[18:]
+    await write(house, job["id"], first, "All will")
+    await write(house, job["id"], second, "Nothing")
+    await write(house, job["id"], first, "All will be well.")
+    stream = tell(f"{address}{path}/stream", {"Authorization": house.client.headers["Authorization"]})
+    assert (await anext(stream))["data"]["text"] == "Nothing"
+    await stream.aclose()
+
+
+async def test_the_events_of_the_job_tell_the_text_before_its_end(house: House, address: str) -> None:
+    _, job = await say(house)
+    lease = await house.claim(job["id"])
+    await write(house, job["id"], lease, "All will be well.")
+    await house.settle(job["id"], lease, FAILED)
+    told = await read(house, f"{address}/v1/jobs/{job['id']}/events")
+    assert [frame["event"] for frame in told] == ["snapshot", "queued", "started", "delta", "failed"]
+    assert told[3]["data"]["text"] == "All will be well."
+
+
+async def test_another_callers_conversation_has_no_stream(house: House) -> None:
+    path, _ = await say(house)
+    assert (await house.stranger.get(f"{path}/stream")).status_code == 404
+    assert (await house.stranger.post(f"{path}/stream", json={"text": "hello"})).status_code == 404
+
+
+async def test_a_conversation_without_a_reply_has_nothing_to_follow(house: House) -> None:
+    begun = (await house.client.post("/v1/conversations", json={})).json()
+    assert (await house.client.get(f"/v1/conversations/{begun['id']}/stream")).status_code == 204
+
+
+async def test_an_edit_supersedes_what_came_after_and_keeps_it(house: House) -> None:
+    path, job = await say(house)
+    [first] = (await house.client.get(f"{path}/messages")).json()["items"]
+    refused = await house.client.patch(f"{path}/messages/{first['id']}", json={"text": "Where is she?"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "reply_under_way")
+    await house.run(job["id"], FAILED)
+    edited = await house.client.patch(f"{path}/messages/{first['id']}", json={"text": "Where is she?"})
+    assert edited.status_code == 202
+    [now] = (await house.client.get(f"{path}/messages")).json()["items"]
+    everything = (await house.client.get(f"{path}/messages", params={"superseded": True})).json()["items"]
+    assert (now["text"], now["edit_of"], now["reply_job_id"]) == ("Where is she?", first["id"], edited.json()["id"])
+    assert [one["text"] for one in everything] == ["Where is she?", "Where is it?"]
+
+
+async def test_a_message_is_answered_anew_once_at_a_time(house: House) -> None:
+    path, job = await say(house)
+    await house.run(job["id"], FAILED)
+    [asked] = (await house.client.get(f"{path}/messages")).json()["items"]
+    answers: list[httpx.Response] = [
+        await house.client.post(f"{path}/messages/{asked['id']}/regenerate") for _ in range(2)
+    ]
+    assert [one.status_code for one in answers] == [202, 409]
+    assert answers[0].json()["input"]["message_id"] == asked["id"]
+
+
+@pytest.mark.parametrize("message_id", ["msg_" + "0" * 32, "nothing"])
+async def test_a_message_that_is_not_there_is_not_edited(house: House, message_id: str) -> None:
+    path, _ = await say(house)
+    answer = await house.client.patch(f"{path}/messages/{message_id}", json={"text": "x"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "message_not_found")
