@@ -85,7 +85,6 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
             outbound=outbound or Outbound(Rules()),
             secrets=secrets,
             safety=Safety(database, SafetyPolicy()),
-            secrets=SecretBox("a secret key of the tests"),
             replies=ReplyStreams(wakeups),
         )
         leases = Leases(

@@ -30,6 +30,7 @@ from api.problems import base_url
 from api.sse import LARGEST, MEDIA_TYPE, LastEventId, answer_stream, seen_until
 from api.submit import answer_job
 from domain.accounts.user import Caller
+from domain.chat.reply import REPLY
 from domain.ids import ConversationId, JobId
 from domain.jobs.job import Job
 from runtime.unique_ids import new_id
