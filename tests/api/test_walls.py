@@ -19,7 +19,7 @@ from tests.api.test_isolation import Operation
 operations, things = isolation.operations, isolation.things
 Walk = Callable[[House, list[Operation], dict[str, str]], Awaitable[None]]
 
-_FILTER = re.compile(r"(?:\w+\.)?tenant_id = (%\(\w+\)s)(?:::\w+)?(?! *,)")
+_FILTER = re.compile(r'(?:\w+\.)?tenant_id = (%\(\w+\)s)(?:::\w+)?(?: COLLATE "C")?(?! *,)')
 
 
 @contextmanager
