@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 
+from providers.text.local import telling
 from providers.text.local.sentences import Turn, sentences_of, turns_of
 from providers.text.local.shorten import Shortening, cut_between_words, shortenings_of
 from providers.text.local.static_table import StaticTable, Vector
@@ -61,9 +62,37 @@ FEATURES: Final = (
     "pronoun",
     "question",
     "density",
+    *telling.FEATURES,
 )
 WEIGHTS: Final = np.array(
-    [0.85, 0.92, 0.31, 0.34, -0.4, 0.7, -0.1, -0.18, -0.2, 0.14, -0.1, -0.2, -0.25, 2.1], np.float32
+    [
+        0.75,
+        1.32,
+        1.25,
+        0.43,
+        -1.04,
+        0.47,
+        -0.25,
+        -0.99,
+        -0.31,
+        0.24,
+        -0.29,
+        -0.33,
+        -0.25,
+        0.54,
+        0.87,
+        0.43,
+        -0.85,
+        -0.57,
+        -0.24,
+        0.53,
+        0.0,
+        -0.38,
+        0.44,
+        -0.79,
+        0.26,
+    ],
+    np.float32,
 )
 
 
@@ -82,6 +111,8 @@ class Outline(Struct, frozen=True, kw_only=True):
     weights: dict[str, float]
     total: float
     vector: Vector
+    purpose: int
+    """Which sentence first says what the text is for; -1 when none does."""
 
 
 class Summarizer:
@@ -120,6 +151,7 @@ class Summarizer:
             weights=weights,
             total=sum(weights[word] for word in heaviest) or 1.0,
             vector=self._table.vector(" ".join(kept)),
+            purpose=telling.purpose_of(kept),
         )
 
     def candidates(self, outline: Outline, longest: int) -> list[Candidate]:
@@ -150,13 +182,14 @@ class Summarizer:
         said = set(_content(form.text))
         weight = sum(outline.weights.get(word, 0.0) for word in said)
         count = len(outline.sentences)
+        room = min(longest, ONE_SENTENCE_UP_TO)
         return Candidate(
             form.text,
             at,
             (
                 weight / outline.total,
                 float(self._table.vector(form.text) @ outline.vector),
-                min(1.0, len(form.text) / min(longest, ONE_SENTENCE_UP_TO)),
+                min(1.0, len(form.text) / room),
                 1 / (1 + at),
                 at / count,
                 1.0 if _CUE.search(form.text) else 0.0,
@@ -168,6 +201,7 @@ class Summarizer:
                 float(_OPENS_WITH_PRONOUN.match(form.text) is not None),
                 float(form.text.endswith("?")),
                 weight / outline.total / (1 + len(said)) * 10,
+                *telling.marks_of(form.text, outline.sentences, at, purpose=outline.purpose, longest=room),
             ),
         )
 
