@@ -83,7 +83,7 @@ class ReplyStreams:
     async def writing(self, job_id: str, lease: str) -> AsyncIterator["Writing"]:
         """Write the reply of an attempt. What is left is sent when the block ends, within 500 ms; nothing raises."""
         one = Writing(self._redis, job_id, int(lease[_LEASE_MS], 16))
-        one.begin()
+        one.start()
         try:
             yield one
         finally:
@@ -117,7 +117,7 @@ class Writing:
         self._sending: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Tell readers that this attempt writes now, from the beginning."""
         self._send_soon()
 

@@ -59,8 +59,11 @@ _ALLOWED = (
     ("platform/runtime/broker.py", "message", "the broker's"),
     ("platform/providers/http/outbound.py", "on_message_complete", "httptools' name for it"),
     ("platform/workers/*", "message", "the broker's"),
-    ("platform/runtime/wakeups.py", "message", "Redis's"),
+    ("platform/runtime/subscription.py", "message", "Redis's"),
     ("platform/runtime/settings.py", "message", "an exception's"),
+    ("platform/storage/chat_history.py", "message", "chat's"),
+    ("platform/storage/chat_history.py", "message_id", "chat's"),
+    ("platform/storage/chat_history.py", "find_message", "chat's"),
     ("platform/api/*", "message", "an exception's"),
     ("clients/python/src/headrace/models.py", "data", "CloudEvents' name for it"),
 )
