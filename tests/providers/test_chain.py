@@ -1,7 +1,7 @@
 """A chain of engines: who answers, what opens the breaker, and where a stream may change hands."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 import pytest
@@ -43,7 +43,7 @@ class Failing(ScriptedText):
             raise self.failures.pop(0)
         return await super().summarize(asked)
 
-    async def reply(self, conversation: Sequence[ChatMessage]) -> AsyncIterator[ReplyPart]:
+    async def reply(self, conversation: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart]:
         self.calls += 1
         try:
             for _ in range(self.words):
