@@ -30,7 +30,11 @@ class Light(StrEnum):
             Annotated[OrderId, Meta(pattern="^order_[0-9a-f]{32}$")],
             "Expected an id: order_ and 32 digits, 0 to 9 and a to f.",
         ),
-        ("x", Annotated[str, Meta(pattern="^a$")] | None, "Expected a text that matches ^a$."),
+        (
+            "x",
+            Annotated[str, Meta(pattern="^a$")] | None,  # pyright: ignore[reportOperatorIssue] - a type at run time too
+            "Expected a text that matches ^a$.",
+        ),
         ("blue", Light, "Expected one of: red, green."),
         ("blue", Literal["red", "green"] | None, "Expected one of: red, green."),
         (1, str | None, "Expected a text or null, not a whole number."),

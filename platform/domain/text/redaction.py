@@ -48,7 +48,7 @@ class Redaction:
     def counts(self) -> dict[Sort, int]:
         """How many different values of each sort were taken out."""
         names = [placeholder.strip('"') for placeholder in self._placeholders.values()]
-        found = {sort: sum(name.startswith(f"[{sort.upper()}_") for name in names) for sort in SORTS}
+        found: dict[Sort, int] = {sort: sum(name.startswith(f"[{sort.upper()}_") for name in names) for sort in SORTS}
         return {sort: number for sort, number in found.items() if number}
 
     @property
