@@ -18,6 +18,7 @@ from domain.ids import JobId
 from domain.jobs.job import Job, JobOptions, new_job
 from domain.jobs.kind import Input, Kind
 from domain.jobs.once import IdempotencyKey, unique_job
+from domain.text.budget import BudgetExhausted
 from runtime.unique_ids import new_id
 from storage.job_lists import Attempt, list_attempts
 from storage.once import is_kept
@@ -55,7 +56,6 @@ async def submit(  # noqa: PLR0913 - whatever a job may be told at the door
     key = await read_key(request)
     if kind.is_text and not (caller.session_id and await _is_answered(use, key)):
         await use.texts.take(notes, caller)
-        await use.spent.demand(caller.tenant_id, [kind.name])
     new = new_job(
         kind,
         given,
@@ -71,6 +71,8 @@ async def submit(  # noqa: PLR0913 - whatever a job may be told at the door
     seconds = wanted_wait(request.headers.get("prefer"))
     if seconds:
         new = replace(new, answer=await known_answer(use, kind, given, new))
+    if kind.is_text and new.answer is None:
+        await _demand_budget(use, caller.tenant_id, kind.name, key)
     async with AsyncExitStack() as stack:
         # listening begins before there is anything to hear
         news = await stack.enter_async_context(use.wakeups.listening(new.id)) if seconds else None
@@ -90,6 +92,15 @@ async def submit(  # noqa: PLR0913 - whatever a job may be told at the door
         response.headers.update(REPLAYED)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return response
+
+
+async def _demand_budget(use: Use, tenant_id: str, kind: str, key: IdempotencyKey | None) -> None:
+    """Go on only if something is left in the tenant's budget, or the request is answered with the job of the first."""
+    try:
+        await use.spent.demand(tenant_id, [kind])
+    except BudgetExhausted:
+        if not await _is_answered(use, key):
+            raise
 
 
 async def _is_answered(use: Use, key: IdempotencyKey | None) -> bool:

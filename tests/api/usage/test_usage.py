@@ -99,3 +99,16 @@ async def test_who_may_not_set_budgets_does_not(house: House) -> None:
     answer = await house.as_(operator.key, "PUT", "/v1/budgets", {"budgets": []})
     assert answer.status_code == 403
     assert (await house.as_(operator.key, "GET", "/v1/budgets")).status_code == 200
+
+
+async def test_who_asks_again_is_answered_though_the_budget_is_used_up(house: House) -> None:
+    keyed = {"Idempotency-Key": "monday"}
+    first = await house.client.post("/v1/jobs", json=SUMMARIZE, headers=keyed)
+    batch = await house.client.post("/v1/batches", json={"jobs": [SUMMARIZE]}, headers=keyed)
+    await book(house, "text.summarize")
+    await house.client.put("/v1/budgets", json={"budgets": [{"tokens": 1}]})
+    again = await house.client.post("/v1/jobs", json=SUMMARIZE, headers=keyed)
+    assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
+    again = await house.client.post("/v1/batches", json={"jobs": [SUMMARIZE]}, headers=keyed)
+    assert (again.status_code, again.json()["id"]) == (202, batch.json()["id"])
+    assert (await house.client.post("/v1/jobs", json=SUMMARIZE)).status_code == 429
