@@ -13,6 +13,7 @@ accepting alone is measured, unless `--run` lets workers at them. Prints one lin
 import argparse
 import asyncio
 import os
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine
@@ -32,6 +33,7 @@ CLOSED = (32, 64, 128)
 
 TICK_SECONDS = 0.001
 PROBE_SECONDS = 0.25
+PARROT_SECONDS = 2.0
 PATIENCE_SECONDS = 30.0
 NORMAL_SECONDS = 0.5
 NORMAL_MS = 100.0
@@ -47,6 +49,8 @@ class Figures(Struct, frozen=True, kw_only=True):
     `client_cpu`: the share of the machine's processor time that the load itself used, at the capacity and beyond it.
     `goodput_share_of_cpu`: jobs accepted for each second of processor that was left for the platform, of what it was at
     the capacity: what the goodput's share would be if the load ran elsewhere.
+    `goodput_bound`: the share that would be accepted if a refusal cost no more than the least a request can: to be read
+    and answered with ready-made bytes by a server of nothing else (`cheapest_ms` of processor, client and server).
     `normal_after_seconds`: after the overload, the first half second with no refusal and each answer within 100 ms;
     -1 when there was none.
     """
@@ -57,6 +61,9 @@ class Figures(Struct, frozen=True, kw_only=True):
     goodput_share: float
     client_cpu: tuple[float, float]
     goodput_share_of_cpu: float
+    accepted_ms: float
+    cheapest_ms: float
+    goodput_bound: float
     accepted_p50_ms: float
     accepted_p99_ms: float
     refused_p50_ms: float
@@ -245,14 +252,51 @@ class Load:
             self._idle.append(connection)
 
 
+class Parrot(asyncio.Protocol):
+    """Says the same to everything, which is as little as a server can do."""
+
+    ANSWER = b"HTTP/1.1 202 Accepted\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Be ready."""
+        self._transport: asyncio.Transport = transport  # type: ignore[assignment] # of a stream, always
+
+    def data_received(self, data: bytes) -> None:
+        """Answer: the load sends a request at a time, and each comes whole."""
+        del data
+        self._transport.write(self.ANSWER)
+
+
+async def parrot() -> None:
+    """Serve until killed; says where on standard output."""
+    server = await asyncio.get_running_loop().create_server(Parrot, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201 - what its parent reads
+    await server.serve_forever()
+
+
+async def cheapest(request: bytes) -> float:
+    """Seconds of processor, client and server, that a request costs at the least."""
+    server = await asyncio.create_subprocess_exec(sys.executable, __file__, "--parrot", stdout=asyncio.subprocess.PIPE)
+    try:
+        assert server.stdout is not None  # noqa: S101 - asked for above
+        load = Load("127.0.0.1", int(await server.stdout.readline()), request, most_connections=CLOSED[0])
+        await load.closed(CLOSED[0], 0.5)  # warm-up
+        clock = Clock()
+        rate = await load.closed(CLOSED[0], PARROT_SECONDS)
+        return clock.spent().all / (rate * PARROT_SECONDS)
+    finally:
+        server.kill()
+        await server.wait()
+
+
 async def measure(  # noqa: PLR0913 - one an option
     url: str, key: str, *, seconds: float, times: float, connections: int, run: bool
 ) -> Figures:
     """Find the capacity, offer `times` as much for so many seconds, and wait until all is as before."""
     where = urlsplit(url)
-    load = Load(
-        where.hostname or "", where.port or 80, _request(where.netloc, key, run=run), most_connections=connections
-    )
+    request = _request(where.netloc, key, run=run)
+    least = await cheapest(request)
+    load = Load(where.hostname or "", where.port or 80, request, most_connections=connections)
     await load.closed(CLOSED[0], 1.0)  # warm-up
     capacity, at_capacity, capacity_seconds = 0.0, Spent(0, 0), max(2.0, seconds / 3)
     for clients in CLOSED:
@@ -284,6 +328,7 @@ async def measure(  # noqa: PLR0913 - one an option
     answers += [answer for answer in load.answers if answer.due < began + seconds]
     accepted = sorted((answer.at - answer.due) * 1000 for answer in answers if answer.status == ACCEPTED)
     refused = sorted((answer.at - answer.due) * 1000 for answer in answers if answer.status in {429, 503})
+    each = at_capacity.all / (capacity * capacity_seconds)
     within = sum(answer.status == ACCEPTED and answer.at <= began + seconds for answer in answers)
     return Figures(
         capacity=round(capacity, 1),
@@ -292,6 +337,9 @@ async def measure(  # noqa: PLR0913 - one an option
         goodput_share=round(within / seconds / capacity, 3),
         client_cpu=(at_capacity.share, overloaded.share),
         goodput_share_of_cpu=round(within / overloaded.left() / (capacity * capacity_seconds / at_capacity.left()), 3),
+        accepted_ms=round(each * 1000, 3),
+        cheapest_ms=round(least * 1000, 3),
+        goodput_bound=round((each - times * least) / (each - least), 3),
         accepted_p50_ms=_quantile(accepted, 0.5),
         accepted_p99_ms=_quantile(accepted, 0.99),
         refused_p50_ms=_quantile(refused, 0.5),
@@ -372,7 +420,11 @@ def main() -> None:
     arguments.add_argument("--times", type=float, default=2)
     arguments.add_argument("--connections", type=int, default=1000)
     arguments.add_argument("--run", action="store_true")
+    arguments.add_argument("--parrot", action="store_true", help="be the server of nothing else")
     given = arguments.parse_args()
+    if given.parrot:
+        uvloop.run(parrot())
+        return
     settings = read_settings()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         figures = runner.run(
