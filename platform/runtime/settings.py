@@ -1,4 +1,7 @@
-"""Every setting: one name, a type, a default or none, a line of documentation. The only reader of the environment."""
+"""Every setting: one name, a type, a default or none, a line of documentation. The only reader of the environment.
+
+Long because there are many, and whoever looks for one looks here.
+"""
 
 import difflib
 import os

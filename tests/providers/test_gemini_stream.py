@@ -183,6 +183,7 @@ async def test_words_that_only_begin_like_the_canary_are_shown_whole() -> None:
 async def test_a_reader_who_leaves_frees_the_connection() -> None:
     async with meeting(Breaks(words=("One ", "two "), then=Hangs()), Says(text="Again.")) as (gemini, server):
         async with aclosing(gemini.reply(HELLO)) as reply:
-            assert (await anext(reply)).text == "One "
+            # the last letters may be held back, for they may begin what must not be said
+            assert "One ".startswith((await anext(reply)).text or "nothing")
         await asyncio.wait_for(server.left_by_client.wait(), 5)
         assert "".join(part.text for part in await parts_of(gemini)) == "Again."

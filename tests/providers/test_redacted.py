@@ -151,8 +151,8 @@ async def test_settings_say_whether_and_what_is_redacted() -> None:
     key = {"HEADRACE_GEMINI_API_KEY": "any", "HEADRACE_GEMINI_BASE_URL": "http://127.0.0.1:9"}
     on = open_text(read_settings(key))
     off = open_text(read_settings({**key, "HEADRACE_REDACT_PII": "off"}))
-    assert isinstance(on, RedactingTextProvider)
-    assert not isinstance(off, RedactingTextProvider)
+    assert isinstance(on.engines[0].provider, RedactingTextProvider)
+    assert not isinstance(off.engines[0].provider, RedactingTextProvider)
     assert read_settings({"HEADRACE_REDACT_SORTS": "email, card"}).redacted_sorts == {"email", "card"}
     with pytest.raises(SettingInvalid, match="REDACT_SORTS: mail is none of card, email"):
         read_settings({"HEADRACE_REDACT_SORTS": "mail"})

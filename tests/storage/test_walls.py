@@ -66,6 +66,7 @@ def _literal(column: _Column, table: str, tenant: str) -> str:
         "bytea": f"'{tenant}'",
         "json": "'{}'",
         "boolean": "false",
+        "date": "'2026-01-01'",
         "timestamp with time zone": "'2026-01-01T00:00:00Z'",
     }.get(column.type, "1")
 

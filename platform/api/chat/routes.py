@@ -177,7 +177,14 @@ async def regenerate(
     )
 
 
-@post("/conversations/{conversation_id:str}/stream", guards=_MAY_CHAT, status_code=200, media_type=MEDIA_TYPE, opt=ONCE)
+@post(
+    "/conversations/{conversation_id:str}/stream",
+    guards=_MAY_CHAT,
+    status_code=200,
+    media_type=MEDIA_TYPE,
+    opt=ONCE,
+    operation_id="stream_reply_to_message",
+)
 async def say_and_follow(
     request: ApiRequest,
     conversation_id: ConversationPath,
@@ -203,6 +210,7 @@ async def say_and_follow(
     guards=_MAY_CHAT,
     media_type=MEDIA_TYPE,
     opt={"also": (204,)},
+    operation_id="stream_reply",
 )
 async def follow(  # noqa: PLR0913, PLR0917 - what a resumption takes
     request: ApiRequest,

@@ -1,7 +1,6 @@
 """Texts with their disguises taken off: what a reader sees in them, in plain lower-case letters."""
 
 import base64
-import binascii
 import re
 import unicodedata
 from typing import Final
@@ -77,7 +76,7 @@ def _decoded(run: str) -> str:
     try:
         raw = base64.b64decode(body + "=" * (-len(body) % _GROUP), validate=True)
         said = raw.decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no base64, or no text
         return ""
     readable = sum(letter.isalpha() or letter.isspace() or letter in ".,:;!?'\"-" for letter in said)
     return said if said and readable >= _LEAST_READABLE * len(said) else ""

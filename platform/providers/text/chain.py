@@ -86,7 +86,7 @@ class TextChain:
     def __init__(
         self, engines: Sequence[Engine], *, kinds: frozenset[str], reasons: frozenset[str], meter: Meter | None = None
     ) -> None:
-        self._engines = tuple(engines)
+        self.engines: Final = tuple(engines)
         self._kinds = kinds
         self._reasons = tuple(REASONS[name] for name in sorted(reasons))
         self._reason_names = reasons
@@ -94,7 +94,7 @@ class TextChain:
 
     def metered(self, meter: Meter) -> "TextChain":
         """The same engines, with their state, and somebody who pays."""
-        return TextChain(self._engines, kinds=self._kinds, reasons=self._reason_names, meter=meter)
+        return TextChain(self.engines, kinds=self._kinds, reasons=self._reason_names, meter=meter)
 
     async def summarize(self, asked: Summarize) -> Answer[Summary]:
         """Say the text in at most `asked.max_chars` characters."""
@@ -131,11 +131,11 @@ class TextChain:
 
     async def aclose(self) -> None:
         """Close every engine."""
-        for engine in self._engines:
+        for engine in self.engines:
             await engine.provider.aclose()
 
     def _for(self, kind: str) -> tuple[Engine, ...]:
-        return self._engines if kind in self._kinds else self._engines[:1]
+        return self.engines if kind in self._kinds else self.engines[:1]
 
     def _passes_on(self, kind: str, engine: Engine, failure: HeadraceError) -> bool:
         passes = isinstance(failure, self._reasons)

@@ -1,4 +1,4 @@
-"""Registering, logging in, refreshing, logging out."""
+"""Registering, logging in, refreshing, logging out. Long because each is asked wrongly in many ways."""
 
 import asyncio
 from collections.abc import Mapping
