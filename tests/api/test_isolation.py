@@ -80,8 +80,8 @@ def read(description: Json) -> Iterator[Operation]:
                 body=media.get("example"),
                 names=tuple(one["name"] for one in parameters if one["in"] == "path"),
                 has_cursor=any(one["name"] == "cursor" for one in parameters),
-                # the stream of a job ends with it, and the job has ended; a tenant's never ends, and a reply's waits for
-                # a worker: tests/api/events and tests/api/chat read those
+                # the stream of a job ends with it, and the job has ended; a tenant's never ends, and a reply's
+                # waits for a worker: tests/api/events and tests/api/chat read those
                 is_endless="{job_id}" not in path
                 and STREAM in operation["responses"].get("200", {}).get("content", {}),
             )

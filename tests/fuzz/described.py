@@ -72,8 +72,8 @@ def run_schemathesis(
             "--request-timeout",
             "30",
             "--no-color",
-            # the stream of a tenant never ends, and those of replies wait for a worker, of which there is none: they are
-            # read by tests/api/events and tests/api/chat, and the corpus asks for them wrongly
+            # the stream of a tenant never ends, and those of replies wait for a worker, of which there is none: they
+            # are read by tests/api/events and tests/api/chat, and the corpus asks for them wrongly
             *(word for name in _ENDLESS for word in ("--exclude-operation-id", name)),
             "--suppress-health-check",
             "all",
