@@ -29,7 +29,7 @@ from runtime.settings import Settings
 MOST_BYTES: Final = 262_144
 """How large an answer may be that is kept."""
 
-_ANSWER_SECONDS: Final = (0.09, 0.01)
+_LOOKS: Final = (0.9, 0.1)  # what parts of the time Redis has pass before its answer is looked for
 _AWAY_SECONDS: Final = 1.0
 _CONNECT_SECONDS: Final = 0.5
 _MOST_WAITING: Final = 5_000
@@ -65,12 +65,16 @@ ResultT = TypeVar("ResultT", bound=Result)
 
 
 class CacheRules(Struct, frozen=True, kw_only=True):
-    """How long answers are kept, by kind, in seconds; by which engine they are; whether tenants share them."""
+    """How long answers are kept, by kind, in seconds; by which engine they are; whether tenants share them.
+
+    Redis has `patience_seconds` to answer; who asks goes on without it then.
+    """
 
     seconds: Mapping[str, int]
     engine: str
     model: str = ""
     shared: bool = False
+    patience_seconds: float = 0.1
 
 
 class Spot(Struct, frozen=True, kw_only=True):
@@ -98,7 +102,7 @@ class AnswerCache:
     def __init__(self, redis_url: str, secrets: SecretBox, rules: CacheRules) -> None:
         self._client = Redis.from_url(
             redis_url,
-            socket_timeout=_CONNECT_SECONDS,
+            socket_timeout=max(_CONNECT_SECONDS, rules.patience_seconds),
             socket_connect_timeout=_CONNECT_SECONDS,
             retry=Retry(NoBackoff(), 0),
         )
@@ -220,8 +224,8 @@ class AnswerCache:
         sending = asyncio.create_task(self._send(asked), name="cache-send")
         try:
             # twice: when it is this process that was late, the answer is there, and only to be looked at
-            for seconds in _ANSWER_SECONDS:
-                done, _ = await asyncio.wait([sending], timeout=seconds)
+            for part in _LOOKS:
+                done, _ = await asyncio.wait([sending], timeout=part * self._rules.patience_seconds)
                 if done:
                     return sending.result()
         finally:
