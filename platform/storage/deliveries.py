@@ -125,14 +125,19 @@ async def write_ends(tx: Tx, jobs: Sequence[Job]) -> list[NewJob]:
     return submitted
 
 
-async def write_notice(tx: Tx, notice: Notice) -> list[NewJob]:
-    """Write what is to be told of any event; answers with the jobs that deliver it, to be submitted: often none."""
-    rows = (await tx.execute(_LISTENING, {"tenants": [notice.tenant_id]})).all()
-    told = {new_delivery(notice, endpoint_id=row.id): row.caller_id for row in rows if wants(row.events, notice.type)}
-    if told:
-        await add_notices(tx, [notice])
-        await add_deliveries(tx, list(told))
-    return [job_of(one, caller_id) for one, caller_id in told.items()]
+async def write_notices(tx: Tx, tenant_id: str, notices: Sequence[Notice]) -> list[NewJob]:
+    """Write what is to be told of events of a tenant; answers with the jobs that deliver it, to be submitted."""
+    rows = (await tx.execute(_LISTENING, {"tenants": [tenant_id]})).all()
+    told = {
+        new_delivery(notice, endpoint_id=row.id): (notice, row.caller_id)
+        for notice in notices
+        for row in rows
+        if wants(row.events, notice.type)
+    }
+    heard = {notice.id: notice for notice, _ in told.values()}
+    await add_notices(tx, list(heard.values()))
+    await add_deliveries(tx, list(told))
+    return [job_of(one, caller_id) for one, (_, caller_id) in told.items()]
 
 
 async def add_notices(tx: Tx, notices: Sequence[Notice]) -> None:

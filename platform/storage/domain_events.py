@@ -12,15 +12,17 @@ from domain.ids import derived_id
 from domain.jobs.job import NewJob
 from domain.webhooks.notice import notice_of
 from storage.database import Tx
-from storage.deliveries import write_notice
+from storage.deliveries import write_notices
 from storage.jobs import submit_jobs
 
-# what happened is timed when it is written, so that what one subject's lock put in order is told in order
+# what happened is timed when it is written, so that what a lock put in order is told in order
 _NOW: Final = text("SELECT clock_timestamp()")
 
 _ADD: Final = text("""
 INSERT INTO domain_events (id, tenant_id, type, subject, body, created_at)
-VALUES (:id, :tenant_id, :type, :subject, :body, :at)
+SELECT * FROM unnest(
+    CAST(:id AS text[]), CAST(:tenant_id AS text[]), CAST(:type AS text[]), CAST(:subject AS text[]),
+    CAST(:body AS bytea[]), CAST(:at AS timestamptz[]))
 """)
 
 _LIST: Final = text("""
@@ -54,14 +56,15 @@ class DomainEventFilter(Struct, frozen=True, kw_only=True):
 
 
 async def tell(tx: Tx, events: Sequence[DomainEvent]) -> list[NewJob]:
-    """Write what happened, and submit the jobs that tell endpoints of it: answers with those, often none.
+    """Write what happened in a tenant, and submit the jobs that tell endpoints of it: answers with those, often none.
 
     They commit with everything else in `tx`, or not at all; ring the relay after the commit where there are any.
     """
-    told: list[NewJob] = []
-    for event in events:
-        at: datetime = (await tx.execute(_NOW)).scalar_one()
-        notice = notice_of(
+    if not events:
+        return []
+    at: datetime = (await tx.execute(_NOW)).scalar_one()
+    notices = [
+        notice_of(
             notice_id=derived_id("evt", event.subject, f"{event.type}|{event.cause}", at=at),
             tenant_id=event.tenant_id,
             event_type=event.type,
@@ -70,18 +73,20 @@ async def tell(tx: Tx, events: Sequence[DomainEvent]) -> list[NewJob]:
             at=at,
             about=event.about,
         )
-        await tx.execute(
-            _ADD,
-            {
-                "id": notice.id,
-                "tenant_id": notice.tenant_id,
-                "type": notice.type,
-                "subject": notice.subject,
-                "body": notice.body,
-                "at": at,
-            },
-        )
-        told += await write_notice(tx, notice)
+        for event in events
+    ]
+    await tx.execute(
+        _ADD,
+        {
+            "id": [notice.id for notice in notices],
+            "tenant_id": [notice.tenant_id for notice in notices],
+            "type": [notice.type for notice in notices],
+            "subject": [notice.subject for notice in notices],
+            "body": [notice.body for notice in notices],
+            "at": [notice.at for notice in notices],
+        },
+    )
+    told = await write_notices(tx, events[0].tenant_id, notices)
     await submit_jobs(tx, told)
     return told
 
