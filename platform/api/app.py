@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from secrets import token_hex
 from typing import Final
 
 from litestar import Litestar, Router
-from litestar.datastructures import State
 from litestar.di import Provide
 
 import api.accounts.routes
@@ -130,6 +130,8 @@ def make_app(  # noqa: PLR0913 - what surrounds it
     figures = Figures()
     backlog = Backlog(most_of_one=settings.most_queued_per_tenant, most=settings.most_queued)
     accept = Accept(database, wakeups, KillPoints(settings.kill_points), backlog=backlog, on_batch=figures.committed)
+    ring = KeyRing(database, user_requests_per_minute=settings.user_requests_per_minute)
+    callers, strangers = SharedLimiter("default", quotas), SharedLimiter("anonymous", quotas)
     use = Use(
         database=database.of(NOBODY),
         platform=database,
@@ -142,28 +144,27 @@ def make_app(  # noqa: PLR0913 - what surrounds it
         figures=figures,
         outbound=outbound or open_outbound(settings),
         secrets=SecretBox(settings.secret_key),
-        ring=KeyRing(database, user_requests_per_minute=settings.user_requests_per_minute),
+        ring=ring,
+        holders=TokenHolders(database, EventTokens(settings.secret_key or token_hex())),
+        callers=callers,
+        strangers=strangers,
         passwords=Passwords(),
         texts=Texts(SharedLimiter("texts", quotas), settings.user_texts_per_minute),
         answers=answers,
         streams=Streams(settings),
         lookout=Lookout(followed or database, wakeups, draining),
         tail=Tail(followed or database, wakeups, draining),
-        event_tokens=EventTokens(settings.secret_key or token_hex()),
         replies=ReplyStreams(wakeups),
         draining=draining,
     )
     cors = Cors(settings.allowed_origins)
-    callers, strangers = SharedLimiter("default", quotas), SharedLimiter("anonymous", quotas)
-    standings = Standings(use.ring, callers, strangers)
+    standings = Standings(ring, callers, strangers)
     shedding = Shedding(
         figures, standings, cors, LoginQueue(use.passwords), target_seconds=settings.shed_above_ms / 1000
     )
-    guard = authenticated(use.ring, TokenHolders(database, use.event_tokens), callers, strangers)
-    visitors = Router("/", route_handlers=list(VISITORS), guards=[counted(strangers), only_known], opt=OPEN)
 
     @asynccontextmanager
-    async def until_accepted(_: Litestar) -> AsyncIterator[None]:
+    async def until_accepted() -> AsyncIterator[None]:
         duties = shedding.watch(), backlog.watch(database), use.lookout.watch(), use.tail.watch()
         watching = [asyncio.create_task(duty) for duty in duties]
         yield
@@ -174,10 +175,19 @@ def make_app(  # noqa: PLR0913 - what surrounds it
         await accept.close()
         await use.passwords.close()
 
-    app = Litestar(
+    return Envelope(routes(), use, standings=standings, cors=cors, shedding=shedding, lifespan=until_accepted)
+
+
+@cache
+def routes() -> Litestar:
+    """What may be asked, and who answers: the same for every application of a process.
+
+    What handlers and guards use comes with each request, in its notes.
+    """
+    return Litestar(
         route_handlers=[
-            Router("/", route_handlers=list(ROUTERS), guards=[guard, only_known]),
-            visitors,
+            Router("/", route_handlers=list(ROUTERS), guards=[authenticated, only_known]),
+            Router("/", route_handlers=list(VISITORS), guards=[counted, only_known], opt=OPEN),
             *OPEN_ROUTERS,
         ],
         before_request=tell_methods,
@@ -189,9 +199,6 @@ def make_app(  # noqa: PLR0913 - what surrounds it
             "options": Provide(provide_options),
         },
         exception_handlers={Exception: answer_problem},
-        state=State({"use": use}),
-        lifespan=[until_accepted],
         openapi_config=None,
         logging_config=None,
     )
-    return Envelope(app, figures, standings, cors, shedding)

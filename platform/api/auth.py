@@ -8,9 +8,8 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from api.context import Use, notes_of
-from api.key_ring import KeyRing
 from api.limits import SharedLimiter, stop
-from api.token_holders import TAKES_TOKENS, TokenHolders
+from api.token_holders import TAKES_TOKENS
 from domain.accounts.user import Caller
 from domain.errors import Unauthenticated
 
@@ -24,36 +23,29 @@ OPEN: Final = {"open": True}
 """In `opt` of a router: whoever asks needs no key, and is counted by address."""
 
 
-def authenticated(keys: KeyRing, holders: TokenHolders, callers: SharedLimiter, strangers: SharedLimiter) -> Guard:
+async def authenticated(connection: Connection, handler: BaseRouteHandler) -> None:
     """A guard that knows the caller and counts the request, before anything of it is read."""
-
-    async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
-        notes = notes_of(connection.scope)
-        try:
-            if handler.opt.keys() >= TAKES_TOKENS.keys():
-                notes.event_token = holders.read(connection)
-            if notes.event_token is None:
-                notes.ask_again = partial(keys.caller, spelled_key(connection))
-            else:
-                notes.ask_again = partial(holders.caller, notes.event_token)
-            caller = await notes.ask_again()
-        except Unauthenticated:
-            await _count_stranger(connection, strangers)
-            raise
-        notes.caller = connection.scope["user"] = caller
-        notes.standing, wait = await callers.take(caller.key_id or caller.user_id, caller.requests_per_minute)
-        stop(wait)
-
-    return guard
+    notes = notes_of(connection.scope)
+    use = notes.use
+    try:
+        if handler.opt.keys() >= TAKES_TOKENS.keys():
+            notes.event_token = use.holders.read(connection)
+        if notes.event_token is None:
+            notes.ask_again = partial(use.ring.caller, spelled_key(connection))
+        else:
+            notes.ask_again = partial(use.holders.caller, notes.event_token)
+        caller = await notes.ask_again()
+    except Unauthenticated:
+        await _count_stranger(connection, use.strangers)
+        raise
+    notes.caller = connection.scope["user"] = caller
+    notes.standing, wait = await use.callers.take(caller.key_id or caller.user_id, caller.requests_per_minute)
+    stop(wait)
 
 
-def counted(strangers: SharedLimiter) -> Guard:
+async def counted(connection: Connection, _: BaseRouteHandler) -> None:
     """A guard that lets everybody pass who has not asked too often from their address."""
-
-    async def guard(connection: Connection, _: BaseRouteHandler) -> None:
-        await _count_stranger(connection, strangers)
-
-    return guard
+    await _count_stranger(connection, notes_of(connection.scope).use.strangers)
 
 
 def address_of(connection: Connection) -> str:
@@ -97,9 +89,8 @@ async def provide_caller(request: Connection) -> Caller:
 
 async def provide_use(request: Connection) -> Use:
     """What handlers use, of the database what is the caller's tenant's."""
-    use: Use = request.app.state.use
-    caller = notes_of(request.scope).caller
-    return use if caller is None else use.of(caller.tenant_id)
+    notes = notes_of(request.scope)
+    return notes.use if notes.caller is None else notes.use.of(notes.caller.tenant_id)
 
 
 async def _count_stranger(connection: Connection, strangers: SharedLimiter) -> None:

@@ -20,8 +20,9 @@ from api.lookout import Lookout
 from api.spent import Spent
 from api.streams import AskAgain, Leave, Streams
 from api.tail import Tail
+from api.token_holders import TokenHolders
 from api.under_way import Ticket
-from domain.accounts.event_token import EventToken, EventTokens
+from domain.accounts.event_token import EventToken
 from domain.accounts.user import Caller
 from domain.errors import Invalid
 from providers.http.outbound import Outbound
@@ -119,9 +120,9 @@ class Use:
     `database` is what there is of the caller's tenant and nothing else, whatever a statement asks; of who calls as
     nobody, nothing. `platform` is all of it: for what belongs to no tenant, or is done before the tenant is known, and
     tests/house/test_walls.py lists who uses it, with the reason. `health` is a connection of its own to the same
-    Postgres, for checks that must not wait for others. `draining` is set when the process is about to stop: who waits,
-    stops waiting. `logins` is the turn to ask Postgres about a login. `answers` is what text engines answered before;
-    None: nothing is kept.
+    Postgres, for checks that must not wait for others. `callers` and `strangers` count requests by key or user, and by
+    address. `draining` is set when the process is about to stop: who waits, stops waiting. `logins` is the turn to ask
+    Postgres about a login. `answers` is what text engines answered before; None: nothing is kept.
     """
 
     database: Database
@@ -136,6 +137,9 @@ class Use:
     outbound: Outbound
     secrets: SecretBox
     ring: KeyRing
+    holders: TokenHolders
+    callers: SharedLimiter
+    strangers: SharedLimiter
     passwords: Passwords
     texts: Texts
     answers: AnswerCache | None = None
@@ -143,7 +147,6 @@ class Use:
     streams: Streams
     lookout: Lookout
     tail: Tail
-    event_tokens: EventTokens
     replies: ReplyStreams
     batches: Batches = field(default_factory=Batches)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
@@ -156,6 +159,7 @@ class Use:
 class Notes(Struct, kw_only=True):
     """What is known of one request; filled in as it goes. `came` is when it did, by the monotonic clock."""
 
+    use: Use
     request_id: str
     came: float
     traceparent: str | None = None

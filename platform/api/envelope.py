@@ -4,29 +4,29 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
-from typing import Final, cast
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any, Final, cast
 from urllib.parse import unquote_to_bytes
 
 import structlog
-from litestar.enums import ScopeType
 from litestar.exceptions import ClientException
 from litestar.types import (
     ASGIApp,
     HTTPReceiveMessage,
     HTTPScope,
+    LifeSpanReceive,
+    LifeSpanScope,
+    LifeSpanSend,
     Message,
     Receive,
-    Scope,
     Send,
     WebSocketReceiveMessage,
 )
 from msgspec.json import Encoder
 
 from api.accept import Overloaded
-from api.context import Notes, note
+from api.context import Notes, Use, note
 from api.cors import Cors
-from api.figures import Figures
 from api.headers import SECURITY, request_id
 from api.login_queue import is_login, look_ahead
 from api.problems import MEDIA_TYPE, problem_of
@@ -36,6 +36,8 @@ from api.standings import Standings
 from api.under_way import Ticket
 
 MOST_AT_ONCE: Final = 2_000
+
+Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
 BREAK_OFF: Final = "headrace.break_off"
 """Where in a scope's state the server keeps what drops the connection, with all that was written and not read."""
@@ -53,18 +55,23 @@ _UNLOGGED: Final = ("/health/", "/metrics")
 class Envelope:
     """Wraps the whole application, so that no answer leaves without: neither those of unknown paths nor of faults."""
 
-    def __init__(self, app: ASGIApp, figures: Figures, standings: Standings, cors: Cors, shedding: Shedding) -> None:
+    def __init__(  # noqa: PLR0913 - what it puts on every answer
+        self, app: ASGIApp, use: Use, *, standings: Standings, cors: Cors, shedding: Shedding, lifespan: Lifespan
+    ) -> None:
+        """`lifespan` is entered before the first request, and left after the last."""
         self.shedding = shedding
         self._app = app
-        self._figures = figures
+        self._use = use
+        self._lifespan = lifespan
+        self._figures = use.figures
         self._standings = standings
         self._cors = cors
         self._under_way = 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; anything else goes straight to the application."""
-        if scope["type"] != ScopeType.HTTP:
-            await self._app(scope, receive, send)
+    async def __call__(self, scope: HTTPScope | LifeSpanScope, receive: Any, send: Any) -> None:  # noqa: ANN401 - the scope says of what
+        """Answer one request, or live from the server's start to its end."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
             return
         if is_login(scope["method"], scope["path"]):
             await self._answer_login(scope, receive, send)
@@ -85,6 +92,13 @@ class Envelope:
             if ticket is not None:
                 ticket.close()
 
+    async def _live(self, receive: LifeSpanReceive, send: LifeSpanSend) -> None:
+        await receive()
+        async with self._lifespan():
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
     async def _answer_login(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         logins = self.shedding.logins
         arrival = await look_ahead(scope["path"], receive)
@@ -99,7 +113,7 @@ class Envelope:
         await _send_refusal(*self.shedding.refuse(scope, scope["path"].encode()), send)
 
     async def _answer(self, scope: HTTPScope, receive: Receive, send: Send, ticket: Ticket | None) -> None:
-        notes = _begin(scope)
+        notes = _begin(scope, self._use)
         notes.ticket = ticket
         began = time.perf_counter()
         status = 0
@@ -176,10 +190,11 @@ def _opening(ticket: Ticket, receive: Receive) -> Receive:
     return opening
 
 
-def _begin(scope: HTTPScope) -> Notes:
+def _begin(scope: HTTPScope, use: Use) -> Notes:
     given = dict(scope["headers"])
     traceparent = given.get(b"traceparent", b"")
     notes = Notes(
+        use=use,
         request_id=request_id(given.get(b"x-request-id", b"")),
         came=time.monotonic(),
         traceparent=traceparent.decode() if _TRACEPARENT.fullmatch(traceparent) else None,

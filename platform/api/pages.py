@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
-from litestar import Router, get
+from litestar import Litestar, Router, get
 from litestar.connection import Request
 from litestar.params import FromPath, HeaderParameter
 from litestar.response import Response
@@ -104,10 +104,12 @@ async def show_problem(code: FromPath[str], accept: Accept = None) -> Response[D
 @get("/schema/openapi.json", include_in_schema=False)
 async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
     """The OpenAPI description."""
-    state = request.app.state
-    if "description" not in state:
-        state.description = msgspec.json.encode(describe(request.app, version=VERSION))
-    return Response(state.description, media_type="application/json")
+    return Response(_description(request.app), media_type="application/json")
+
+
+@cache
+def _description(app: Litestar) -> bytes:
+    return msgspec.json.encode(describe(app, version=VERSION))
 
 
 @get("/docs", include_in_schema=False)

@@ -1,5 +1,6 @@
 """Budgets at the door: a job whose budget is used up is refused before it is written."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -8,10 +9,11 @@ from typing import Final
 from msgspec import Struct
 
 from domain.text.budget import Used, refuse_spent
-from storage.database import Database
+from storage.database import Database, DatabaseDown
 from storage.usage import read_used
 
 _KNOWN_SECONDS: Final = 1.0
+_WITHIN_SECONDS: Final = 2.0
 _MOST_KNOWN: Final = 10_000
 
 
@@ -24,6 +26,8 @@ class _Known(Struct, frozen=True):
 class Spent:
     """What one process knows of the tenants' budgets: for a second, so that it asks once a second for each tenant.
 
+    Who comes while it asks waits for the same answer, for at most 2 s.
+
     What it lets pass is judged again, exactly, when it runs.
     """
 
@@ -31,27 +35,51 @@ class Spent:
         self._database = database
         self._clock = clock
         self._known: dict[str, _Known] = {}
+        self._asking: dict[str, asyncio.Task[_Known]] = {}
 
     async def demand(self, tenant_id: str, kinds: Iterable[str]) -> None:
         """Go on only if something is left in each of the budgets for jobs of these kinds.
 
         Raises:
             BudgetExhausted: there is not; it says when the day ends.
-            DatabaseDown: nobody knows.
+            DatabaseDown: nobody knows, or not in time.
         """
         wanted = {None, *kinds}
         if len(wanted) == 1:
             return
         known = self._known.get(tenant_id)
         if known is None or known.until <= self._clock():
-            async with self._database.read() as tx:
-                used, now = await read_used(tx, tenant_id, "")
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            known = self._known[tenant_id] = _Known(self._clock() + _KNOWN_SECONDS, used, now)
+            known = await self._ask_with_others(tenant_id)
         if known.now is not None:
             refuse_spent([one for one in known.used if one.budget.kind in wanted], known.now)
 
     def forget(self, tenant_id: str) -> None:
         """What was known of the tenant holds no more."""
         self._known.pop(tenant_id, None)
+        self._asking.pop(tenant_id, None)
+
+    async def _ask_with_others(self, tenant_id: str) -> _Known:
+        asking = self._asking.get(tenant_id)
+        if asking is None:
+            asking = self._asking[tenant_id] = asyncio.create_task(self._ask(tenant_id))
+        try:
+            # who asked first may hang up: the others still want to know
+            return await asyncio.shield(asking)
+        except DatabaseDown as down:
+            # one a caller: an exception raised in many places at once would gather all their tracebacks
+            raise DatabaseDown(down.detail, retry_after_seconds=down.retry_after_seconds) from None
+
+    async def _ask(self, tenant_id: str) -> _Known:
+        me = asyncio.current_task()
+        try:
+            async with self._database.read(within_seconds=_WITHIN_SECONDS) as tx:
+                used, now = await read_used(tx, tenant_id, "")
+            known = _Known(self._clock() + _KNOWN_SECONDS, used, now)
+            if self._asking.get(tenant_id) is me:  # else what was read may have changed since
+                if len(self._known) >= _MOST_KNOWN:
+                    self._known.clear()
+                self._known[tenant_id] = known
+            return known
+        finally:
+            if self._asking.get(tenant_id) is me:
+                del self._asking[tenant_id]

@@ -2,7 +2,7 @@
 
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from litestar.response import Response
 from msgspec.structs import replace
@@ -24,6 +24,7 @@ from storage.job_lists import Attempt, list_attempts
 from storage.once import is_kept
 
 RETRY_AFTER = {"Retry-After": "1"}
+_WITHIN_SECONDS: Final = 2.0
 
 
 async def submit(  # noqa: PLR0913 - whatever a job may be told at the door
@@ -107,7 +108,7 @@ async def _is_answered(use: Use, key: IdempotencyKey | None) -> bool:
     """Whether a request was answered before, which asks for no text anew."""
     if key is None:
         return False
-    async with use.database.read() as tx:
+    async with use.database.read(within_seconds=_WITHIN_SECONDS) as tx:
         return await is_kept(tx, key)
 
 

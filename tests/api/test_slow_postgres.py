@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from api import accept
+from api import accept, spent
 from api.app import make_app
 from storage.database import open_database
 from tests.api.conftest import SUMMARIZE, House, Problem, served
@@ -23,6 +23,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """A quarter of the real patience."""
     monkeypatch.setattr(accept, "_PATIENCE_SECONDS", 0.25)
     monkeypatch.setattr(accept, "_WITHIN_SECONDS", 0.5)
+    monkeypatch.setattr(spent, "_WITHIN_SECONDS", 0.5)
 
 
 @asynccontextmanager
@@ -50,9 +51,11 @@ async def until_accepted(client: httpx.AsyncClient) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.parametrize("budget_known_seconds", [1.0, 0.0])
 async def test_while_postgres_hangs_submissions_are_refused_and_afterwards_taken_again(
-    house: House, database_url: str, problem: Problem
+    house: House, database_url: str, problem: Problem, monkeypatch: pytest.MonkeyPatch, budget_known_seconds: float
 ) -> None:
+    monkeypatch.setattr(spent, "_KNOWN_SECONDS", budget_known_seconds)
     async with behind_a_network(house, database_url) as (proxy, client):
         proxy.change(STALLED)
         async with asyncio.timeout(8):

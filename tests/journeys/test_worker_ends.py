@@ -111,7 +111,10 @@ async def test_a_handler_that_blocks_its_worker_is_cut_off_and_only_its_job_has_
 
 
 def block_one(port: int) -> None:
+    # bitten after 2.5 s, with 2 s left at the least to give the bystander back before its lease lapses
     environ = SCALED | {
+        "HEADRACE_LEASE_SECONDS": "5",
+        "HEADRACE_HEARTBEAT_SECONDS": "0.5",
         "HEADRACE_SMTP_URL": f"smtp://127.0.0.1:{port}",
         "HEADRACE_KILL_POINTS": "order.after_reserve=sleep:600",
     }

@@ -76,7 +76,7 @@ async def make_event_token(
         job_id=data.job_id,
         wanted=EventFilter(kind=data.kind, tag=data.tag, batch_id=data.batch_id, states=data.state),
     )
-    spelled = use.event_tokens.spell(token)
+    spelled = use.holders.tokens.spell(token)
     path = "/v1/events" if data.job_id is None else f"/v1/jobs/{data.job_id}/events"
     url = f"{base_url(request.scope)}{path}?token={spelled}"
     view = EventTokenView(token=spelled, expires_at=token.expires_at, url=url)
