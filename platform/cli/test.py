@@ -33,7 +33,7 @@ def test(pytest_args: tuple[str, ...]) -> None:
     # Said before the tests run: pytest's own summary is the last thing to read, here and in CI.
     if failed:
         click.echo(f"These checks failed, so the whole fails whatever the tests say: {', '.join(failed)}")
-    status = _pytest("-n", "2")
+    status = _pytest("-n", "2", "--dist", "worksteal")
     sys.exit(status or int(bool(failed)))
 
 

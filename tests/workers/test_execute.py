@@ -374,7 +374,7 @@ async def test_a_database_that_turns_read_only_stops_no_heartbeat_for_good(datab
         async def say(statement: str) -> None:
             """From outside, to a server that then greets everybody anew, so that what was said holds for all."""
             outside = open_database(database_url, name="outside", size=1)
-            async with outside.read() as tx:
+            async with outside.read(within_seconds=60) as tx:
                 await tx.execute(text("SET default_transaction_read_only = off"))
                 await tx.execute(text(f"ALTER DATABASE {name} {statement}"))
                 await tx.execute(text(CUT_OTHERS))

@@ -223,9 +223,9 @@ async def test_the_relay_pauses_until_the_rate_lets_the_next_job_go(floor: Floor
     await floor.release()
     await floor.settle(await floor.claim())
     assert await floor.relays[0].release() == pytest.approx(0.5)
-    await floor.pass_time(59.9)
-    assert 0 < await floor.relays[0].release() <= 0.1
-    await floor.pass_time(0.2)
+    await floor.pass_time(59.6)
+    assert 0 < await floor.relays[0].release() <= 0.4
+    await floor.pass_time(0.4)
     assert await floor.relays[0].release() == 0
     assert await floor.sent() == 1
 
