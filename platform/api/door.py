@@ -20,7 +20,7 @@ from api.envelope import BREAK_OFF, Envelope
 from api.headers import SECURITY
 from api.login_queue import REGISTER
 from api.problems import MEDIA_TYPE, problem_before
-from api.shedding import STATUS, SUBMISSIONS, TICKET, Headers, Shedding
+from api.shedding import STATUS_LINE, SUBMISSIONS, TICKET, Headers, Shedding
 from api.under_way import Ticket
 from runtime.unique_ids import new_id
 
@@ -28,7 +28,6 @@ _PATHS: Final = frozenset(path.encode() for path in SUBMISSIONS)
 _REGISTER: Final = REGISTER.encode()
 _KEPT_BYTES: Final = 128 * 1024
 _LINGER_NOTHING: Final = struct.pack("ii", 1, 0)
-_STATUS_LINE: Final = b"HTTP/1.1 %d Service Unavailable" % STATUS
 
 
 class Door(HttpToolsProtocol):
@@ -41,7 +40,8 @@ class Door(HttpToolsProtocol):
         """Refuse the request, or let it in, as uvicorn would."""
         path = self.url.partition(b"?")[0]
         if path == _REGISTER and self.shedding.logins.is_full and self._is_plain_post():
-            self._answer_refusal(*self.shedding.refuse_login(cast("HTTPScope", self.scope), path))
+            headers, body = self.shedding.refuse_login(cast("HTTPScope", self.scope), path)
+            self._refuse(self._spelled(STATUS_LINE, headers, body))
         elif path not in _PATHS or not self._is_plain_post():
             super().on_headers_complete()
             # uvicorn closes politely, which who does not read never lets it finish
@@ -49,7 +49,8 @@ class Door(HttpToolsProtocol):
             if path.endswith(b"/events"):
                 self._keep_little()
         elif self.shedding.is_full():
-            self._answer_refusal(*self.shedding.refuse(cast("HTTPScope", self.scope), path))
+            own = self.server_state.default_headers
+            self._refuse(self.shedding.refuse_at_once(cast("HTTPScope", self.scope), path, own))
         else:
             super().on_headers_complete()
             self._ticket = self.shedding.ticket()
@@ -77,7 +78,7 @@ class Door(HttpToolsProtocol):
             *SECURITY,
             (b"connection", b"close"),
         ]
-        self._write(b"HTTP/1.1 400 Bad Request", headers, body)
+        self.transport.write(self._spelled(b"HTTP/1.1 400 Bad Request", headers, body))
         self.transport.close()
 
     def _keep_little(self) -> None:
@@ -108,14 +109,14 @@ class Door(HttpToolsProtocol):
             and not parser.should_upgrade()
         )
 
-    def _answer_refusal(self, headers: Headers, body: bytes) -> None:
-        self._write(_STATUS_LINE, headers, body)
+    def _refuse(self, answer: bytes) -> None:
+        self.transport.write(answer)
         self.cycle = _ANSWERED  # type: ignore[assignment] # what is left of the body is passed over
         self.on_response_complete()
 
-    def _write(self, status_line: bytes, headers: Headers, body: bytes) -> None:
+    def _spelled(self, status_line: bytes, headers: Headers, body: bytes) -> bytes:
         lines = [b"%b: %b" % header for header in (*self.server_state.default_headers, *headers)]
-        self.transport.write(b"\r\n".join((status_line, *lines, b"", body)))
+        return b"\r\n".join((status_line, *lines, b"", body))
 
 
 class _Answered:

@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 from litestar.types import HTTPScope
+from msgspec import Struct
 from msgspec.json import Encoder
 
 from api.accept import Overloaded
@@ -51,7 +52,21 @@ _LOOKS_PER_SECOND: Final = 20
 _ALWAYS: Final = ((b"content-type", MEDIA_TYPE.encode()), *SECURITY)
 _LOG: Final = structlog.stdlib.get_logger(__name__)
 
+STATUS_LINE: Final = b"HTTP/1.1 %d Service Unavailable" % STATUS
+_LEFT_OPEN: Final = b"\0"  # stands in no header, and in none of the paths
+_MOST_MADE: Final = 1_000
+
 Headers = list[tuple[bytes, bytes]]
+
+
+class _Made(Struct, frozen=True):
+    """A refusal but for when to come back, its length and its id: what stands before, between and after those.
+
+    `body_bytes` is how long its body is without the id.
+    """
+
+    pieces: list[bytes]
+    body_bytes: int
 
 
 def _template(error: type[Unavailable], detail: str) -> bytes:
@@ -87,6 +102,7 @@ class Shedding:
         self._cors = cors
         self._spread = random.Random()  # noqa: S311 - so that the refused do not come back as one
         self._refused = 0
+        self._made: dict[tuple[bytes, ...], _Made] = {}
 
     def is_full(self) -> bool:
         """Whether a submission that arrives now is to be refused."""
@@ -104,21 +120,57 @@ class Shedding:
     def refuse(self, scope: HTTPScope, path: bytes) -> tuple[Headers, bytes]:
         """What a refused submission is told: headers and body, as `Overloaded` would be anywhere else."""
         self._refused += 1
-        return self._told(scope, path, _BODY)
+        return self._told(scope, path, _BODY, request_id(_header(scope, b"x-request-id")), self._when())
+
+    def refuse_at_once(self, scope: HTTPScope, path: bytes, server_headers: Headers) -> bytes:
+        """The same, all of it as it goes over the wire, with the server's own headers.
+
+        Most of it is made once for all who ask alike within a twentieth of a second: while there is too much to do, a
+        refusal is what there is most of.
+        """
+        self._refused += 1
+        host = given = key = origin = b""
+        for name, value in scope["headers"]:
+            if name == b"host":
+                host = value
+            elif name == b"authorization" or (name == b"x-api-key" and not key):
+                key = value
+            elif name == b"x-request-id":
+                given = value
+            elif name == b"origin":
+                origin = value
+        alike = path, host, key, origin
+        made = self._made.get(alike)
+        if made is None:
+            if len(self._made) >= _MOST_MADE:
+                self._made.clear()
+            made = self._made[alike] = self._make(scope, path, server_headers)
+        told_id = request_id(given).encode()
+        to_when, to_length, to_id, to_body, end = made.pieces
+        length = b"%d" % (made.body_bytes + len(told_id))
+        return b"".join((to_when, self._when(), to_length, length, to_id, told_id, to_body, told_id, end))
 
     def refuse_login(self, scope: HTTPScope, path: bytes) -> tuple[Headers, bytes]:
         """What a refused login or registration is told, as `LoginsBusy` would be anywhere else."""
         self.logins.refused += 1
-        return self._told(scope, path, _LOGIN_BODY)
+        return self._told(scope, path, _LOGIN_BODY, request_id(_header(scope, b"x-request-id")), self._when())
 
-    def _told(self, scope: HTTPScope, path: bytes, template: bytes) -> tuple[Headers, bytes]:
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        told_id = request_id(given).encode()
-        body = template % (base_url(scope).encode(), path, told_id)
+    def _when(self) -> bytes:
+        return b"%d" % (_SOONEST_SECONDS + int(self._spread.random() * (_LATEST_SECONDS - _SOONEST_SECONDS + 1)))
+
+    def _make(self, scope: HTTPScope, path: bytes, server_headers: Headers) -> _Made:
+        headers, body = self._told(scope, path, _BODY, _LEFT_OPEN.decode(), _LEFT_OPEN)
+        spelled = (b"%b: %b" % (name, _LEFT_OPEN if name == b"content-length" else value) for name, value in headers)
+        own = (b"%b: %b" % header for header in server_headers)
+        pieces = b"\r\n".join((STATUS_LINE, *own, *spelled, b"", body)).split(_LEFT_OPEN)
+        return _Made(pieces, len(body) - len(_LEFT_OPEN))
+
+    def _told(self, scope: HTTPScope, path: bytes, template: bytes, told_id: str, when: bytes) -> tuple[Headers, bytes]:
+        body = template % (base_url(scope).encode(), path, told_id.encode())
         return [
-            (b"retry-after", b"%d" % self._spread.randint(_SOONEST_SECONDS, _LATEST_SECONDS)),
+            (b"retry-after", when),
             (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", told_id),
+            (b"x-request-id", told_id.encode()),
             *_ALWAYS,
             *self._cors.headers(scope),
             *self._standings.of(scope).headers(),
@@ -132,6 +184,7 @@ class Shedding:
                 slept = time.monotonic()
                 await asyncio.sleep(pause)
                 self.under_way.lagged(time.monotonic() - slept - pause)
+                self._made.clear()
             self.tell()
 
     def tell(self) -> None:
@@ -144,6 +197,10 @@ class Shedding:
         self._figures.logins_shed(logins)
         if logins:
             _LOG.warning("logins.shed", refused=logins, under_way=self.logins.under_way)
+
+
+def _header(scope: HTTPScope, wanted: bytes) -> bytes:
+    return next((value for name, value in scope["headers"] if name == wanted), b"")
 
 
 def is_submission(method: str, path: str) -> bool:

@@ -4,7 +4,6 @@ import hashlib
 import re
 from datetime import datetime
 from typing import Final, NewType
-from uuid import UUID
 
 JobId = NewType("JobId", str)
 BatchId = NewType("BatchId", str)
@@ -37,11 +36,6 @@ PREFIXES: Final = (
 )
 
 _SHAPE: Final = re.compile(r"([a-z]+)_([0-9a-f]{32})")
-
-
-def prefixed(prefix: str, uuid: UUID) -> str:
-    """Spell `uuid` as an id of the kind of thing `prefix` names."""
-    return f"{prefix}_{uuid.hex}"
 
 
 def is_id(prefix: str, text: str) -> bool:
