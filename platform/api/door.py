@@ -34,6 +34,7 @@ class Door(HttpToolsProtocol):
     """One connection of uvicorn's, which asks before it lets a submission in."""
 
     shedding: ClassVar[Shedding]
+    unsent: ClassVar[list[tuple[asyncio.Transport, bytes]]]
     _ticket: Ticket | None = None  # of the request that is arriving
 
     def on_headers_complete(self) -> None:
@@ -63,8 +64,14 @@ class Door(HttpToolsProtocol):
             self._ticket.open()
             self._ticket = None
 
+    def shutdown(self) -> None:
+        """Close politely, as uvicorn does: who was refused hears of it."""
+        self._send()
+        super().shutdown()
+
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - as uvicorn calls it
         """Refuse what is no HTTP, and close: nobody knows where on the connection the next request would begin."""
+        self._send()
         if self.cycle and not self.cycle.response_complete and not self.cycle.more_body:  # type: ignore[truthy-bool] # None at first
             # a whole request before it is under way, and would be taken to be answered with this
             self.transport.close()
@@ -110,9 +117,19 @@ class Door(HttpToolsProtocol):
         )
 
     def _refuse(self, answer: bytes) -> None:
-        self.transport.write(answer)
+        # Written one by one, each would wake its client, which costs more than all else of a refusal: those of one turn
+        # of the loop are written together.
+        if not self.unsent:
+            self.loop.call_soon(self._send)
+        self.unsent.append((self.transport, answer))
         self.cycle = _ANSWERED  # type: ignore[assignment] # what is left of the body is passed over
         self.on_response_complete()
+
+    def _send(self) -> None:
+        for transport, answer in self.unsent:
+            if not transport.is_closing():
+                transport.write(answer)
+        self.unsent.clear()
 
     def _spelled(self, status_line: bytes, headers: Headers, body: bytes) -> bytes:
         lines = [b"%b: %b" % header for header in (*self.server_state.default_headers, *headers)]
@@ -137,5 +154,6 @@ def door_to(app: Application) -> type[Door]:
 
     class DoorToThis(Door):
         shedding = given
+        unsent: ClassVar[list[tuple[asyncio.Transport, bytes]]] = []
 
     return DoorToThis
