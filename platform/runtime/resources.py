@@ -12,12 +12,15 @@ from domain.chat.conversation import ChatWindow
 from domain.errors import Invalid
 from domain.text.breaker import BreakerRule
 from domain.text.cost import Prices
+from domain.text.parts import DEFAULT_WINDOW
 from providers.http.outbound import Outbound
 from providers.mail.provider import MailProvider
 from providers.mail.smtp import SmtpProvider
 from providers.mail.smtp_url import read_smtp_url
 from providers.text.chain import Engine, TextChain
 from providers.text.guard import Guard
+from providers.text.in_parts import LongTexts
+from providers.text.provider import TextProvider
 from providers.text.redacted import RedactingTextProvider
 from runtime.cache import open_cache
 from runtime.flights import Answers
@@ -147,10 +150,15 @@ def open_text(settings: Settings) -> TextChain:
             parameters=settings.parameters_by_kind,
         )
         sorts = settings.redacted_sorts
-        shown = RedactingTextProvider(gemini, sorts) if sorts else gemini
+
+        def shown(provider: TextProvider) -> TextProvider:
+            return RedactingTextProvider(provider, sorts) if sorts else provider
+
+        windows = settings.windows_by_model
+        long = LongTexts(gemini, lambda kind: windows.get(gemini.model_of(kind), DEFAULT_WINDOW), shown)
         rule = BreakerRule(failures=settings.gemini_breaker_failures, rest_seconds=settings.gemini_breaker_seconds)
         guard = Guard("gemini", rule, time.monotonic)
-        engines.append(Engine(name="gemini", provider=shown, model_of=gemini.model_of, guard=guard))
+        engines.append(Engine(name="gemini", provider=shown(gemini), model_of=gemini.model_of, guard=guard, long=long))
     if not engines or settings.fallback_kinds:
         from providers.text.local.engine import LocalTextProvider  # noqa: PLC0415 - as above: numpy and the models
 

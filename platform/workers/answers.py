@@ -6,6 +6,7 @@ from typing import TypeVar
 from providers.text.provider import Answer, TextProvider
 from workers.cached import asked_once
 from workers.context import Context
+from workers.part_notes import PartNotes
 from workers.screening import Asked, screen, words_of
 from workers.spending import JobMeter, note_answer
 
@@ -28,7 +29,7 @@ async def answered(ctx: Context, asked: Asked, ask: Callable[[TextProvider], Awa
 
 
 async def _asked(ctx: Context, ask: Callable[[TextProvider], Awaitable[Answer[ResultT]]]) -> ResultT:
-    answer = await ask(ctx.use.text.metered(JobMeter(ctx)))
+    answer = await ask(ctx.use.text.metered(JobMeter(ctx), PartNotes(ctx)))
     ctx.use.kill_points.reach("ai.after_response", (ctx.job.id,))
     note_answer(ctx, answer.usage)
     return answer.value

@@ -1,6 +1,6 @@
 """What answers cost: prices of models, and what a question will probably use up."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
@@ -61,4 +61,13 @@ def estimate(prices: Prices, model: str, kind: str, *, given_bytes: int) -> Amou
     output = _USUAL_OUTPUT.get(kind, max(_USUAL_OUTPUT.values()))
     return Amount(
         tokens=prompt + output, cost_micros=cost_of(prices, model, prompt_tokens=prompt, output_tokens=output)
+    )
+
+
+def sum_of_amounts(amounts: Sequence[Amount]) -> Amount:
+    """All of them together; without a cost where one has none."""
+    costs = [amount.cost_micros for amount in amounts]
+    known = [cost for cost in costs if cost is not None]
+    return Amount(
+        tokens=sum(amount.tokens for amount in amounts), cost_micros=sum(known) if len(known) == len(costs) else None
     )

@@ -16,6 +16,7 @@ from domain.text.prompts import (
     Marks,
     classify_prompt,
     generate_prompt,
+    merge_prompt,
     moderate_prompt,
     repair_prompt,
     reply_prompt,
@@ -100,6 +101,11 @@ class GeminiTextProvider:
         question = Question(
             prompt=summarize_prompt(asked, self._marks, self._wordings), schema=schema_of(SummaryFilled)
         )
+        return await self._ask("text.summarize", question, SummaryFilled, lambda filled: summary_of(filled, asked))
+
+    async def merge(self, asked: Summarize) -> Answer[Summary]:
+        """Make one summary of those of a text's parts, which are the text given."""
+        question = Question(prompt=merge_prompt(asked, self._marks, self._wordings), schema=schema_of(SummaryFilled))
         return await self._ask("text.summarize", question, SummaryFilled, lambda filled: summary_of(filled, asked))
 
     async def moderate(self, asked: Moderate) -> Answer[Moderation]:
