@@ -121,10 +121,10 @@ def parted(text: str, most_tokens: int) -> list[str]:
     A part ends with a paragraph, else a line, a sentence, a clause, a word; within a word only where one alone is too
     long, and never within a placeholder.
     """
-    whole = tokens_at_most(text)
-    if whole <= most_tokens:
+    if tokens_at_most(text) <= most_tokens:
         return [text]
     pieces = [(piece, tokens_at_most(piece)) for piece in _pieces(text, max(1, most_tokens // _PIECES_A_PART), _PLACES)]
+    whole = sum(size for _, size in pieces)
     number = -(-whole // most_tokens)
     parts = _packed(pieces, most_tokens, whole / number)
     if len(parts) > number:  # pieces do not fill parts to the brim: better as many of one size than a small last one
