@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Final, TypeVar
 
@@ -236,18 +237,23 @@ def _packed(pieces: Sequence[tuple[str, int]], most: int, enough: float) -> list
 
 
 def _pieces(text: str, most_tokens: int, places: Sequence[re.Pattern[str]]) -> Iterable[str]:
-    """The text cut at the first of the `places`, and what is too long still at the next."""
+    """The text cut at the first of the `places`, not oftener than it must be, and what is too long still at the next."""
     if tokens_at_most(text) <= most_tokens:
         yield text
-    elif not places:
-        yield from _slices(text, max(1, most_tokens * _BYTES_A_TOKEN // _MOST_BYTES_A_CHARACTER))
-    else:
-        start = 0
-        for place in places[0].finditer(text):
-            yield from _pieces(text[start : place.end()], most_tokens, places[1:])
-            start = place.end()
-        if start < len(text):
-            yield from _pieces(text[start:], most_tokens, places[1:])
+        return
+    span = max(1, most_tokens * _BYTES_A_TOKEN // _MOST_BYTES_A_CHARACTER)  # never too many tokens, whatever it is
+    if not places:
+        yield from _slices(text, span)
+        return
+    ends = [place.end() for place in places[0].finditer(text)]
+    if not ends or ends[-1] < len(text):
+        ends.append(len(text))
+    start = 0
+    while start < len(text):
+        last = bisect_right(ends, start + span) - 1
+        end = ends[last] if last >= 0 and ends[last] > start else ends[last + 1]
+        yield from _pieces(text[start:end], most_tokens, places[1:])
+        start = end
 
 
 def _slices(text: str, most: int) -> Iterable[str]:
