@@ -260,7 +260,8 @@ def open_cache(settings: Settings, redis_url: str) -> AnswerCache:
         },
         engine="gemini" if is_gemini else "local",
         # whatever is set to make answers different is part of their names
-        model=f"{settings.gemini_model} {settings.gemini_kinds} {settings.redact_pii} {settings.redact_sorts}"
+        model=f"{settings.gemini_model} {settings.gemini_kinds} {settings.gemini_windows} "
+        f"{settings.redact_pii} {settings.redact_sorts}"
         if is_gemini
         else "",
         shared=settings.cache_shared,

@@ -237,7 +237,7 @@ def _packed(pieces: Sequence[tuple[str, int]], most: int, enough: float) -> list
 
 
 def _pieces(text: str, most_tokens: int, places: Sequence[re.Pattern[str]]) -> Iterable[str]:
-    """The text cut at the first of the `places`, not oftener than it must be, and what is too long still at the next."""
+    """The text cut at the first of the `places`, not oftener than need be, and what is too long still at the next."""
     if tokens_at_most(text) <= most_tokens:
         yield text
         return
