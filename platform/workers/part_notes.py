@@ -10,7 +10,7 @@ from workers.context import Context
 
 
 class PartNotes:
-    """The notes of one job; see `providers.text.in_parts.Notes`.
+    """The notes of one job; see `providers.text.parts_asking.Notes`.
 
     They are kept as long as answers of the kind are, and where those are not, neither are they. Where Redis does not
     answer nothing is known, and what was asked is asked again.

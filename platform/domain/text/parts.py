@@ -8,7 +8,6 @@ from typing import Final, TypeVar
 
 from msgspec import Struct
 
-from domain.chat.conversation import ChatMessage
 from domain.errors import Invalid
 from domain.text.classify import OTHER, UNDETERMINED, Classification, Classify, labels_of
 from domain.text.generate import Generate
@@ -22,6 +21,10 @@ SMALLEST_WINDOW: Final = 4_000
 
 _OUR_WORDS: Final = 2_000  # our instructions, the schema, and what a repair shows again
 _LEAST_ROOM: Final = 500
+
+BESIDE_A_REPLY: Final = _OUR_WORDS + 1_000
+"""The tokens a reply in a conversation takes besides what was said there."""
+
 _MOST_BYTES_A_CHARACTER: Final = 4
 _BYTES_A_TOKEN: Final = 3
 # Models count these one by one, or nearly so.
@@ -45,10 +48,9 @@ _PIECES_A_PART: Final = 4
 _PART_CHARS: Final = (400, 2_000)
 """How long the summary of a part is at least and at most, where the window has room for it."""
 
-_ANSWERS: Final = {"text.moderate": 300, "text.classify": 600, "text.generate": 2_000, "chat.reply": 1_000}
+_ANSWERS: Final = {"text.moderate": 300, "text.classify": 600, "text.generate": 2_000}
 _A_SHARE: Final = 20  # tokens a label takes in an answer, besides its name
 _A_WORD: Final = 3
-_A_TURN: Final = 4
 
 LongInput = Summarize | Moderate | Classify | Generate
 
@@ -131,22 +133,6 @@ def parted(text: str, most_tokens: int) -> list[str]:
     if len(parts) > number:  # pieces do not fill parts to the brim: better as many of one size than a small last one
         parts = _packed(pieces, most_tokens, whole / len(parts))
     return parts
-
-
-def context_in(window: int, conversation: Sequence[ChatMessage]) -> Sequence[ChatMessage]:
-    """The last messages of a conversation, as many as the window has room for.
-
-    Raises:
-        InputTooLong: the last alone is too long.
-    """
-    left = window - _OUR_WORDS - _ANSWERS["chat.reply"]
-    for count, message in enumerate(reversed(conversation)):
-        left -= tokens_at_most(message.text) + _A_TURN
-        if left < 0:
-            if not count:
-                raise InputTooLong(f"The message is too long: the model takes some {window} tokens.")
-            return conversation[-count:]
-    return conversation
 
 
 def part_chars(max_chars: int, room: int) -> int:

@@ -17,7 +17,8 @@ from domain.text.moderate import Moderate, Moderation
 from domain.text.parts import LongInput
 from domain.text.summarize import Summarize, Summary
 from providers.text.guard import Guard
-from providers.text.in_parts import LongTexts, Notes, Unnoted
+from providers.text.in_parts import LongTexts
+from providers.text.parts_asking import Notes, Unnoted
 from providers.text.provider import (
     Answer,
     Costly,

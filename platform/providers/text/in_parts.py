@@ -4,24 +4,21 @@ Summaries of the parts become the text of another question; judgements are combi
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
-from msgspec import Struct
 
 from domain.chat.conversation import ChatMessage
-from domain.errors import HeadraceError
 from domain.jobs.kind import Input
 from domain.text.classify import Classification, Classify
 from domain.text.generate import Generate, Generated
 from domain.text.moderate import Moderate, Moderation
 from domain.text.parts import (
+    BESIDE_A_REPLY,
     InputTooLong,
     LongInput,
     classification_in_all,
-    context_in,
     merging_sizes,
     moderation_in_all,
     needs_of,
@@ -31,24 +28,10 @@ from domain.text.parts import (
     tokens_at_most,
 )
 from domain.text.summarize import Summarize, Summary
-from providers.text.provider import (
-    Answer,
-    ProviderDown,
-    ProviderThrottled,
-    ReplyPart,
-    TextProvider,
-    Usage,
-    sum_of,
-)
+from providers.text.parts_asking import Asking, Known, Notes, Till, size_of
+from providers.text.provider import Answer, ReplyPart, TextProvider, Usage, sum_of
 
-AT_ONCE: Final = 4
-"""How many parts of a text are asked about at once."""
-
-PATIENCE_SECONDS: Final = 15.0
-"""How long a part waits in all for a provider that throttles, once others of its text are answered or under way."""
-
-_SHORTEST_WAIT: Final = 0.05
-_TOLD_FROM: Final = 0.02  # progress is told where it is at least this much more
+_A_TURN: Final = 4  # tokens
 
 AskedT = TypeVar("AskedT", bound=Input)
 ResultT = TypeVar("ResultT")
@@ -60,58 +43,6 @@ class PartsProvider(TextProvider, Protocol):
     async def merge(self, asked: Summarize) -> Answer[Summary]:
         """Say what a whole text says, of whose parts the summaries are the text given."""
         ...
-
-
-class Paying(Protocol):
-    """Who asks the questions about one text, each let through, held back and booked as any other is."""
-
-    async def paid(self, size: int, ask: Callable[[], Awaitable[Answer[ResultT]]]) -> Answer[ResultT]:
-        """The answer to one question of so many bytes."""
-        ...
-
-
-class Till(Protocol):
-    """Where the questions about a text are paid."""
-
-    def together(self, sizes: Sequence[int]) -> AbstractAsyncContextManager[Paying]:
-        """Set aside what questions of so many bytes each will probably cost, all of them before the first is asked."""
-        ...
-
-
-class Notes(Protocol):
-    """What a job knows of the parts of its text from attempts before, and whom it tells how far it is."""
-
-    @property
-    def may_come_back(self) -> bool:
-        """Whether an attempt that fails is followed by another, which goes on where this one ended."""
-        ...
-
-    async def find(self, kind: str, step: str, asked: Input) -> Any:  # noqa: ANN401 - the kind's result
-        """The answer to a question asked before; None: it is not known."""
-        ...
-
-    async def keep(self, kind: str, step: str, asked: Input, answer: Any) -> None:  # noqa: ANN401 - the kind's result
-        """Remember an answer."""
-        ...
-
-    async def progress(self, fraction: float) -> None:
-        """Tell how far it is, 0 to 1."""
-        ...
-
-
-class Unnoted:
-    """Nobody remembers or is told anything."""
-
-    may_come_back = False
-
-    async def find(self, kind: str, step: str, asked: Input) -> None:
-        """Know nothing."""
-
-    async def keep(self, kind: str, step: str, asked: Input, answer: object) -> None:
-        """Forget it."""
-
-    async def progress(self, fraction: float) -> None:
-        """Tell nobody."""
 
 
 class LongTexts:
@@ -161,7 +92,7 @@ class InParts:
         chars = part_chars(asked.max_chars, room)
         parts = [_part(asked, text, chars) for text in texts] if len(texts) > 1 else [asked]
         merging = merging_sizes(len(parts), chars, room) if len(parts) > 1 else []
-        asking = _Asking(kind, self._notes, len(parts) + len(merging))
+        asking = Asking(kind, self._notes, len(parts) + len(merging))
         known = await asking.known("part", parts)
         async with self._till.together([*_sizes(parts, known), *merging]) as paying:
             answers = await asking.all(paying, "part", parts, known, self._inner.summarize)
@@ -210,104 +141,26 @@ class InParts:
     async def _each(
         self, kind: str, parts: Sequence[AskedT], ask: Callable[[AskedT], Awaitable[Answer[ResultT]]]
     ) -> list[Answer[ResultT]]:
-        asking = _Asking(kind, self._notes, len(parts))
+        asking = Asking(kind, self._notes, len(parts))
         known = await asking.known("part", parts)
         async with self._till.together(_sizes(parts, known)) as paying:
             return await asking.all(paying, "part", parts, known, ask)
 
 
-class _Known(Struct, frozen=True):
-    """What is known of an answer; None: nothing."""
+def context_in(window: int, conversation: Sequence[ChatMessage]) -> Sequence[ChatMessage]:
+    """The last turns of a conversation, as many as the window has room for.
 
-    answer: Any
-
-
-class _Asking:
-    """The questions about one text, some at once. After a failure none is begun; those under way are let end."""
-
-    def __init__(self, kind: str, notes: Notes, questions: int) -> None:
-        self._kind = kind
-        self._notes = notes
-        self._questions = questions
-        self._answered = 0
-        self._under_way = 0
-        self._told = 0.0
-        self._failure: HeadraceError | None = None
-
-    async def known(self, step: str, parts: Sequence[Input]) -> list[_Known]:
-        """What is known of each."""
-        return [_Known(found) for found in await asyncio.gather(*(self._find(step, part) for part in parts))]
-
-    async def all(
-        self,
-        paying: Paying,
-        step: str,
-        parts: Sequence[AskedT],
-        known: Sequence[_Known],
-        ask: Callable[[AskedT], Awaitable[Answer[ResultT]]],
-    ) -> list[Answer[ResultT]]:
-        """The answers, in order."""
-        answers: dict[int, Answer[ResultT]] = {
-            place: Answer(one.answer) for place, one in enumerate(known) if one.answer is not None
-        }
-        self._answered += len(answers)
-        left = iter([(place, part) for place, part in enumerate(parts) if place not in answers])
-
-        async def take(left: Iterator[tuple[int, AskedT]]) -> None:
-            for place, part in left:
-                if self._failure is not None:
-                    return
-                try:
-                    answers[place] = await self._ask(paying, part, ask)
-                except HeadraceError as failure:
-                    self._failure = self._failure or failure
-                    return
-                self._answered += 1
-                await self._notes.keep(self._kind, step, part, answers[place].value)
-                await self._tell()
-
-        try:
-            async with asyncio.TaskGroup() as takers:
-                for _ in range(min(AT_ONCE, len(parts) - len(answers))):
-                    takers.create_task(take(left))
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from None
-        if self._failure is not None:
-            raise self._begun(self._failure)
-        return [answers[place] for place in range(len(parts))]
-
-    async def _ask(
-        self, paying: Paying, part: AskedT, ask: Callable[[AskedT], Awaitable[Answer[ResultT]]]
-    ) -> Answer[ResultT]:
-        left = PATIENCE_SECONDS
-        while True:
-            self._under_way += 1
-            try:
-                return await paying.paid(_size(part), lambda: ask(part))
-            except ProviderThrottled as throttled:
-                wait = max(_SHORTEST_WAIT, throttled.retry_after_seconds or 1.0)
-                is_alone = not self._answered and self._under_way == 1
-                if is_alone or wait > left or self._failure is not None:
-                    raise
-            finally:
-                self._under_way -= 1
-            left -= wait
-            await asyncio.sleep(wait)
-
-    async def _find(self, step: str, part: Input) -> Any:  # noqa: ANN401 - the kind's result
-        return await self._notes.find(self._kind, step, part)
-
-    async def _tell(self) -> None:
-        fraction = min(1.0, self._answered / self._questions)
-        if fraction >= self._told + _TOLD_FROM:
-            self._told = fraction
-            await self._notes.progress(fraction)
-
-    def _begun(self, failure: HeadraceError) -> HeadraceError:
-        """The failure, marked where the next attempt had better go on with what is answered."""
-        if isinstance(failure, ProviderThrottled | ProviderDown) and self._answered and self._notes.may_come_back:
-            failure.is_begun = True
-        return failure
+    Raises:
+        InputTooLong: the last alone is too long.
+    """
+    left = window - BESIDE_A_REPLY
+    for count, turn in enumerate(reversed(conversation)):
+        left -= tokens_at_most(turn.text) + _A_TURN
+        if left < 0:
+            if not count:
+                raise InputTooLong(f"What was said is too long: the model takes some {window} tokens.")
+            return conversation[-count:]
+    return conversation
 
 
 async def _parted(text: str, most_tokens: int) -> list[str]:
@@ -318,12 +171,8 @@ def _part(asked: Summarize, text: str, max_chars: int) -> Summarize:
     return Summarize(text=text, max_chars=max_chars, language=asked.language)
 
 
-def _sizes(parts: Sequence[Input], known: Sequence[_Known]) -> list[int]:
-    return [_size(part) for part, one in zip(parts, known, strict=True) if one.answer is None]
-
-
-def _size(asked: Input) -> int:
-    return len(msgspec.json.encode(asked))
+def _sizes(parts: Sequence[Input], known: Sequence[Known]) -> list[int]:
+    return [size_of(part) for part, one in zip(parts, known, strict=True) if one.answer is None]
 
 
 def _sum(answers: Sequence[Answer[Any]]) -> Usage | None:

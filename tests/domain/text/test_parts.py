@@ -4,14 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.chat.conversation import ChatMessage
 from domain.text.classify import Classification, Classify, Label, Sentiment
 from domain.text.generate import Generate
 from domain.text.moderate import CATEGORIES, Moderate, Moderation
 from domain.text.parts import (
     InputTooLong,
     classification_in_all,
-    context_in,
     merging_sizes,
     moderation_in_all,
     needs_of,
@@ -148,11 +146,3 @@ def test_mood_and_language_are_those_of_most_of_the_text() -> None:
     assert whole.sentiment_score == pytest.approx(2.5 / 11)
     assert classification_in_all([(unknown, 9), (sad, 1)]).language == "fr"
     assert classification_in_all([(unknown, 9)]).language == "und"
-
-
-def test_of_a_conversation_the_last_messages_are_shown_and_a_last_one_too_long_is_refused() -> None:
-    turn = ChatMessage("user", "It rained all night. " * 50)
-    assert 1 < len(context_in(4_500, [turn] * 20)) < 20
-    assert len(context_in(100_000, [turn] * 20)) == 20
-    with pytest.raises(InputTooLong):
-        context_in(4_000, [turn, ChatMessage("user", turn.text * 10)])
