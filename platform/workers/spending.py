@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from domain.errors import Unavailable
 from domain.text.budget import refuse_beyond
-from domain.text.cost import Amount, cost_of, estimate, sum_of_amounts
+from domain.text.cost import BATCH_ENGINE, Amount, cost_of, estimate, halved, sum_of_amounts
 from providers.text.provider import Usage
 from storage.usage import Booking, book_usage, lock_budgets, read_used, release, reserve, shrink
 from workers.context import Context, LeaseLost
@@ -73,7 +73,7 @@ class JobMeter:
             return
         async with ctx.noting() as tx:
             if usage is not None:
-                await book_usage(tx, ctx.tenant_id, kind, _booking(ctx, usage))
+                await book_usage(tx, ctx.tenant_id, kind, booking_of(ctx, usage))
             if self._is_reserved:
                 await release(tx, ctx.job.id, ctx.job.lease or "")
         self._is_reserved = False
@@ -99,7 +99,7 @@ class PartsMeter:
         if usage is None:
             return
         ctx = self._ctx
-        booking = _booking(ctx, usage)
+        booking = booking_of(ctx, usage)
         async with ctx.noting() as tx:
             await book_usage(tx, ctx.tenant_id, kind, booking)
             if self._is_reserved:
@@ -119,7 +119,7 @@ def note_answer(ctx: Context, usage: Usage | None) -> None:
     """Keep what the answer cost, to be written with the job's result; nothing where nothing is counted."""
     if usage is None:
         return
-    cost = cost_of(ctx.use.prices, usage.model, prompt_tokens=usage.prompt_tokens, output_tokens=usage.output_tokens)
+    cost = _cost(ctx, usage)
     ctx.note_usage(
         JobUsage(
             engine=usage.engine,
@@ -151,8 +151,9 @@ async def _take_turn(ctx: Context, wanted: Amount) -> None:
         await ctx.use.rates.take(wanted.tokens)
 
 
-def _booking(ctx: Context, usage: Usage) -> Booking:
-    cost = cost_of(ctx.use.prices, usage.model, prompt_tokens=usage.prompt_tokens, output_tokens=usage.output_tokens)
+def booking_of(ctx: Context, usage: Usage) -> Booking:
+    """What is to be booked of it."""
+    cost = _cost(ctx, usage)
     if cost is None:
         log.warning("usage.unpriced", model=usage.model)
     return Booking(
@@ -162,3 +163,8 @@ def _booking(ctx: Context, usage: Usage) -> Booking:
         output_tokens=usage.output_tokens,
         cost_micros=cost or 0,
     )
+
+
+def _cost(ctx: Context, usage: Usage) -> int | None:
+    cost = cost_of(ctx.use.prices, usage.model, prompt_tokens=usage.prompt_tokens, output_tokens=usage.output_tokens)
+    return halved(cost) if usage.engine == BATCH_ENGINE else cost

@@ -55,6 +55,15 @@ def cost_of(prices: Prices, model: str, *, prompt_tokens: int, output_tokens: in
     return -(-(prompt_tokens * price.input + output_tokens * price.output) // MILLION)
 
 
+BATCH_ENGINE: Final = "gemini-batch"
+"""What is booked under that was answered by a provider's batches, at half the price."""
+
+
+def halved(cost_micros: int | None) -> int | None:
+    """What is left of a cost at half the price, rounded up."""
+    return None if cost_micros is None else -(-cost_micros // 2)
+
+
 def estimate(prices: Prices, model: str, kind: str, *, given_bytes: int) -> Amount:
     """What asking for `kind` with an input of so many bytes of UTF-8 will hardly exceed."""
     prompt = _PROMPT_OVERHEAD + -(-given_bytes // _BYTES_A_TOKEN)
