@@ -1,23 +1,29 @@
 """Batches of a text provider's, with the jobs they answer: made, sent, ended, each step one guarded statement."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from domain.text.prompts import Marks
 from storage.database import Tx
 
 _COLUMNS: Final = "id, batch_id, model, fence, canary, name, ended_at IS NOT NULL AS is_ended"
 
+_AWAIT: Final = text("""
+INSERT INTO provider_answers (job_id, tenant_id, batch_id)
+SELECT unnest(CAST(:job_ids AS text[])), :tenant_id, :batch_id
+""")
+
 # Jobs that were retried, or run by hand, are nobody's to gather any more.
 _WAITING: Final = text("""
-SELECT jobs.id, jobs.kind, jobs.input FROM jobs
-WHERE batch_id = :batch_id AND state = 'scheduled' AND attempt = 0 AND kind = ANY (CAST(:kinds AS text[]))
-    AND NOT EXISTS (SELECT FROM provider_answers WHERE job_id = jobs.id)
-ORDER BY id
+SELECT jobs.id, jobs.kind, jobs.input FROM provider_answers JOIN jobs ON jobs.id = provider_answers.job_id
+WHERE provider_answers.batch_id = :batch_id AND provider_batch_id IS NULL AND state = 'scheduled' AND attempt = 0
+ORDER BY jobs.id
 """)
+
+_FORGET: Final = text("DELETE FROM provider_answers WHERE job_id = ANY (CAST(:ids AS text[]))")
 
 _MAKE: Final = text("""
 INSERT INTO provider_batches (id, tenant_id, batch_id, model, fence, canary)
@@ -25,9 +31,8 @@ VALUES (:id, :tenant_id, :batch_id, :model, :fence, :canary)
 """)
 
 _GATHER: Final = text("""
-INSERT INTO provider_answers (job_id, tenant_id, batch_id, provider_batch_id)
-SELECT unnest(CAST(:job_ids AS text[])), :tenant_id, :batch_id, :id
-ON CONFLICT (job_id) DO NOTHING
+UPDATE provider_answers SET provider_batch_id = :id
+WHERE job_id = ANY (CAST(:job_ids AS text[])) AND provider_batch_id IS NULL
 """)
 
 _LIST: Final = text(f"SELECT {_COLUMNS} FROM provider_batches WHERE batch_id = :batch_id ORDER BY id")  # noqa: S608 - a constant of ours
@@ -120,9 +125,21 @@ class ReadyAnswer(Struct, frozen=True, kw_only=True):
     output_tokens: int
 
 
-async def waiting_texts(tx: Tx, batch_id: str, kinds: Sequence[str]) -> list[WaitingText]:
-    """The jobs of a batch that wait for their time and are gathered nowhere."""
-    return [_as_text(row) for row in await tx.execute(_WAITING, {"batch_id": batch_id, "kinds": list(kinds)})]
+async def await_answers(tx: Tx, tenant_id: str, batch_id: str, job_ids: Sequence[str]) -> None:
+    """Let the jobs of a batch, which are scheduled, wait to be gathered into a provider's batches."""
+    await tx.execute(_AWAIT, {"tenant_id": tenant_id, "batch_id": batch_id, "job_ids": list(job_ids)})
+
+
+async def waiting_texts(tx: Tx, batch_id: str) -> list[WaitingText]:
+    """The jobs of a batch that wait to be gathered."""
+    rows = await tx.execute(_WAITING, {"batch_id": batch_id})
+    return [WaitingText(row.id, row.kind, row.input) for row in rows]
+
+
+async def let_run(tx: Tx, job_ids: Sequence[str]) -> None:
+    """Let jobs that wait for a provider's batch run as usual, and wait for it no longer."""
+    await tx.execute(_FORGET, {"ids": list(job_ids)})
+    await hasten(tx, job_ids)
 
 
 async def make_provider_batch(tx: Tx, tenant_id: str, made: ProviderBatch, job_ids: Sequence[str]) -> None:
@@ -138,8 +155,7 @@ async def make_provider_batch(tx: Tx, tenant_id: str, made: ProviderBatch, job_i
             "canary": made.marks.canary,
         },
     )
-    given = {"id": made.id, "tenant_id": tenant_id, "batch_id": made.batch_id, "job_ids": list(job_ids)}
-    await tx.execute(_GATHER, given)
+    await tx.execute(_GATHER, {"id": made.id, "job_ids": list(job_ids)})
 
 
 async def list_provider_batches(tx: Tx, batch_id: str) -> list[ProviderBatch]:
@@ -220,7 +236,3 @@ async def find_ready(tx: Tx, job_id: str) -> ReadyAnswer | None:
         prompt_tokens=row.prompt_tokens,
         output_tokens=row.output_tokens,
     )
-
-
-def _as_text(row: Row[Any]) -> WaitingText:
-    return WaitingText(row.id, row.kind, row.input)

@@ -879,14 +879,15 @@ provider_batches = Table(
     Index("ix_provider_batches_batch_id", "batch_id"),
 )
 
-# the jobs of each, and what they were answered, placeholders for personal values
+# the jobs that wait for one, to be gathered yet or gathered, and what they were answered, with placeholders for
+# personal values
 provider_answers = Table(
     "provider_answers",
     METADATA,
     Column("job_id", Id, primary_key=True),
     Column("tenant_id", Id, nullable=False),
     Column("batch_id", Id, nullable=False),
-    Column("provider_batch_id", Id, nullable=False),
+    Column("provider_batch_id", Id),
     Column("answer", Text),
     Column("prompt_version", Text),
     Column("prompt_tokens", Integer),

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from api.absent import PRUNED, absence
 from api.acts import act, actor_of, audited
 from api.auth import needs
-from api.batches.economy import gathering, in_mode
+from api.batches.economy import have_gathered, in_mode
 from api.batches.reading import NDJSON, BatchBody, read_batch
 from api.batches.results import first_results, stream_results
 from api.batches.views import BatchView, batch_etag, view_batch
@@ -37,7 +37,7 @@ from runtime.wakeups import News
 from storage.audit import audit
 from storage.batches import ask_cancel, find_batch, jobs_to_cancel, list_batches, submit_batch
 from storage.economy import hasten
-from storage.jobs import cancel_jobs, submit_jobs
+from storage.jobs import cancel_jobs
 
 BatchPath = FromPath[str]
 
@@ -64,7 +64,7 @@ async def submit_batch_(
     with use.batches.one(caller.tenant_id), use.backlog.taking(caller.tenant_id) as take:
         key = await read_key(request)
         batch, jobs = await read_batch(request, BatchId(new_id("batch")), use.outbound)
-        batch, jobs = in_mode(batch, jobs, has_key=use.settings.gemini_api_key is not None)
+        batch, jobs, waiting = in_mode(batch, jobs, has_key=use.settings.gemini_api_key is not None)
         if wants_anew(request.headers.get("cache-control")):
             jobs = [replace(job, no_cache=True) for job in jobs]
         texts = [job.kind for job in jobs if kind_named(job.kind).is_text]
@@ -75,7 +75,7 @@ async def submit_batch_(
             await use.spent.demand(caller.tenant_id, texts)
             take(len(jobs))
             await submit_batch(tx, batch, jobs)
-            await submit_jobs(tx, gathering(batch, jobs, caller, notes_of(request.scope)))
+            await have_gathered(tx, batch, waiting, caller, notes_of(request.scope))
             written = await find_batch(tx, caller.tenant_id, batch.id)
             assert written is not None  # noqa: S101 - this transaction wrote it
             response = _answer(request, written)

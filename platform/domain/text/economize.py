@@ -7,7 +7,6 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from domain.ids import BatchId, JobId, derived_id
-from domain.jobs.batch import Mode
 from domain.jobs.job import NewJob
 from domain.jobs.kind import Input, Kind, Result
 
@@ -40,14 +39,14 @@ def gatherer_of(batch_id: BatchId) -> JobId:
     return JobId(derived_id("job", batch_id, "economize"))
 
 
-def with_patience(job: NewJob, mode: Mode) -> NewJob:
-    """The job, to wait for a provider's batch, if it can: by itself it would start only when none is to be expected.
-
-    Jobs that say when they start or end, or that wait for others, are as they were.
-    """
+def can_wait(job: NewJob) -> bool:
+    """Whether a job may be answered so: it is a text, and says neither when it starts or ends nor what it waits for."""
     says_when = job.delay_seconds is not None or job.run_at is not None or job.expires_in_seconds is not None
-    if mode != "economy" or job.kind not in TAKEN or says_when or job.concurrency_key is not None:
-        return job
+    return job.kind in TAKEN and not says_when and job.concurrency_key is None
+
+
+def patient(job: NewJob) -> NewJob:
+    """The job, to wait for a provider's batch: by itself it starts only when none is to be expected any more."""
     return replace(job, delay_seconds=_LATEST.total_seconds())
 
 

@@ -15,7 +15,7 @@ from domain.errors import HeadraceError
 from domain.jobs.verdict import Retry
 from domain.text.budget import BudgetExhausted, refuse_beyond
 from domain.text.cost import Amount, estimate, halved, sum_of_amounts
-from domain.text.economize import PATIENCE, TAKEN, Economize, Economized, pause_before_look
+from domain.text.economize import PATIENCE, Economize, Economized, pause_before_look
 from domain.text.safety import wanted_of
 from providers.text.batch_answers import BatchAnswer
 from providers.text.economy import Economy
@@ -29,8 +29,8 @@ from storage.economy import (
     WaitingText,
     count_answers,
     end_provider_batch,
-    hasten,
     is_batch_cancelled,
+    let_run,
     list_provider_batches,
     make_provider_batch,
     note_sent,
@@ -66,9 +66,11 @@ async def economize(asked: Economize, ctx: Context) -> Economized:
     economy = ctx.use.economy
     async with ctx.use.database.read() as tx:
         made = await list_provider_batches(tx, asked.batch_id)
-        waiting = [] if made else await waiting_texts(tx, asked.batch_id, sorted(TAKEN))
+        waiting = [] if made else await waiting_texts(tx, asked.batch_id)
     if economy is None:
-        await _let_run(ctx, waiting)
+        async with ctx.noting() as tx:
+            await let_run(tx, [one.job_id for one in waiting])
+        ctx.use.wakeups.ring_relay()
         for one in made:
             await _end(ctx, one, "no_key", ())
         return await _done(asked, ctx)
@@ -95,7 +97,7 @@ async def _gather(economy: Economy, batch_id: str, waiting: Sequence[WaitingText
             one = ProviderBatch(id=new_id("gathered"), batch_id=batch_id, model=model, marks=economy.new_marks())
             await make_provider_batch(tx, ctx.tenant_id, one, [text.job_id for text in texts])
             made.append(one)
-        await hasten(tx, [one.job_id for one in waiting if one.job_id not in chosen])
+        await let_run(tx, [one.job_id for one in waiting if one.job_id not in chosen])
     ctx.use.wakeups.ring_relay()
     return made
 
@@ -212,12 +214,6 @@ async def _end(
     ctx.use.wakeups.ring_relay()
     log.info("economy.ended", provider_batch_id=one.id, outcome=outcome, answers=len(given))
     return True
-
-
-async def _let_run(ctx: Context, waiting: Sequence[WaitingText]) -> None:
-    async with ctx.noting() as tx:
-        await hasten(tx, [one.job_id for one in waiting])
-    ctx.use.wakeups.ring_relay()
 
 
 async def _done(asked: Economize, ctx: Context) -> Economized:

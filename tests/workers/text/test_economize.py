@@ -16,13 +16,14 @@ from domain.jobs.job import Job, NewJob
 from domain.jobs.state import State
 from domain.text.budget import Budget
 from domain.text.cost import Price
-from domain.text.economize import ECONOMIZE, Economize, gatherer_of, with_patience
+from domain.text.economize import ECONOMIZE, Economize, can_wait, gatherer_of, patient
 from domain.text.moderate import MODERATE, Moderate
 from domain.text.summarize import SUMMARIZE, Summarize, Summary
 from runtime.resources import open_economy, open_text
 from runtime.settings import Settings
 from runtime.unique_ids import new_id
 from storage.batches import ask_cancel, submit_batch
+from storage.economy import await_answers
 from storage.jobs import cancel_jobs, submit_jobs
 from storage.outbox import promote_due
 from storage.usage import set_budgets
@@ -72,14 +73,16 @@ async def meeting(
 async def submitted(bench: Bench, *more: NewJob) -> tuple[Job, list[Job]]:
     """The job that gathers, and the jobs of the batch, as the API writes them."""
     batch_id = BatchId(new_id("batch"))
+    new = [*(make_job(kind, given) for kind, given in GIVEN), *more]
     jobs = [
-        replace(with_patience(one, "economy"), batch_id=batch_id, batch_index=index)
-        for index, one in enumerate([*(make_job(kind, given) for kind, given in GIVEN), *more])
+        replace(patient(one) if can_wait(one) else one, batch_id=batch_id, batch_index=index)
+        for index, one in enumerate(new)
     ]
     batch = NewBatch(id=batch_id, tenant_id=TENANT, caller_id=CALLER.user_id, total=len(jobs), mode="economy")
     gatherer = replace(make_job(ECONOMIZE, Economize(batch_id=batch_id)), id=gatherer_of(batch_id))
     async with bench.use.database.begin() as tx:
         await submit_batch(tx, batch, jobs)
+        await await_answers(tx, TENANT, batch_id, [job.id for job in new if can_wait(job)])
         [gathering] = await submit_jobs(tx, [gatherer])
     return gathering, [await stored(bench.use.database, replace(gathering, id=job.id)) for job in jobs]
 

@@ -47,7 +47,7 @@ def upgrade() -> None:
         sa.Column("job_id", sa.Text(collation="C"), nullable=False),
         sa.Column("tenant_id", sa.Text(collation="C"), nullable=False),
         sa.Column("batch_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("provider_batch_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("provider_batch_id", sa.Text(collation="C")),
         sa.Column("answer", sa.Text()),
         sa.Column("prompt_version", sa.Text()),
         sa.Column("prompt_tokens", sa.Integer()),
