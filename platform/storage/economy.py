@@ -1,6 +1,6 @@
 """Batches of a text provider's, with the jobs they answer: made, sent, ended, each step one guarded statement."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -38,7 +38,7 @@ WHERE job_id = ANY (CAST(:job_ids AS text[])) AND provider_batch_id IS NULL
 _LIST: Final = text(f"SELECT {_COLUMNS} FROM provider_batches WHERE batch_id = :batch_id ORDER BY id")  # noqa: S608 - a constant of ours
 
 _OF: Final = text("""
-SELECT jobs.id, jobs.kind, jobs.input, state = 'scheduled' AND attempt = 0 AS is_waiting
+SELECT jobs.id, jobs.kind, jobs.input, state = 'scheduled' AND attempt = 0 AS is_waiting, prompt_version
 FROM provider_answers JOIN jobs ON jobs.id = provider_answers.job_id
 WHERE provider_answers.batch_id = :batch_id AND provider_batch_id = :id ORDER BY jobs.id
 """)
@@ -47,13 +47,14 @@ _SENT: Final = text("""
 UPDATE provider_batches SET name = :name, sent_at = now() WHERE id = :id AND sent_at IS NULL
 """)
 
+_VERSION: Final = text("UPDATE provider_answers SET prompt_version = :version WHERE job_id = :job_id")
+
 _END: Final = text("""
 UPDATE provider_batches SET ended_at = now(), outcome = :outcome WHERE id = :id AND ended_at IS NULL RETURNING id
 """)
 
 _ANSWER: Final = text("""
-UPDATE provider_answers SET answer = :answer, prompt_version = :prompt_version, prompt_tokens = :prompt_tokens,
-    output_tokens = :output_tokens
+UPDATE provider_answers SET answer = :answer, prompt_tokens = :prompt_tokens, output_tokens = :output_tokens
 WHERE job_id = :job_id AND provider_batch_id = :id
 """)
 
@@ -85,12 +86,13 @@ _IS_CANCELLED: Final = text("SELECT cancel_requested_at IS NOT NULL FROM batches
 
 
 class WaitingText(Struct, frozen=True):
-    """A job that waits to be gathered, or for a provider's batch."""
+    """A job that waits to be gathered, or was; once it is sent with the version of its prompt."""
 
     job_id: str
     kind: str
     input: bytes
     is_waiting: bool = True
+    prompt_version: str = ""
 
 
 class ProviderBatch(Struct, frozen=True, kw_only=True):
@@ -109,7 +111,6 @@ class GivenAnswer(Struct, frozen=True, kw_only=True):
 
     job_id: str
     text: str
-    prompt_version: str
     prompt_tokens: int
     output_tokens: int
 
@@ -176,12 +177,14 @@ async def list_provider_batches(tx: Tx, batch_id: str) -> list[ProviderBatch]:
 async def texts_of(tx: Tx, one: ProviderBatch) -> list[WaitingText]:
     """Its jobs, and which of them wait for it still."""
     rows = await tx.execute(_OF, {"batch_id": one.batch_id, "id": one.id})
-    return [WaitingText(row.id, row.kind, row.input, row.is_waiting) for row in rows]
+    return [WaitingText(row.id, row.kind, row.input, row.is_waiting, row.prompt_version or "") for row in rows]
 
 
-async def note_sent(tx: Tx, provider_batch_id: str, name: str) -> None:
-    """Keep the provider's name of a batch, unless one is kept already."""
+async def note_sent(tx: Tx, provider_batch_id: str, name: str, versions: Mapping[str, str]) -> None:
+    """Keep the provider's name of a batch, unless one is kept already, and the versions of its prompts, by job."""
     await tx.execute(_SENT, {"id": provider_batch_id, "name": name})
+    if versions:
+        await tx.execute(_VERSION, [{"job_id": job_id, "version": version} for job_id, version in versions.items()])
 
 
 async def end_provider_batch(tx: Tx, one: ProviderBatch, outcome: str, answers: Sequence[GivenAnswer]) -> bool:
@@ -194,7 +197,6 @@ async def end_provider_batch(tx: Tx, one: ProviderBatch, outcome: str, answers: 
                 "id": one.id,
                 "job_id": answer.job_id,
                 "answer": answer.text,
-                "prompt_version": answer.prompt_version,
                 "prompt_tokens": answer.prompt_tokens,
                 "output_tokens": answer.output_tokens,
             }

@@ -4,7 +4,9 @@ Every step is kept in Postgres before the next: made here, sent under the provid
 so nothing is held while the provider is at it. Whatever goes wrong, the jobs run by themselves when their time comes.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -152,11 +154,10 @@ async def _advance(economy: Economy, one: ProviderBatch, ctx: Context, *, is_lat
         texts = await texts_of(tx, one)
         is_cancelled = await is_batch_cancelled(tx, one.batch_id)
     is_wanted = any(text.is_waiting for text in texts) and not is_cancelled
-    questions = {text.job_id: await _question(economy, one, text) for text in texts}
     if one.name is None:
         if not is_wanted or is_late:
             return await _end(ctx, one, "never_sent", ())
-        wanted = {text.job_id: questions[text.job_id] for text in texts if text.is_waiting}
+        wanted = await _questions(economy, one, [text for text in texts if text.is_waiting])
         try:
             # one that was made, and whose name was lost with a worker, is known by ours
             name = await economy.batches.find(one.id) or await economy.batches.send(one.id, one.model, wanted)
@@ -167,10 +168,9 @@ async def _advance(economy: Economy, one: ProviderBatch, ctx: Context, *, is_lat
             return await _end(ctx, one, "refused", ())
         ctx.use.kill_points.reach("ai.after_response", (ctx.job.id,))
         async with ctx.noting() as tx:
-            await note_sent(tx, one.id, name)
+            await note_sent(tx, one.id, name, {key: question.prompt.version for key, question in wanted.items()})
         return False
-    versions = {job_id: question.prompt.version for job_id, question in questions.items()}
-    look = await economy.batches.look(one.name, one.model, versions)
+    look = await economy.batches.look(one.name, one.model, {text.job_id: text.prompt_version for text in texts})
     if look.outcome is not None:
         return await _end(ctx, one, look.outcome, look.answers, kinds={text.job_id: text.kind for text in texts})
     if is_late or not is_wanted:
@@ -181,9 +181,19 @@ async def _advance(economy: Economy, one: ProviderBatch, ctx: Context, *, is_lat
     return await _end(ctx, one, "late", ()) if is_late else False
 
 
-async def _question(economy: Economy, one: ProviderBatch, text: WaitingText) -> Question:
-    given = _read(text)
-    return await economy.question(one.marks, lambda provider: _ASKING[text.kind](provider, given))
+async def _questions(economy: Economy, one: ProviderBatch, texts: Sequence[WaitingText]) -> dict[str, Question]:
+    questions: dict[str, Question] = {}
+    for text in texts:
+        ask, given = _ASKING[text.kind], _read(text)
+        questions[text.job_id] = await economy.question(one.marks, partial(_asked, ask, given))
+        await asyncio.sleep(0)  # a short text is worked through without a pause, and there may be hundreds
+    return questions
+
+
+async def _asked(
+    ask: Callable[[TextProvider, Any], Awaitable[Answer[Any]]], given: Asked, provider: TextProvider
+) -> Answer[Any]:
+    return await ask(provider, given)
 
 
 async def _end(
@@ -199,7 +209,6 @@ async def _end(
         GivenAnswer(
             job_id=answer.key,
             text=answer.text,
-            prompt_version=answer.usage.prompt_version if answer.usage else "",
             prompt_tokens=answer.usage.prompt_tokens if answer.usage else 0,
             output_tokens=answer.usage.output_tokens if answer.usage else 0,
         )

@@ -134,7 +134,7 @@ async def test_a_long_text_is_summarized_part_by_part_and_then_as_a_whole(databa
     assert calls == len(server.requests) == len(parts) + 1
     assert usage["prompt_tokens"] + usage["output_tokens"] == tokens
     assert usage["prompt_version"] == "summarize-1-redacted+merge-1-redacted"
-    assert told == [len(server.requests)]
+    assert 1 < told[0] <= len(server.requests)
     assert reserved == [0]
 
 
