@@ -216,6 +216,22 @@ async def test_a_cancelled_batch_cancels_the_providers(database_url: str, redis_
     assert ended.state is State.SUCCEEDED
 
 
+async def test_a_provider_that_takes_longer_than_a_day_is_waited_for_no_more(database_url: str, redis_url: str) -> None:
+    async with meeting(database_url, redis_url, BatchStep(looks=100)) as (bench, server):
+        gathering, jobs = await submitted(bench)
+        await looked(bench, gathering)
+        async with bench.use.database.begin() as tx:
+            await tx.execute(
+                sql("UPDATE jobs SET created_at = now() - interval '24 hours' WHERE id = :id"), {"id": gathering.id}
+            )
+        ended = await looked(bench, gathering)
+        done = await run_due(bench, jobs)
+    assert server.batches.made[0].is_cancelled
+    assert ended.state is State.SUCCEEDED
+    assert {job.state for job in done} == {State.SUCCEEDED}
+    assert len(server.requests) == 3
+
+
 async def test_without_a_key_in_the_worker_the_texts_run_at_once(database_url: str, redis_url: str) -> None:
     async with meeting(database_url, redis_url, key=None) as (bench, server):
         gathering, jobs = await submitted(bench)
