@@ -530,6 +530,12 @@ CODES: Final[dict[str, ProblemCode]] = {
         "The text reads like a prompt injection or a request for something unsafe, and the tenant blocks such texts.",
         "Change the text, or what the tenant does about such texts: PUT /v1/safety. The same text is blocked again.",
     ),
+    "input_too_long": ProblemCode(
+        0,
+        "The input is too long for the model",
+        "Texts are asked about in parts; a brief, a chat message or the labels of a classification cannot be.",
+        "Say it shorter, or give fewer labels and examples.",
+    ),
     "ai_malformed": ProblemCode(
         0, "The text engine's answer was not usable", "Its answer was cut short, or not of the shape asked for.", _JOB
     ),

@@ -56,6 +56,7 @@ class BatchReply(Struct, frozen=True):
     total: int
     counts: dict[str, int]
     finished_at: datetime | None = None
+    mode: str = "standard"
 
     @property
     def ended(self) -> int:

@@ -10,6 +10,7 @@ from domain.orders.cancel_order import CANCEL_ORDER
 from domain.orders.place_order import PLACE_ORDER
 from domain.orders.ship_order import SHIP_ORDER
 from domain.text.classify import CLASSIFY
+from domain.text.economize import ECONOMIZE
 from domain.text.generate import GENERATE
 from domain.text.moderate import MODERATE
 from domain.text.summarize import SUMMARIZE
@@ -32,6 +33,7 @@ KINDS: Final = (
     MODERATE,
     CLASSIFY,
     GENERATE,
+    ECONOMIZE,
     REPLY,
     DELIVER_WEBHOOK,
 )

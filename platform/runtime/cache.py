@@ -125,6 +125,14 @@ class AnswerCache:
         name = fingerprint(kind, given, engine=engine, tenant_id=None if self._rules.shared else tenant_id)
         return Spot(name=name, kind=kind, seconds=seconds)
 
+    def part_spot(self, kind: Kind[Any, Any], given: Input, step: str, job_id: str) -> Spot | None:
+        """Where what a job was answered about a part of its text is kept, for no other job; None: it is not."""
+        seconds = self._rules.seconds.get(kind.name, 0)
+        if not seconds:
+            return None
+        engine = f"{self._rules.engine}:{self._rules.model}:{step}"
+        return Spot(name=fingerprint(kind, given, engine=engine, tenant_id=job_id), kind=kind, seconds=seconds)
+
     async def find(self, spot: Spot) -> Result | None:
         """The answer, marked as cached; None: there is none, or Redis did not answer in time."""
         return self._opened(spot, await self._put(("GET", _answer(spot))))
@@ -252,7 +260,8 @@ def open_cache(settings: Settings, redis_url: str) -> AnswerCache:
         },
         engine="gemini" if is_gemini else "local",
         # whatever is set to make answers different is part of their names
-        model=f"{settings.gemini_model} {settings.gemini_kinds} {settings.redact_pii} {settings.redact_sorts}"
+        model=f"{settings.gemini_model} {settings.gemini_kinds} {settings.gemini_windows} "
+        f"{settings.redact_pii} {settings.redact_sorts}"
         if is_gemini
         else "",
         shared=settings.cache_shared,

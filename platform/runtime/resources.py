@@ -1,7 +1,7 @@
 """What the processes off the request path use: opened once, closed in order."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,12 +12,16 @@ from domain.chat.conversation import ChatWindow
 from domain.errors import Invalid
 from domain.text.breaker import BreakerRule
 from domain.text.cost import Prices
+from domain.text.parts import DEFAULT_WINDOW
 from providers.http.outbound import Outbound
 from providers.mail.provider import MailProvider
 from providers.mail.smtp import SmtpProvider
 from providers.mail.smtp_url import read_smtp_url
 from providers.text.chain import Engine, TextChain
+from providers.text.economy import Economy
 from providers.text.guard import Guard
+from providers.text.in_parts import LongTexts
+from providers.text.provider import TextProvider
 from providers.text.redacted import RedactingTextProvider
 from runtime.cache import open_cache
 from runtime.flights import Answers
@@ -67,6 +71,7 @@ class Resources(Stores):
     secrets: SecretBox
     safety: Safety
     replies: ReplyStreams
+    economy: Economy | None = None
     chat_window: ChatWindow = field(default_factory=ChatWindow)
 
 
@@ -102,6 +107,7 @@ async def open_resources(settings: Settings, *, name: str, connections: int = 8)
     async with open_stores(settings, name=name, connections=connections) as stores:
         mail = SmtpProvider(read_smtp_url(needed(settings, "smtp_url")))
         text = open_text(settings)
+        economy = open_economy(settings)
         rates = open_rates(settings)
         cache = open_cache(settings, needed(settings, "redis_url"))
         safety = Safety(stores.database, settings.safety)
@@ -121,11 +127,14 @@ async def open_resources(settings: Settings, *, name: str, connections: int = 8)
                 secrets=SecretBox(settings.secret_key),
                 safety=safety,
                 replies=ReplyStreams(stores.wakeups),
+                economy=economy,
                 chat_window=ChatWindow(messages=settings.chat_context_messages, tokens=settings.chat_context_tokens),
             )
         finally:
             await safety.aclose()
             await text.aclose()
+            if economy is not None:
+                await economy.aclose()
             if rates is not None:
                 await rates.close()
             await cache.close()
@@ -146,16 +155,39 @@ def open_text(settings: Settings) -> TextChain:
             timeout_seconds=settings.gemini_timeout_seconds,
             parameters=settings.parameters_by_kind,
         )
-        sorts = settings.redacted_sorts
-        shown = RedactingTextProvider(gemini, sorts) if sorts else gemini
+        shown = _shown(settings)
+        windows = settings.windows_by_model
+        long = LongTexts(gemini, lambda kind: windows.get(gemini.model_of(kind), DEFAULT_WINDOW), shown)
         rule = BreakerRule(failures=settings.gemini_breaker_failures, rest_seconds=settings.gemini_breaker_seconds)
         guard = Guard("gemini", rule, time.monotonic)
-        engines.append(Engine(name="gemini", provider=shown, model_of=gemini.model_of, guard=guard))
+        engines.append(Engine(name="gemini", provider=shown(gemini), model_of=gemini.model_of, guard=guard, long=long))
     if not engines or settings.fallback_kinds:
         from providers.text.local.engine import LocalTextProvider  # noqa: PLC0415 - as above: numpy and the models
 
         engines.append(Engine(name="local", provider=LocalTextProvider()))
     return TextChain(engines, kinds=settings.fallback_kinds, reasons=settings.fallback_reasons)
+
+
+def open_economy(settings: Settings) -> Economy | None:
+    """What asks by Gemini's batches; None without a key."""
+    if settings.gemini_api_key is None:
+        return None
+    from providers.text.gemini_batches import GeminiBatches  # noqa: PLC0415 - as above
+
+    windows = settings.windows_by_model
+    return Economy(
+        GeminiBatches(settings.gemini_api_key, base_url=settings.gemini_base_url),
+        model=settings.gemini_model,
+        parameters=settings.parameters_by_kind,
+        window_of=lambda model: windows.get(model, DEFAULT_WINDOW),
+        shown=_shown(settings),
+    )
+
+
+def _shown(settings: Settings) -> Callable[[TextProvider], TextProvider]:
+    """What stands between a text and whoever is asked about it away from here."""
+    sorts = settings.redacted_sorts
+    return lambda provider: RedactingTextProvider(provider, sorts) if sorts else provider
 
 
 def open_rates(settings: Settings) -> ProviderRates | None:

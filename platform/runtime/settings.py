@@ -16,6 +16,7 @@ from msgspec import Meta, Struct, field
 from domain.catalog import KINDS
 from domain.errors import Invalid
 from domain.text.cost import Parameters, Price
+from domain.text.parts import SMALLEST_WINDOW
 from domain.text.personal import SORTS, Sort
 from domain.text.safety import Action, SafetyPolicy
 
@@ -45,6 +46,7 @@ def _doc(text: str) -> Meta:
     return Meta(description=text)
 
 
+Window = Annotated[int, Meta(ge=SMALLEST_WINDOW, le=100_000_000)]
 CacheSeconds = Annotated[int, Meta(ge=0, le=604_800, description="how long answers of the kind are kept; 0: not")]
 
 
@@ -66,6 +68,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 30.0
     gemini_kinds: Annotated[
         str, _doc("JSON: by kind, its model, temperature, most_output_tokens, timeout_seconds where they differ")
+    ] = "{}"
+    gemini_windows: Annotated[
+        str, _doc("JSON: by model, how many tokens a question may hold with its answer; longer texts go in parts")
     ] = "{}"
     gemini_breaker_failures: Annotated[
         int, Meta(ge=1, le=1000, description="after how many failures in a row a worker leaves Gemini alone")
@@ -209,6 +214,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return msgspec.json.decode(self.gemini_kinds, type=dict[str, Parameters])
 
     @property
+    def windows_by_model(self) -> dict[str, Window]:
+        """How many tokens a question to a model may hold."""
+        return msgspec.json.decode(self.gemini_windows, type=dict[str, Window])
+
+    @property
     def prices_by_model(self) -> dict[str, Price]:
         """What models cost."""
         return msgspec.json.decode(self.text_prices, type=dict[str, Price])
@@ -297,9 +307,13 @@ def _names(listed: str) -> frozenset[str]:
 
 def _refuse_garbled(settings: Settings) -> None:
     kinds = frozenset(kind.name for kind in KINDS if kind.is_text)
-    for name in ("text_prices", "gemini_kinds"):
+    for name, read in (
+        ("text_prices", "prices_by_model"),
+        ("gemini_kinds", "parameters_by_kind"),
+        ("gemini_windows", "windows_by_model"),
+    ):
         try:
-            told = settings.prices_by_model if name == "text_prices" else settings.parameters_by_kind
+            told = getattr(settings, read)
         except msgspec.MsgspecError as error:
             raise SettingInvalid(f"{PREFIX}{name.upper()}: {error}") from None
         if name == "gemini_kinds" and (odd := told.keys() - kinds):

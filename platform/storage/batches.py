@@ -20,14 +20,14 @@ _MOST_BYTES_AT_ONCE: Final = 128 << 10
 _ENCODER: Final = msgspec.json.Encoder()
 
 _ADD: Final = text("""
-INSERT INTO batches (id, tenant_id, caller_id, total, on_finished)
-VALUES (:id, :tenant_id, :caller_id, :total, CAST(:on_finished AS json))
+INSERT INTO batches (id, tenant_id, caller_id, total, on_finished, mode)
+VALUES (:id, :tenant_id, :caller_id, :total, CAST(:on_finished AS json), :mode)
 """)
 
 # One statement, so that what has ended and what is live are of one moment, and add up.
 _SELECT: Final = """
 SELECT batches.id, total, succeeded, failed, cancelled, expired, live.scheduled, live.queued, live.running,
-    on_finished_job_id, created_at, finished_at, cancel_requested_at, tenant_id
+    on_finished_job_id, created_at, finished_at, cancel_requested_at, tenant_id, mode
 FROM batches CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE state = 'scheduled') AS scheduled, count(*) FILTER (WHERE state = 'queued') AS queued,
         count(*) FILTER (WHERE state = 'running') AS running
@@ -66,6 +66,7 @@ async def submit_batch(tx: Tx, batch: NewBatch, jobs: Sequence[NewJob]) -> None:
             "caller_id": batch.caller_id,
             "total": batch.total,
             "on_finished": on_finished,
+            "mode": batch.mode,
         },
     )
     for some in _portions(jobs):
@@ -108,6 +109,7 @@ def _as_batch(row: Row[Any]) -> Batch:
     return Batch(
         id=BatchId(row.id),
         tenant_id=row.tenant_id,
+        mode=row.mode,
         total=row.total,
         counts={state: getattr(row, state.value) for state in State},
         on_finished_job_id=row.on_finished_job_id,

@@ -48,6 +48,10 @@ WITH old AS (
     ORDER BY finished_at LIMIT :limit FOR UPDATE SKIP LOCKED
 ), gone AS (
     DELETE FROM batches WHERE id = ANY (ARRAY(SELECT id FROM old)) RETURNING id, tenant_id
+), ungathered AS (
+    DELETE FROM provider_batches WHERE batch_id = ANY (ARRAY(SELECT id FROM old))
+), unanswered AS (
+    DELETE FROM provider_answers WHERE batch_id = ANY (ARRAY(SELECT id FROM old))
 ), noted AS (
     INSERT INTO pruned (id, tenant_id) SELECT id, tenant_id FROM gone {_AGAIN}
 )

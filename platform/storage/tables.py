@@ -309,7 +309,10 @@ batches = Table(
     Column("created_at", Moment, nullable=False, server_default=text("now()")),
     Column("finished_at", Moment),
     Column("cancel_requested_at", Moment),
+    # economy: its texts are gathered into batches of the provider's
+    Column("mode", Text, nullable=False, server_default="standard"),
     CheckConstraint("total > 0", name="total"),
+    CheckConstraint(_one_of("mode", ["standard", "economy"]), name="mode"),
     CheckConstraint(
         "(finished_at IS NOT NULL) = (succeeded + failed + cancelled + expired = total)", name="finished_when_all_ended"
     ),
@@ -852,6 +855,44 @@ usage = Table(
     Column("cost_micros", BigInteger, nullable=False),
     # every call updates what no index holds
     postgresql_with={"fillfactor": "80"},
+)
+
+# batches of a text provider's: made here, then there, then ended; their ids are how the provider knows them before we
+# know its names for them
+provider_batches = Table(
+    "provider_batches",
+    METADATA,
+    Column("id", Id, primary_key=True),
+    Column("tenant_id", Id, ForeignKey("tenants.id"), nullable=False),
+    Column("batch_id", Id, nullable=False),
+    Column("model", Text, nullable=False),
+    # what stands in its prompts, and must not stand in its answers
+    Column("fence", Text, nullable=False),
+    Column("canary", Text, nullable=False),
+    Column("name", Text),
+    Column("made_at", Moment, nullable=False, server_default=text("now()")),
+    Column("sent_at", Moment),
+    Column("ended_at", Moment),
+    Column("outcome", Text),
+    CheckConstraint("(sent_at IS NULL) = (name IS NULL)", name="named_when_sent"),
+    CheckConstraint("(ended_at IS NULL) = (outcome IS NULL)", name="outcome_when_ended"),
+    Index("ix_provider_batches_batch_id", "batch_id"),
+)
+
+# the jobs that wait for one, to be gathered yet or gathered, and what they were answered, with placeholders for
+# personal values
+provider_answers = Table(
+    "provider_answers",
+    METADATA,
+    Column("job_id", Id, primary_key=True),
+    Column("tenant_id", Id, nullable=False),
+    Column("batch_id", Id, nullable=False),
+    Column("provider_batch_id", Id),
+    Column("answer", Text),
+    Column("prompt_version", Text),
+    Column("prompt_tokens", Integer),
+    Column("output_tokens", Integer),
+    Index("ix_provider_answers_batch_id", "batch_id"),
 )
 
 # how much of it may be in a day; kind '' is all of them

@@ -25,6 +25,11 @@ ON CONFLICT (tenant_id, day, kind, engine, model) DO UPDATE SET
 
 _RELEASE: Final = text("DELETE FROM reservations WHERE job_id = :job_id AND lease = :lease")
 
+_SHRINK: Final = text("""
+UPDATE reservations SET tokens = greatest(0, tokens - :tokens), cost_micros = greatest(0, cost_micros - :cost_micros)
+WHERE job_id = :job_id AND lease = :lease
+""")
+
 _LOCK: Final = text("SELECT 1 FROM budgets WHERE tenant_id = :tenant_id ORDER BY kind FOR UPDATE")
 
 _CLEAR: Final = text("""
@@ -131,6 +136,14 @@ async def book_usage(tx: Tx, tenant_id: str, kind: str, booking: Booking) -> Non
 async def release(tx: Tx, job_id: str, lease: str) -> None:
     """Let go of what the attempt had set aside."""
     await tx.execute(_RELEASE, {"job_id": job_id, "lease": lease})
+
+
+async def shrink(tx: Tx, job_id: str, lease: str, amount: Amount) -> None:
+    """Set so much less aside for the attempt, as it is booked now."""
+    await tx.execute(
+        _SHRINK,
+        {"job_id": job_id, "lease": lease, "tokens": amount.tokens, "cost_micros": amount.cost_micros or 0},
+    )
 
 
 async def lock_budgets(tx: Tx, tenant_id: str) -> bool:

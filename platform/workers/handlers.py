@@ -12,6 +12,7 @@ from domain.orders.cancel_order import CANCEL_ORDER
 from domain.orders.place_order import PLACE_ORDER
 from domain.orders.ship_order import SHIP_ORDER
 from domain.text.classify import CLASSIFY
+from domain.text.economize import ECONOMIZE
 from domain.text.generate import GENERATE
 from domain.text.moderate import MODERATE
 from domain.text.summarize import SUMMARIZE
@@ -23,6 +24,7 @@ from workers.orders.cancel_order import cancel_order
 from workers.orders.place_order import place_order
 from workers.orders.ship_order import ship_order
 from workers.text.classify import classify
+from workers.text.economize import economize
 from workers.text.generate import generate
 from workers.text.moderate import moderate
 from workers.text.summarize import summarize
@@ -53,6 +55,7 @@ HANDLERS = (
     bind(MODERATE, moderate),
     bind(CLASSIFY, classify),
     bind(GENERATE, generate),
+    bind(ECONOMIZE, economize),
     bind(REPLY, reply),
     bind(DELIVER_WEBHOOK, deliver_webhook),
 )

@@ -4,16 +4,19 @@ Both are transactions of their own: a failed attempt's tokens are money too, and
 before its job's end is written.
 """
 
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import structlog
 from msgspec import Struct
 
+from domain.errors import Unavailable
 from domain.text.budget import refuse_beyond
-from domain.text.cost import cost_of, estimate
+from domain.text.cost import BATCH_ENGINE, Amount, cost_of, estimate, halved, sum_of_amounts
 from providers.text.provider import Usage
-from storage.usage import Booking, book_usage, lock_budgets, read_used, release, reserve
-from workers.context import Context
+from storage.usage import Booking, book_usage, lock_budgets, read_used, release, reserve, shrink
+from workers.context import Context, LeaseLost
 
 log: Final = structlog.get_logger()
 
@@ -44,19 +47,24 @@ class JobMeter:
             BudgetExhausted: there is not so much left.
             ProviderRationed: all workers together have asked as much as they may.
         """
-        ctx = self._ctx
-        wanted = estimate(ctx.use.prices, model, kind, given_bytes=given_bytes)
-        async with ctx.noting() as tx:
-            if await lock_budgets(tx, ctx.tenant_id):
-                used, now = await read_used(tx, ctx.tenant_id, kind, but=ctx.job.id)
-                if now is not None:
-                    refuse_beyond(used, wanted, now)
-                    await reserve(
-                        tx, ctx.job.id, ctx.job.lease or "", tenant_id=ctx.tenant_id, kind=kind, amount=wanted
-                    )
-                    self._is_reserved = True
-        if ctx.use.rates is not None:
-            await ctx.use.rates.take(wanted.tokens)
+        wanted = estimate(self._ctx.use.prices, model, kind, given_bytes=given_bytes)
+        self._is_reserved = await _set_aside(self._ctx, kind, wanted) or self._is_reserved
+        await _take_turn(self._ctx, wanted)
+
+    @asynccontextmanager
+    async def together(self, kind: str, model: str, sizes: Sequence[int]) -> AsyncGenerator["PartsMeter"]:
+        """Set aside what questions of so many bytes each will probably cost, all of them before the first is asked.
+
+        Raises:
+            BudgetExhausted: there is not so much left.
+        """
+        prices = self._ctx.use.prices
+        wanted = sum_of_amounts([estimate(prices, model, kind, given_bytes=size) for size in sizes])
+        meter = PartsMeter(self._ctx, is_reserved=await _set_aside(self._ctx, kind, wanted))
+        try:
+            yield meter
+        finally:
+            await meter.let_go()
 
     async def settle(self, kind: str, usage: Usage | None) -> None:
         """Book what was used up, and let go of what was set aside, in one transaction."""
@@ -65,17 +73,53 @@ class JobMeter:
             return
         async with ctx.noting() as tx:
             if usage is not None:
-                await book_usage(tx, ctx.tenant_id, kind, _booking(ctx, usage))
+                await book_usage(tx, ctx.tenant_id, kind, booking_of(ctx, usage))
             if self._is_reserved:
                 await release(tx, ctx.job.id, ctx.job.lease or "")
         self._is_reserved = False
+
+
+class PartsMeter:
+    """Pays for questions whose cost is set aside already: what is booked for one is set aside no more."""
+
+    def __init__(self, ctx: Context, *, is_reserved: bool) -> None:
+        self._ctx = ctx
+        self._is_reserved = is_reserved
+
+    async def reserve(self, kind: str, model: str, given_bytes: int) -> None:
+        """Take a turn.
+
+        Raises:
+            ProviderRationed: all workers together have asked as much as they may.
+        """
+        await _take_turn(self._ctx, estimate(self._ctx.use.prices, model, kind, given_bytes=given_bytes))
+
+    async def settle(self, kind: str, usage: Usage | None) -> None:
+        """Book what was used up, and set so much less aside, in one transaction."""
+        if usage is None:
+            return
+        ctx = self._ctx
+        booking = booking_of(ctx, usage)
+        async with ctx.noting() as tx:
+            await book_usage(tx, ctx.tenant_id, kind, booking)
+            if self._is_reserved:
+                tokens = booking.prompt_tokens + booking.output_tokens
+                amount = Amount(tokens=tokens, cost_micros=booking.cost_micros)
+                await shrink(tx, ctx.job.id, ctx.job.lease or "", amount)
+
+    async def let_go(self) -> None:
+        """Let go of what is set aside still, if the attempt lasts: else it counts no more anyway."""
+        if self._is_reserved:
+            with suppress(LeaseLost, Unavailable):
+                async with self._ctx.noting() as tx:
+                    await release(tx, self._ctx.job.id, self._ctx.job.lease or "")
 
 
 def note_answer(ctx: Context, usage: Usage | None) -> None:
     """Keep what the answer cost, to be written with the job's result; nothing where nothing is counted."""
     if usage is None:
         return
-    cost = cost_of(ctx.use.prices, usage.model, prompt_tokens=usage.prompt_tokens, output_tokens=usage.output_tokens)
+    cost = _cost(ctx, usage)
     ctx.note_usage(
         JobUsage(
             engine=usage.engine,
@@ -89,8 +133,27 @@ def note_answer(ctx: Context, usage: Usage | None) -> None:
     )
 
 
-def _booking(ctx: Context, usage: Usage) -> Booking:
-    cost = cost_of(ctx.use.prices, usage.model, prompt_tokens=usage.prompt_tokens, output_tokens=usage.output_tokens)
+async def _set_aside(ctx: Context, kind: str, wanted: Amount) -> bool:
+    """Whether anything was: where no budget bounds the kind, nothing is."""
+    async with ctx.noting() as tx:
+        if not await lock_budgets(tx, ctx.tenant_id):
+            return False
+        used, now = await read_used(tx, ctx.tenant_id, kind, but=ctx.job.id)
+        if now is None:
+            return False
+        refuse_beyond(used, wanted, now)
+        await reserve(tx, ctx.job.id, ctx.job.lease or "", tenant_id=ctx.tenant_id, kind=kind, amount=wanted)
+    return True
+
+
+async def _take_turn(ctx: Context, wanted: Amount) -> None:
+    if ctx.use.rates is not None:
+        await ctx.use.rates.take(wanted.tokens)
+
+
+def booking_of(ctx: Context, usage: Usage) -> Booking:
+    """What is to be booked of it."""
+    cost = _cost(ctx, usage)
     if cost is None:
         log.warning("usage.unpriced", model=usage.model)
     return Booking(
@@ -100,3 +163,8 @@ def _booking(ctx: Context, usage: Usage) -> Booking:
         output_tokens=usage.output_tokens,
         cost_micros=cost or 0,
     )
+
+
+def _cost(ctx: Context, usage: Usage) -> int | None:
+    cost = cost_of(ctx.use.prices, usage.model, prompt_tokens=usage.prompt_tokens, output_tokens=usage.output_tokens)
+    return halved(cost) if usage.engine == BATCH_ENGINE else cost

@@ -53,6 +53,17 @@ def test_standard_input_with_a_job_to_follow_is_sent_as_one_object(api: ApiStand
     }
 
 
+@pytest.mark.parametrize("mode", ["economy", "standard"])
+def test_economy_is_asked_for_and_said_where_it_is_not_to_be_had(
+    api: ApiStandIn, run: Run, file: str, mode: str
+) -> None:
+    api.answers("POST", "/v1/batches", {**batch(), "mode": mode}, 202)
+    result = run("batches", "submit", file, "--economy")
+    assert result.exit_code == 0, result.stderr
+    assert api.last("POST", "/v1/batches").json()["mode"] == "economy"
+    assert ("has no economy" in result.stderr) == (mode == "standard")
+
+
 def test_waiting_tells_how_far_it_is_and_prints_the_end(api: ApiStandIn, run: Run, file: str) -> None:
     api.answers("POST", "/v1/batches", batch(), 202)
     for counts in ({}, {"succeeded": 1}, {"succeeded": 1}, {"succeeded": 3}, {"succeeded": 4}):

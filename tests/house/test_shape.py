@@ -14,6 +14,7 @@ _WORDS_OF_A_REASON = ("Long because", "long because")
 
 _ACTS_AT_IMPORT = {
     "platform/cli/jobs.py": "gives commands the options that lists of jobs share",
+    "platform/providers/text/gemini_batches.py": "as gemini_client.py",
     "platform/providers/text/gemini_client.py": "has the SDK build its models before anybody waits for them",
     "platform/storage/migrations/env.py": "is run, not imported: so Alembic wants it",
     "platform/storage/tables.py": "an index over an expression is made beside its table",

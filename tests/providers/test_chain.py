@@ -10,9 +10,11 @@ from structlog.testing import capture_logs
 from domain.chat.conversation import ChatMessage
 from domain.errors import HeadraceError
 from domain.text.breaker import BreakerRule
+from domain.text.parts import InputTooLong
 from domain.text.summarize import Summarize, Summary
 from providers.text.chain import Engine, TextChain
 from providers.text.guard import Guard
+from providers.text.in_parts import context_in
 from providers.text.provider import (
     Answer,
     ProviderBlocked,
@@ -152,3 +154,11 @@ async def test_a_reply_nobody_reads_on_ends_the_providers_stream() -> None:
     async with aclosing(chain_of(first, Clock()).reply([])) as parts:
         await anext(parts)
     assert first.closed == 1
+
+
+def test_of_a_conversation_the_last_messages_are_shown_and_a_last_one_too_long_is_refused() -> None:
+    turn = ChatMessage("user", "It rained all night. " * 50)
+    assert 1 < len(context_in(4_500, [turn] * 20)) < 20
+    assert len(context_in(100_000, [turn] * 20)) == 20
+    with pytest.raises(InputTooLong):
+        context_in(4_000, [turn, ChatMessage("user", turn.text * 10)])

@@ -73,3 +73,10 @@ def test_how_texts_are_asked_for_is_refused_by_name(name: str, value: str, told:
     with pytest.raises(SettingInvalid, match=name) as caught:
         read_settings({name: value})
     assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("said", ["{", "[]", '{"gemini-x": 100}', '{"gemini-x": "much"}'])
+def test_a_window_too_small_or_no_number_is_refused(said: str) -> None:
+    with pytest.raises(SettingInvalid, match="HEADRACE_GEMINI_WINDOWS"):
+        read_settings({"HEADRACE_GEMINI_WINDOWS": said})
+    assert read_settings({"HEADRACE_GEMINI_WINDOWS": '{"gemini-x": 4000}'}).windows_by_model == {"gemini-x": 4000}

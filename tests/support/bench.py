@@ -16,6 +16,7 @@ from providers.mail.provider import MailProvider
 from providers.mail.smtp import SmtpProvider
 from providers.mail.smtp_url import read_smtp_url
 from providers.text.chain import Engine, TextChain
+from providers.text.economy import Economy
 from providers.text.local.engine import LocalTextProvider
 from providers.text.provider import TextProvider
 from runtime.broker import Sender, celery_url, make_celery
@@ -64,6 +65,7 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
     cache: CacheRules | None = None,
     cache_url: str | None = None,
     hold_seconds: float = HOLD_SECONDS,
+    economy: Economy | None = None,
 ) -> AsyncIterator[Bench]:
     """A bench as a worker process sets it up, its heartbeat running; `ask` handles the tests' own kind."""
     bindings: Iterable[Binding[Any, Any]] = (*handlers, *([bind(ASK, ask)] if ask else []))
@@ -86,6 +88,7 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
             secrets=secrets,
             safety=Safety(database, SafetyPolicy()),
             replies=ReplyStreams(wakeups),
+            economy=economy,
         )
         leases = Leases(
             use,
@@ -114,6 +117,8 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
             await asyncio.gather(*duties, return_exceptions=True)
             await use.safety.aclose()
             await use.text.aclose()
+            if economy is not None:
+                await economy.aclose()
             await use.mail.aclose()
             await answers.close()
             await wakeups.close()

@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from tests.support.gemini_answers import candidate, error_body, objection, pieces, silent, spoken, tokens, whole
+from tests.support.gemini_batches import BatchDesk
 from tests.support.gemini_script import (
     Answers,
     Asked,
@@ -48,6 +49,7 @@ class GeminiServer:
     def __init__(self, *script: Step) -> None:
         self.script = list(script)
         self.requests: list[Asked] = []
+        self.batches = BatchDesk()
         self.connections = 0
         self.asked = asyncio.Event()
         self.left_by_client = asyncio.Event()
@@ -103,6 +105,9 @@ class _Exchange:
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         body = await self._reader.readexactly(int(headers.get("content-length", "0")))
         path, _, query = target.partition("?")
+        if self._server.batches.is_asked(path) and headers.get("x-goog-api-key"):
+            answer = self._server.batches.answer(method, path, body)
+            return await self._vanish(Resets(), b"") if answer is None else await self._send(*answer)
         route = ROUTE.fullmatch(path)
         if method != "POST" or route is None:
             return await self._refuse(Refuses(code=404, message=f"{method} {path} is not found."))

@@ -32,7 +32,7 @@ from api.submissions import AnySubmission, kind_of
 from domain.accounts.user import Caller
 from domain.catalog import kind_named
 from domain.ids import BatchId, JobId
-from domain.jobs.batch import MOST_JOBS, NOTED, NewBatch
+from domain.jobs.batch import MOST_JOBS, NOTED, Mode, NewBatch
 from domain.jobs.job import MOST_METADATA, NewJob, new_job
 from providers.http.outbound import Outbound
 from runtime.unique_ids import new_id
@@ -55,6 +55,9 @@ class BatchBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     jobs: Annotated[tuple[AnySubmission, ...], Meta(min_length=1, max_length=MOST_JOBS)]
     on_finished: AnySubmission | None = None
+    mode: Annotated[
+        Mode, Meta(description="economy: its texts may take a day and cost half, where the text engine offers that")
+    ] = "standard"
 
 
 class _Piece(Struct, frozen=True):
@@ -79,7 +82,7 @@ async def read_batch(request: ApiRequest, batch_id: BatchId, outbound: Outbound)
     body = await request.body()
     read_text(body)
     await asyncio.sleep(0)
-    pieces, last = (_lines(body), None) if media_type == NDJSON else _parts(body)
+    pieces, last, mode = (_lines(body), None, "standard") if media_type == NDJSON else _parts(body)
     notes, now = notes_of(request.scope), datetime.now(UTC)
     errors: list[FieldError] = []
     jobs: list[NewJob] = []
@@ -102,6 +105,7 @@ async def read_batch(request: ApiRequest, batch_id: BatchId, outbound: Outbound)
         tenant_id=request.user.tenant_id,
         caller_id=request.user.user_id,
         total=len(jobs),
+        mode=mode,
         on_finished=following and replace(following, request_id=notes.request_id, traceparent=notes.traceparent),
     )
     return batch, jobs
@@ -117,8 +121,8 @@ def _lines(body: bytes) -> Sequence[_Piece]:
     return [_Piece(line, f"/{index}", f"Line {number}: ") for index, (number, line) in enumerate(lines)]
 
 
-def _parts(body: bytes) -> tuple[Sequence[_Piece], _Piece | None]:
-    """The jobs of a body of JSON, and the one that follows them."""
+def _parts(body: bytes) -> tuple[Sequence[_Piece], _Piece | None, Mode]:
+    """The jobs of a body of JSON, the one that follows them, and how their texts are asked about."""
     try:
         found = _OBJECT.decode(body)
         errors = [
@@ -135,6 +139,7 @@ def _parts(body: bytes) -> tuple[Sequence[_Piece], _Piece | None]:
         if errors:
             raise BodyInvalid(errors[:MOST_ERRORS])
         jobs = _ARRAY.decode(found["jobs"])
+        mode = _mode(found.get("mode", b'"standard"'))
     except msgspec.ValidationError as error:
         raise BodyInvalid([FieldError("", readable(error))]) from None
     except msgspec.DecodeError as error:
@@ -145,7 +150,7 @@ def _parts(body: bytes) -> tuple[Sequence[_Piece], _Piece | None]:
     _check_number(len(jobs), "/jobs")
     last = found.get("on_finished")
     following = None if last is None or bytes(last) == b"null" else _Piece(last, "/on_finished")
-    return [_Piece(job, f"/jobs/{index}") for index, job in enumerate(jobs)], following
+    return [_Piece(job, f"/jobs/{index}") for index, job in enumerate(jobs)], following, mode
 
 
 _NAMES: Final = BatchBody.__struct_fields__
@@ -163,6 +168,14 @@ def _stands_once(body: bytes, found: dict[str, Raw]) -> bool:
             return False
         left = left[:start] + left[start + len(value) :]
     return len(left.translate(None, _SPACE)) == len("{}") - 1 + sum(len(f'"{name}":,') for name in found)
+
+
+def _mode(said: Raw | bytes) -> Mode:
+    try:
+        mode: Mode = msgspec.json.decode(said, type=Mode)
+    except msgspec.ValidationError:
+        raise BodyInvalid([FieldError("/mode", "Expected one of `economy`, `standard`.")]) from None
+    return mode
 
 
 def _check_number(jobs: int, pointer: str) -> None:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from api.absent import PRUNED, absence
 from api.acts import act, actor_of, audited
 from api.auth import needs
+from api.batches.economy import have_gathered, in_mode
 from api.batches.reading import NDJSON, BatchBody, read_batch
 from api.batches.results import first_results, stream_results
 from api.batches.views import BatchView, batch_etag, view_batch
@@ -29,11 +30,13 @@ from domain.catalog import kind_named
 from domain.ids import BatchId, is_id
 from domain.jobs.batch import Batch, BatchFinished, BatchNotFound
 from domain.jobs.retention import BatchGone
+from domain.text.economize import gatherer_of
 from runtime.moves import tell_moved
 from runtime.unique_ids import new_id
 from runtime.wakeups import News
 from storage.audit import audit
 from storage.batches import ask_cancel, find_batch, jobs_to_cancel, list_batches, submit_batch
+from storage.economy import hasten
 from storage.jobs import cancel_jobs
 
 BatchPath = FromPath[str]
@@ -61,6 +64,7 @@ async def submit_batch_(
     with use.batches.one(caller.tenant_id), use.backlog.taking(caller.tenant_id) as take:
         key = await read_key(request)
         batch, jobs = await read_batch(request, BatchId(new_id("batch")), use.outbound)
+        batch, jobs, waiting = in_mode(batch, jobs, has_key=use.settings.gemini_api_key is not None)
         if wants_anew(request.headers.get("cache-control")):
             jobs = [replace(job, no_cache=True) for job in jobs]
         texts = [job.kind for job in jobs if kind_named(job.kind).is_text]
@@ -71,6 +75,7 @@ async def submit_batch_(
             await use.spent.demand(caller.tenant_id, texts)
             take(len(jobs))
             await submit_batch(tx, batch, jobs)
+            await have_gathered(tx, batch, waiting, caller, notes_of(request.scope))
             written = await find_batch(tx, caller.tenant_id, batch.id)
             assert written is not None  # noqa: S101 - this transaction wrote it
             response = _answer(request, written)
@@ -138,6 +143,10 @@ async def cancel(
             await audit(tx, actor_of(request), act("batch.cancelled", batch_id))
     if asked:
         await _cancel_live(use, caller, batch_id)
+        async with use.database.begin() as tx:
+            # what gathers its texts, if something does, is to stop the provider's batches now
+            await hasten(tx, [gatherer_of(BatchId(batch_id))])
+        use.wakeups.ring_relay()
     batch = await _found(use, caller, batch_id)
     if not asked and batch.cancel_requested_at is None:
         raise BatchFinished("All of its jobs have ended.")

@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from api.job_view import Time
-from domain.jobs.batch import Batch
+from domain.jobs.batch import Batch, Mode
 
 
 class Counts(Struct, frozen=True, kw_only=True):
@@ -30,9 +30,13 @@ class BatchLinks(Struct, frozen=True, kw_only=True):
 
 
 class BatchView(Struct, frozen=True, kw_only=True):
-    """A batch. `finished_at` is null while a job of it is live; `on_finished_job_id` is the job that followed."""
+    """A batch. `finished_at` is null while a job of it is live; `on_finished_job_id` is the job that followed.
+
+    `mode` is how it is run: what was asked for as economy is standard where the text engine has no batches.
+    """
 
     id: Annotated[str, Meta(pattern="^batch_[0-9a-f]{32}$")]
+    mode: Mode
     total: int
     counts: Counts
     created_at: Time
@@ -46,6 +50,7 @@ def view_batch(batch: Batch, base: str) -> BatchView:
     path = f"{base}/v1/batches/{batch.id}"
     return BatchView(
         id=batch.id,
+        mode=batch.mode,
         total=batch.total,
         counts=Counts(**{state.value: count for state, count in batch.counts.items()}),
         created_at=batch.created_at,

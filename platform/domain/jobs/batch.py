@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -12,6 +12,9 @@ from domain.jobs.job import NewJob
 from domain.jobs.state import State
 
 MOST_JOBS: Final = 10_000
+
+Mode = Literal["standard", "economy"]
+"""How a batch's texts are asked about: each as its turn comes, or gathered into a provider's batches."""
 
 NOTED: Final = "batch_id"
 """The name in its metadata under which the job that follows a batch is told which batch that was."""
@@ -39,6 +42,7 @@ class NewBatch(Struct, frozen=True, kw_only=True):
     caller_id: str
     total: int
     on_finished: NewJob | None = None
+    mode: Mode = "standard"
 
 
 class Batch(Struct, frozen=True, kw_only=True):
@@ -49,6 +53,7 @@ class Batch(Struct, frozen=True, kw_only=True):
 
     id: BatchId
     tenant_id: str
+    mode: Mode
     total: int
     counts: Mapping[State, int]
     on_finished_job_id: str | None

@@ -1,6 +1,6 @@
 """What answers cost: prices of models, and what a question will probably use up."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
@@ -55,10 +55,28 @@ def cost_of(prices: Prices, model: str, *, prompt_tokens: int, output_tokens: in
     return -(-(prompt_tokens * price.input + output_tokens * price.output) // MILLION)
 
 
+BATCH_ENGINE: Final = "gemini-batch"
+"""What is booked under that was answered by a provider's batches, at half the price."""
+
+
+def halved(cost_micros: int | None) -> int | None:
+    """What is left of a cost at half the price, rounded up."""
+    return None if cost_micros is None else -(-cost_micros // 2)
+
+
 def estimate(prices: Prices, model: str, kind: str, *, given_bytes: int) -> Amount:
     """What asking for `kind` with an input of so many bytes of UTF-8 will hardly exceed."""
     prompt = _PROMPT_OVERHEAD + -(-given_bytes // _BYTES_A_TOKEN)
     output = _USUAL_OUTPUT.get(kind, max(_USUAL_OUTPUT.values()))
     return Amount(
         tokens=prompt + output, cost_micros=cost_of(prices, model, prompt_tokens=prompt, output_tokens=output)
+    )
+
+
+def sum_of_amounts(amounts: Sequence[Amount]) -> Amount:
+    """All of them together; without a cost where one has none."""
+    costs = [amount.cost_micros for amount in amounts]
+    known = [cost for cost in costs if cost is not None]
+    return Amount(
+        tokens=sum(amount.tokens for amount in amounts), cost_micros=sum(known) if len(known) == len(costs) else None
     )

@@ -1,5 +1,6 @@
 """`text.moderate`: whether a text is toxic, and what is wrong with it."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Final
 
@@ -34,6 +35,12 @@ class Moderation(Result, frozen=True, kw_only=True):
     issues: tuple[str, ...]
     engine: str
     cached: bool = False
+
+
+def issues_in(categories: Mapping[str, float]) -> tuple[str, ...]:
+    """Which of the categories apply, by their scores, the gravest first."""
+    applying = [name for name, score in categories.items() if score >= FLAGGED_FROM]
+    return tuple(sorted(applying, key=lambda name: -categories[name]))
 
 
 MODERATE: Final = Kind(

@@ -49,6 +49,7 @@ class Wordings(Struct, frozen=True, kw_only=True):
     """The wordings in use: one a kind, and what stands behind or after every one of them."""
 
     summarize: Wording
+    merge: Wording
     moderate: Wording
     classify: Wording
     generate: Wording
@@ -68,9 +69,12 @@ _FORMATS: Final[dict[Format, str]] = {
 
 def summarize_prompt(asked: Summarize, marks: Marks, wordings: Wordings) -> Prompt:
     """Ask for a summary."""
-    language = f"the text's language ({asked.language})" if asked.language else "the text's own language"
-    system = wordings.summarize.text.format(max_chars=asked.max_chars, language=language)
-    return _about(wordings, wordings.summarize.version, system, {"text": asked.text}, marks)
+    return _summary_prompt(wordings.summarize, "text", asked, marks, wordings)
+
+
+def merge_prompt(asked: Summarize, marks: Marks, wordings: Wordings) -> Prompt:
+    """Ask for one summary of what is said by those of a text's parts, which are the text given."""
+    return _summary_prompt(wordings.merge, "summaries", asked, marks, wordings)
 
 
 def moderate_prompt(asked: Moderate, marks: Marks, wordings: Wordings) -> Prompt:
@@ -130,6 +134,12 @@ def bare(text: str) -> str:
     """The letters and digits of a text alone, compatibility forms and accents taken off, in lower case."""
     plain = text if text.isascii() else unicodedata.normalize("NFKD", text)
     return "".join(letter for letter in plain.casefold() if letter.isalnum())
+
+
+def _summary_prompt(wording: Wording, name: str, asked: Summarize, marks: Marks, wordings: Wordings) -> Prompt:
+    language = f"the text's language ({asked.language})" if asked.language else "the text's own language"
+    system = wording.text.format(max_chars=asked.max_chars, language=language)
+    return _about(wordings, wording.version, system, {name: asked.text}, marks)
 
 
 def _about(wordings: Wordings, version: str, system: str, given: dict[str, str], marks: Marks) -> Prompt:

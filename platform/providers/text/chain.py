@@ -1,7 +1,7 @@
 """Engines one behind the other: where the first cannot answer, the next does, and the answer says who it was."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
@@ -14,8 +14,11 @@ from domain.text.budget import BudgetExhausted
 from domain.text.classify import Classification, Classify
 from domain.text.generate import Generate, Generated
 from domain.text.moderate import Moderate, Moderation
+from domain.text.parts import LongInput
 from domain.text.summarize import Summarize, Summary
 from providers.text.guard import Guard
+from providers.text.in_parts import LongTexts
+from providers.text.parts_asking import Notes, Unnoted
 from providers.text.provider import (
     Answer,
     Costly,
@@ -44,7 +47,7 @@ REASONS: Final[dict[str, type[HeadraceError]]] = {
 """What may make the next engine answer, by the names that settings have for it."""
 
 
-class Meter(Protocol):
+class PartsMeter(Protocol):
     """Who pays. Asked before each question to an engine that costs, and told after it."""
 
     async def reserve(self, kind: str, model: str, given_bytes: int) -> None:
@@ -61,8 +64,29 @@ class Meter(Protocol):
         ...
 
 
+class Meter(PartsMeter, Protocol):
+    """Who pays for one question, or for many about one text."""
+
+    def together(self, kind: str, model: str, sizes: Sequence[int]) -> AbstractAsyncContextManager[PartsMeter]:
+        """Set aside what questions of so many bytes each will probably cost; who pays for each of them then.
+
+        Raises:
+            BudgetExhausted: there is not so much left.
+        """
+        ...
+
+
 class Unmetered:
     """Nobody pays."""
+
+    def together(
+        self,
+        kind: str,  # noqa: ARG002 - nobody pays, for whatever
+        model: str,  # noqa: ARG002
+        sizes: Sequence[int],  # noqa: ARG002
+    ) -> AbstractAsyncContextManager[PartsMeter]:
+        """Go on."""
+        return nullcontext(self)
 
     async def reserve(self, kind: str, model: str, given_bytes: int) -> None:
         """Go on."""
@@ -72,29 +96,40 @@ class Unmetered:
 
 
 class Engine(Struct, frozen=True, kw_only=True):
-    """A form of provider in a chain. With `model_of` it costs; `guard` leaves it alone where it fails."""
+    """A form of provider in a chain. With `model_of` it costs; `guard` leaves it alone where it fails.
+
+    What is too long for its models is asked in parts by `long`.
+    """
 
     name: str
     provider: TextProvider
     model_of: Callable[[str], str] | None = None
     guard: Guard | None = None
+    long: LongTexts | None = None
 
 
 class TextChain:
     """A provider made of engines in order. `kinds` may go on to the next, for `reasons`; others end with the first."""
 
     def __init__(
-        self, engines: Sequence[Engine], *, kinds: frozenset[str], reasons: frozenset[str], meter: Meter | None = None
+        self,
+        engines: Sequence[Engine],
+        *,
+        kinds: frozenset[str],
+        reasons: frozenset[str],
+        meter: Meter | None = None,
+        notes: Notes | None = None,
     ) -> None:
         self.engines: Final = tuple(engines)
         self._kinds = kinds
         self._reasons = tuple(REASONS[name] for name in sorted(reasons))
         self._reason_names = reasons
         self._meter: Meter = meter or Unmetered()
+        self._notes: Notes = notes or Unnoted()
 
-    def metered(self, meter: Meter) -> "TextChain":
-        """The same engines, with their state, and somebody who pays."""
-        return TextChain(self.engines, kinds=self._kinds, reasons=self._reason_names, meter=meter)
+    def metered(self, meter: Meter, notes: Notes | None = None) -> "TextChain":
+        """The same engines, with their state, somebody who pays, and somebody who remembers the parts of a text."""
+        return TextChain(self.engines, kinds=self._kinds, reasons=self._reason_names, meter=meter, notes=notes)
 
     async def summarize(self, asked: Summarize) -> Answer[Summary]:
         """Say the text in at most `asked.max_chars` characters."""
@@ -138,13 +173,13 @@ class TextChain:
         return self.engines if kind in self._kinds else self.engines[:1]
 
     def _passes_on(self, kind: str, engine: Engine, failure: HeadraceError) -> bool:
-        passes = isinstance(failure, self._reasons)
+        passes = isinstance(failure, self._reasons) and not (isinstance(failure, Costly) and failure.is_begun)
         if passes:
             log.warning("text.fell_back", kind=kind, engine=engine.name, code=failure.code)
         return passes
 
     async def _ask(
-        self, kind: str, asked: object, ask: Callable[[TextProvider], Awaitable[Answer[ResultT]]]
+        self, kind: str, asked: LongInput, ask: Callable[[TextProvider], Awaitable[Answer[ResultT]]]
     ) -> Answer[ResultT]:
         *first, last = self._for(kind)
         for engine in first:
@@ -156,19 +191,15 @@ class TextChain:
         return await self._ask_one(last, kind, asked, ask)
 
     async def _ask_one(
-        self, engine: Engine, kind: str, asked: object, ask: Callable[[TextProvider], Awaitable[Answer[ResultT]]]
+        self, engine: Engine, kind: str, asked: LongInput, ask: Callable[[TextProvider], Awaitable[Answer[ResultT]]]
     ) -> Answer[ResultT]:
         if engine.guard is None or engine.model_of is None:
             return await ask(engine.provider)
-        try:
-            with engine.guard.asking():
-                await self._meter.reserve(kind, engine.model_of(kind), _size(asked))
-                answer = await ask(engine.provider)
-        except HeadraceError as failure:
-            await self._meter.settle(kind, _spent(failure))
-            raise
-        await self._meter.settle(kind, answer.usage)
-        return answer
+        model = engine.model_of(kind)
+        if engine.long is not None and engine.long.is_long(kind, asked):
+            return await ask(engine.long.asked_by(_Till(engine.guard, model, self._meter, kind), self._notes))
+        paying = _Paying(engine.guard, model, self._meter, kind)
+        return await paying.paid(_size(asked), lambda: ask(engine.provider))
 
     async def _stream(
         self, engine: Engine, kind: str, conversation: Sequence[ChatMessage]
@@ -177,6 +208,8 @@ class TextChain:
             async for part in engine.provider.reply(conversation):
                 yield part
             return
+        if engine.long is not None:
+            conversation = engine.long.context(conversation)
         usage: Usage | None = None
         parts: AsyncIterator[ReplyPart] | None = None
         try:
@@ -193,6 +226,44 @@ class TextChain:
             if isinstance(parts, AsyncGenerator):
                 await parts.aclose()  # the provider's stream ends with the reader's, not with the garbage
         await self._meter.settle(kind, usage)
+
+
+class _Paying:
+    """Asks questions to one engine, each let through by its guard and paid."""
+
+    def __init__(self, guard: Guard, model: str, meter: PartsMeter, kind: str) -> None:
+        self._guard = guard
+        self._model = model
+        self._meter = meter
+        self._kind = kind
+
+    async def paid(self, size: int, ask: Callable[[], Awaitable[Answer[ResultT]]]) -> Answer[ResultT]:
+        """The answer to a question of so many bytes, booked whatever became of it."""
+        try:
+            with self._guard.asking():
+                await self._meter.reserve(self._kind, self._model, size)
+                answer = await ask()
+        except HeadraceError as failure:
+            await self._meter.settle(self._kind, _spent(failure))
+            raise
+        await self._meter.settle(self._kind, answer.usage)
+        return answer
+
+
+class _Till:
+    """Where many questions to one engine are paid together."""
+
+    def __init__(self, guard: Guard, model: str, meter: Meter, kind: str) -> None:
+        self._guard = guard
+        self._model = model
+        self._meter = meter
+        self._kind = kind
+
+    @asynccontextmanager
+    async def together(self, sizes: Sequence[int]) -> AsyncGenerator[_Paying]:
+        """Who asks them, when there is a budget for all."""
+        async with self._meter.together(self._kind, self._model, sizes) as meter:
+            yield _Paying(self._guard, self._model, meter, self._kind)
 
 
 def _size(asked: Any) -> int:  # noqa: ANN401 - any input

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
@@ -16,6 +16,7 @@ from domain.text.prompts import (
     Marks,
     classify_prompt,
     generate_prompt,
+    merge_prompt,
     moderate_prompt,
     repair_prompt,
     reply_prompt,
@@ -39,6 +40,7 @@ from providers.text.gemini_schema import (
     GeneratedFilled,
     ModerationFilled,
     Question,
+    Said,
     SummaryFilled,
     schema_of,
 )
@@ -68,12 +70,28 @@ def new_marks() -> Marks:
     return Marks(fence=f"xqz{secrets.token_hex(4)}", canary=f"zqx{secrets.token_hex(8)}")
 
 
+class AskedGemini(Protocol):
+    """Who is asked the questions, whole or piece by piece; see `providers.text.gemini_client`."""
+
+    async def ask(self, question: Question) -> Said:
+        """The whole answer."""
+        ...
+
+    def stream(self, question: Question) -> AsyncGenerator[Said]:
+        """The answer piece by piece."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        ...
+
+
 class GeminiTextProvider:
     """The provider of `HEADRACE_GEMINI_API_KEY`; see `TextProvider` for what it promises.
 
-    `base_url` None means Google's own. `timeout_seconds` bounds each request; an answer that does not fit is asked for
-    once more, so a call may take twice that. `parameters`, by kind, go before both. Making one costs about half a
-    second: the SDK is imported here.
+    `client` asks the questions; None: a connection of its own. `base_url` None means Google's own. `timeout_seconds`
+    bounds each request; an answer that does not fit is asked for once more, so a call may take twice that.
+    `parameters`, by kind, go before both. Making one costs about half a second: the SDK is imported here.
     """
 
     def __init__(  # noqa: PLR0913 - what may be said of it
@@ -85,11 +103,14 @@ class GeminiTextProvider:
         timeout_seconds: float = 30.0,
         parameters: Mapping[str, Parameters] | None = None,
         marks: Marks | None = None,
+        client: "AskedGemini | None" = None,
     ) -> None:
-        # Only who has a key pays for the SDK: 400 ms and 64 MB.
-        from providers.text.gemini_client import GeminiClient  # noqa: PLC0415
+        if client is None:
+            # Only who has a key pays for the SDK: 400 ms and 64 MB.
+            from providers.text.gemini_client import GeminiClient  # noqa: PLC0415
 
-        self._client = GeminiClient(api_key, base_url=base_url, model=model, timeout_seconds=timeout_seconds)
+            client = GeminiClient(api_key, base_url=base_url, model=model, timeout_seconds=timeout_seconds)
+        self._client = client
         self._model = model
         self._parameters = parameters or {}
         self._marks = marks or new_marks()
@@ -100,6 +121,11 @@ class GeminiTextProvider:
         question = Question(
             prompt=summarize_prompt(asked, self._marks, self._wordings), schema=schema_of(SummaryFilled)
         )
+        return await self._ask("text.summarize", question, SummaryFilled, lambda filled: summary_of(filled, asked))
+
+    async def merge(self, asked: Summarize) -> Answer[Summary]:
+        """Make one summary of those of a text's parts, which are the text given."""
+        question = Question(prompt=merge_prompt(asked, self._marks, self._wordings), schema=schema_of(SummaryFilled))
         return await self._ask("text.summarize", question, SummaryFilled, lambda filled: summary_of(filled, asked))
 
     async def moderate(self, asked: Moderate) -> Answer[Moderation]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from domain.text.classify import OTHER, UNDETERMINED, Classification, Classify, labels_of
 from domain.text.generate import Generate, Generated
-from domain.text.moderate import FLAGGED_FROM, Moderation
+from domain.text.moderate import FLAGGED_FROM, Moderation, issues_in
 from domain.text.summarize import Summarize, Summary
 from providers.text.gemini_schema import ClassificationFilled, GeneratedFilled, ModerationFilled, SummaryFilled
 from providers.text.provider import ProviderAnswerMalformed
@@ -58,12 +58,11 @@ def moderation_of(filled: ModerationFilled) -> Moderation:
         "sexual": given.sexual,
         "violence": given.violence,
     }
-    applying = [name for name, score in categories.items() if score >= FLAGGED_FROM]
     return Moderation(
         flagged=filled.toxicity >= FLAGGED_FROM,
         toxicity=filled.toxicity,
         categories=categories,
-        issues=tuple(sorted(applying, key=lambda name: -categories[name])),
+        issues=issues_in(categories),
         engine=ENGINE,
     )
 

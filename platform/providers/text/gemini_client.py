@@ -89,7 +89,7 @@ class GeminiClient:
             async with asyncio.timeout(self._patience(question)):
                 response = await self._models.generate_content(
                     model=question.model or self._model,
-                    contents=_contents(question.prompt),
+                    contents=contents_of(question.prompt),
                     config=self._configured(question),
                 )
         except Exception as raised:  # noqa: BLE001 - the SDK's errors are no closed set, and none may get out
@@ -124,11 +124,11 @@ class GeminiClient:
         self._client.close()
 
     async def _read(self, question: Question, arrived: _Arrived) -> None:
-        config = _config(question)
+        config = config_of(question)
         config.http_options = HttpOptions(timeout=_milliseconds(self._patience(question) * STREAM_TIMEOUTS))
         try:
             async for response in await self._models.generate_content_stream(
-                model=question.model or self._model, contents=_contents(question.prompt), config=config
+                model=question.model or self._model, contents=contents_of(question.prompt), config=config
             ):
                 arrived.put_nowait(response)
         finally:
@@ -152,7 +152,7 @@ class GeminiClient:
         return question.timeout_seconds or self._timeout_seconds
 
     def _configured(self, question: Question) -> GenerateContentConfig:
-        config = _config(question)
+        config = config_of(question)
         if question.timeout_seconds is not None:
             config.http_options = HttpOptions(timeout=_milliseconds(question.timeout_seconds))
         return config
@@ -160,23 +160,40 @@ class GeminiClient:
     def _whole(self, response: GenerateContentResponse, question: Question) -> Said:
         usage = self._usage_of(response, question)
         with billed(usage):
-            _finish_of(response)
-            text = _text_of(response)
-            if not text:
-                raise ProviderAnswerMalformed("Gemini's answer was empty.")
+            text = words_of(response)
         return Said(text, usage)
 
     def _usage_of(self, response: GenerateContentResponse, question: Question) -> Usage | None:
-        counted = response.usage_metadata
-        if counted is None:
-            return None
-        return Usage(
-            engine="gemini",
-            model=question.model or self._model,
-            prompt_version=question.prompt.version,
-            prompt_tokens=counted.prompt_token_count or 0,
-            output_tokens=(counted.candidates_token_count or 0) + (counted.thoughts_token_count or 0),
+        return usage_of(
+            response, engine="gemini", model=question.model or self._model, prompt_version=question.prompt.version
         )
+
+
+def usage_of(response: GenerateContentResponse, *, engine: str, model: str, prompt_version: str) -> Usage | None:
+    """What an answer cost, as far as it tells."""
+    counted = response.usage_metadata
+    if counted is None:
+        return None
+    return Usage(
+        engine=engine,
+        model=model,
+        prompt_version=prompt_version,
+        prompt_tokens=counted.prompt_token_count or 0,
+        output_tokens=(counted.candidates_token_count or 0) + (counted.thoughts_token_count or 0),
+    )
+
+
+def words_of(response: GenerateContentResponse) -> str:
+    """What a whole answer says.
+
+    Raises:
+        ProviderBlocked, ProviderAnswerMalformed, ProviderRefused: it says nothing that can be used.
+    """
+    _finish_of(response)
+    text = _text_of(response)
+    if not text:
+        raise ProviderAnswerMalformed("Gemini's answer was empty.")
+    return text
 
 
 def _finish_of(response: GenerateContentResponse) -> str | None:
@@ -199,14 +216,16 @@ def _text_of(response: GenerateContentResponse) -> str:
     return text
 
 
-def _contents(prompt: Prompt) -> list[Content]:
+def contents_of(prompt: Prompt) -> list[Content]:
+    """The turns of a prompt, as the SDK takes them."""
     return [
         Content(role="user" if message.role == "user" else "model", parts=[Part(text=message.text)])
         for message in prompt.messages
     ]
 
 
-def _config(question: Question) -> GenerateContentConfig:
+def config_of(question: Question) -> GenerateContentConfig:
+    """How a question is to be answered, as the SDK takes it."""
     return GenerateContentConfig(
         system_instruction=question.prompt.system,
         max_output_tokens=question.most_tokens,

@@ -100,9 +100,13 @@ class TextProvider(Protocol):
 
 
 class Costly(Exception):
-    """A failure that may have cost something: `spent` is what the provider said it did."""
+    """A failure that may have cost something: `spent` is what the provider said it did.
+
+    `is_begun`: parts of what was asked are answered, and the next attempt goes on with the same engine.
+    """
 
     spent: Usage | None = None
+    is_begun: bool = False
 
 
 class ProviderThrottled(Costly, Limited):

@@ -14,6 +14,7 @@ from headrace.options import Input
 from headrace.unspoken import Unspoken
 
 if TYPE_CHECKING:
+    BatchInfoMode: TypeAlias = Literal["economy", "standard"]
     BulkState: TypeAlias = Literal["aborted", "done", "pending", "running"]
     BulkVerb: TypeAlias = Literal["cancel", "retry"]
     CatchUp: TypeAlias = Literal["all", "last", "none"]
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     Window: TypeAlias = Literal["1h", "24h", "7d"]
     WorkerState: TypeAlias = Literal["running", "stopping"]
 else:  # a word that a newer API says is none that an older client refuses
+    BatchInfoMode = str
     BulkState = str
     BulkVerb = str
     CatchUp = str
@@ -147,6 +149,7 @@ class BatchInfo(Struct, frozen=True, kw_only=True):
     """A batch. `finished_at` is null while a job of it is live; `on_finished_job_id` is the job that followed."""
 
     id: str
+    mode: BatchInfoMode
     total: int
     counts: Counts
     created_at: datetime
@@ -323,6 +326,13 @@ class DomainEvent(Struct, frozen=True, kw_only=True):
     time: datetime
     datacontenttype: str
     data: Any
+
+
+class Economized(Struct, frozen=True, kw_only=True):
+    """How many texts were asked about so, and how many of them were answered. The rest were asked as usual."""
+
+    asked: int
+    answered: int
 
 
 class EmailSent(Struct, frozen=True, kw_only=True):
