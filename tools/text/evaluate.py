@@ -39,6 +39,9 @@ T = TypeVar("T")
 MODERATED: Final = ("social", "wiki", "prompts", "forum", "hatecheck", "tweets")
 MOST_OF_A_SOURCE: Final = 1_000
 LIMIT: Final = 100
+OUR_BRIEFS: Final = Path(__file__).with_name("briefs.jsonl")
+"""Thirty, ours (CC0), in the form of the development set's; nothing is fitted to them."""
+
 SAMPLE: Final = (
     "The town council met on Tuesday to settle where the new footbridge will stand. Engineers had drawn three plans, "
     "and the cheapest of them, beside the old mill, won by 7 votes to 4. Work is to begin in March and to last some "
@@ -238,8 +241,15 @@ def _languages(_parts: Parts, folder: Path) -> Iterator[Figure]:
 
 
 def _writing(_parts: Parts, folder: Path) -> Iterator[Figure]:
+    yield from _written("briefs of the development set", _raw(folder / "generate" / "dev.jsonl"))
+
+
+def _writing_ours(_parts: Parts, _folder: Path) -> Iterator[Figure]:
+    yield from _written("briefs of our own, written without a look at the frames", _raw(OUR_BRIEFS))
+
+
+def _written(measured_on: str, rows: list[dict[str, Any]]) -> Iterator[Figure]:
     kept, invented, length, structure = [], 0, [], []
-    rows = _raw(folder / "generate" / "dev.jsonl")
     for row in rows:
         brief = row["brief"]
         text = write(Generate(format=row["kind"], brief=brief["prompt"], tone=brief["tone"]))
@@ -249,7 +259,7 @@ def _writing(_parts: Parts, folder: Path) -> Iterator[Figure]:
         invented += new_numbers(text, brief["prompt"])
         length.append(row["words"][0] <= count_words(text) <= row["words"][1])
         structure.append(all(re.search(wanted, text, re.IGNORECASE | re.MULTILINE) for wanted in row["must_match"]))
-    tell = _teller("generate", "briefs", len(rows))
+    tell = _teller("generate", measured_on, len(rows))
     yield tell("facts kept", float(np.mean(kept)))
     yield tell("invented numbers", invented)
     yield tell("length right", float(np.mean(length)))
@@ -267,6 +277,7 @@ MEASURES: Final = (
     Measure(find=_summaries, needs=("summarize/dev.jsonl",)),
     Measure(find=_languages, needs=("language/dev.jsonl",)),
     Measure(find=_writing, needs=("generate/dev.jsonl",)),
+    Measure(find=_writing_ours),
 )
 
 
