@@ -11,7 +11,7 @@ from domain.text.moderate import CATEGORIES, FLAGGED_FROM
 from providers.text.local.disguise import undisguised
 from providers.text.local.ngrams import NgramModel, open_ngrams
 from providers.text.local.sentences import sentences_of
-from providers.text.local.static_table import StaticTable, Vector
+from providers.text.local.static_table import StaticTable
 from providers.text.local.words import plain
 
 LONGEST_WHOLE: Final = 2_000
@@ -90,12 +90,12 @@ class Moderator:
         if not any(map(str.isalnum, text)):
             return _judgement(dict.fromkeys(self._model.about.heads, 0.0), swears=False)
         windows = [text] if len(text) <= LONGEST_WHOLE else _windows(text)
-        bare = [undisguised(window) for window in windows]
-        odds = [
-            np.maximum(self._odds(window), self._odds(shown)) if shown != plain(window) else self._odds(window)
-            for window, shown in zip(windows, bare, strict=True)
-        ]
-        worst = 1 / (1 + np.exp((DOUBT if len(odds) > 1 else 0.0) - np.max(odds, axis=0)))
+        seen = [plain(window) for window in windows]
+        bare = [undisguised(window, as_is) for window, as_is in zip(windows, seen, strict=True)]
+        shown = [other for other, as_is in zip(bare, seen, strict=True) if other != as_is]
+        vectors = self._table.vectors([*windows, *shown])
+        odds = self._model.log_odds_of([*seen, *map(plain, shown)], vectors)
+        worst = 1 / (1 + np.exp((DOUBT if len(windows) > 1 else 0.0) - np.max(odds, axis=0)))
         found = dict(zip(self._model.about.heads, map(float, worst), strict=True))
         if any(_SELF_HARM.search(shown) for shown in bare):
             found["self-harm"] = max(found["self-harm"], SELF_HARM_SCORE)
@@ -105,9 +105,6 @@ class Moderator:
             found["violence"] = max(found["violence"], THREAT_SCORE)
             found["toxicity"] = max(found["toxicity"], THREAT_SCORE)
         return _judgement(found, swears=any(_PROFANITY.search(shown) for shown in bare))
-
-    def _odds(self, text: str) -> Vector:
-        return self._model.log_odds(text, self._table.vector(text))
 
 
 def open_moderator(models: Path, table: StaticTable) -> Moderator:
