@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from providers.text.local.dialogue import Said, told
 from providers.text.local.engine import open_parts
 from providers.text.local.summarize import Summarizer
 
@@ -68,6 +69,41 @@ def test_a_dialogue_is_told_by_who_said_what_without_the_small_talk(summarizer: 
     assert re.match(r"(?:Mia|Tom): ", summary)
     assert "Hi!" not in summary
     assert len(summary) <= 120
+
+
+SUPPORT = (
+    "Good morning, you are speaking with Lena. How can I help you?",
+    "My router has been offline since the storm on Tuesday and the red light keeps blinking.",
+    "I am sorry to hear that. Have you tried holding the reset button for ten seconds?",
+    "Twice, no change.",
+    "Then I will send a technician on Friday between 8 and 12.",
+)
+
+
+@pytest.mark.parametrize(
+    ("form", "one", "other"),
+    [
+        ("{}: {}", "Lena", "Customer"),
+        ("**{}:** {}", "Lena", "Customer"),
+        ("[{}] : {}", "Lena", "Customer"),
+        ("00:01:20 {}: {}", "Lena", "Customer"),
+        ("{} (10:32): {}", "Lena", "Customer"),
+        ("{}: {}", "#Person1#", "#Person2#"),
+    ],
+)
+def test_a_dialogue_is_told_by_what_opens_it_and_what_another_says_to_that(
+    summarizer: Summarizer, form: str, one: str, other: str
+) -> None:
+    text = "\n".join(form.format(other if at % 2 else one, said) for at, said in enumerate(SUPPORT))
+    summary = summarizer.summarize(text, 110)
+    assert summary.startswith(f"{other}: My router has been offline")
+    assert f" {one}: " in summary
+    assert len(summary) <= 110
+
+
+def test_who_goes_on_speaking_is_named_once() -> None:
+    said = [Said("Ann", "The train to Cork is late."), Said("Ann", "It leaves at nine."), Said("Ben", "Oh dear, no.")]
+    assert told(said, [0.5, 0.9, 0.1], 60) == "Ann: The train to Cork is late. It leaves at nine."
 
 
 def test_a_word_longer_than_the_limit_is_left_out_rather_than_cut(summarizer: Summarizer) -> None:
