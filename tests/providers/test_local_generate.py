@@ -21,6 +21,50 @@ def test_what_is_said_of_the_addressee_is_said_to_them() -> None:
     assert "offer you 10% off the next order" in text
 
 
+@pytest.mark.parametrize(
+    ("brief", "greeting", "said"),
+    [
+        (
+            "Ask the parents of class 4b to sign the form.",
+            "Hello parents of class 4b,",
+            "Could you please sign the form?",
+        ),
+        (
+            "Write to the landlord, Ms Kowalski, to report that the tap drips.",
+            "Hello Ms Kowalski,",
+            "I am writing to report that the tap drips.",
+        ),
+        ("Congratulate Jonas on his exam.", "Hello Jonas,", "congratulate you on your exam."),
+        (
+            "Complain to Northwind Airlines about flight 31.",
+            "Hello Northwind Airlines,",
+            "to complain about flight 31.",
+        ),
+        (
+            "Decline the quote from Fennel Catering.",
+            "Hello Fennel Catering,",
+            "decline the quote from Fennel Catering.",
+        ),
+        ("Hi, I need a mail asking Sam and Petra for their slides.", "Hello Sam and Petra,", "ask for your slides."),
+        (
+            "Apologise to Ines Moreau: the parcel is lost.",
+            "Hello Ines Moreau,",
+            "We are very sorry: the parcel is lost.",
+        ),
+        ("Remind Ana of the deadline.", "Hello Ana,", "reminder of the deadline."),
+    ],
+)
+def test_who_is_addressed_is_greeted_and_spoken_to(brief: str, greeting: str, said: str) -> None:
+    text = write(Generate(format="email", brief=brief, tone="friendly"))
+    assert greeting in text
+    assert said in text
+
+
+def test_a_post_on_a_bare_topic_says_what_it_is_about() -> None:
+    text = write(Generate(format="blog", brief="Explain in a blog post how a village heats 340 homes."))
+    assert text.startswith("# How a village heats 340 homes\n\nThis post is about how a village heats 340 homes.")
+
+
 @pytest.mark.parametrize("format_", ["email", "blog", "product_description"])
 @pytest.mark.parametrize(
     "brief",
