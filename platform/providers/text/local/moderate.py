@@ -26,7 +26,7 @@ DOUBT: Final = 1.5
 ISSUE_FROM: Final = 0.5
 DIGITS: Final = 4
 GRAVE: Final = ("self-harm", "sexual")
-"""Issues that make a text undesired however politely it is put."""
+"""Issues that make a text undesired however politely it is put; the others score no higher than toxicity does."""
 
 UNNAMED: Final = "harassment"
 """What a flagged text is said to be when no issue stands out."""
@@ -45,7 +45,10 @@ _SELF_HARM: Final = re.compile(
     r"\b(?:(?:kill|hang|cut|hurt|harm|starv|burn)(?:e|t?ing)? myself|end(?:ing)? (?:my (?:own )?life|it all)"
     r"|tak(?:e|ing) my own life|(?:want|wanted|wish|ready|going) (?:to (?:just )?(?:die|be dead)|i (?:was|were) dead)"
     r"|(?:do not|don't|dont) want to (?:live|be alive|wake up)|better off dead|kill (?:yourself|urself)|kys"
-    r"|commit(?:ting)? suicide|i(?:'m| am) suicidal)\b"
+    r"|commit(?:ting)? suicide|i(?:'m| am) suicidal"
+    r"|i (?:\w+ )?(?:take|took|taken|swallow(?:ed)?) (?:too many|all) (?:(?:of )?(?:the|my|these) )?(?:pills|tablets)"
+    r" (?:at once|tonight|i have|in the house)|how many (?:pills|tablets)[\w\s]{0,30}(?:die|kill|overdose|not wake up)"
+    r"|(?:nobody|no one) (?:would|will) (?:notice|care|miss me) if i (?:die|died|disappeared|was gone|were gone))\b"
 )
 SELF_HARM_SCORE: Final = 0.8
 
@@ -127,7 +130,7 @@ def _windows(text: str) -> list[str]:
 def _judgement(found: dict[str, float], *, swears: bool) -> Judgement:
     """The chances made a judgement: a text with a grave issue is toxic, and a toxic one has an issue."""
     toxicity = max(found["toxicity"], *(found[name] for name in GRAVE if found[name] >= ISSUE_FROM), 0.0)
-    scores = {name: min(found.get(name, 0.0), toxicity) for name in CATEGORIES}
+    scores = {name: min(found.get(name, 0.0), 1.0 if name in GRAVE else toxicity) for name in CATEGORIES}
     scores["profanity"] = max(toxicity, ISSUE_FROM) if swears else 0.0
     issues = sorted((name for name in CATEGORIES if scores[name] >= ISSUE_FROM), key=lambda name: -scores[name])
     if toxicity >= FLAGGED_FROM and not issues:
