@@ -37,6 +37,7 @@ class StaticTable:
         self._scales = scales
         self._rarities = rarities
         self._words: dict[str, tuple[int, ...]] = {}
+        self._rare: dict[str, float] = {}
 
     @property
     def width(self) -> int:
@@ -65,7 +66,13 @@ class StaticTable:
 
     def rarity(self, word: str) -> float:
         """How rare the word is, from 0 (the commonest) to 1 (never met)."""
-        return max((float(self._rarities[piece]) for piece in self.pieces(word)), default=1.0)
+        known = self._rare.get(word)
+        if known is None:
+            known = max((float(self._rarities[piece]) for piece in self.pieces(word)), default=1.0)
+            if len(self._rare) >= MOST_REMEMBERED:
+                self._rare.clear()
+            self._rare[word] = known
+        return known
 
     def pieces(self, text: str) -> list[int]:
         """The rows that stand for the text's words, in its order; pieces the table does not know are left out."""

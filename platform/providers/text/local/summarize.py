@@ -149,10 +149,11 @@ class Summarizer:
     def candidates(self, outline: Outline, longest: int) -> list[Candidate]:
         """Every shortening of the more telling sentences that fits, with its features."""
         telling = sorted(range(len(outline.sentences)), key=lambda at: -self._promise(outline, at))[:MOST_SHORTENED]
+        found = [(at, form) for at in telling for form in shortenings_of(outline.sentences[at], longest)]
+        near = self._table.vectors([form.text for _, form in found]) @ outline.vector
         return [
-            self._candidate(outline, at, form, longest)
-            for at in telling
-            for form in shortenings_of(outline.sentences[at], longest)
+            self._candidate(outline, at, form, longest, float(nearness))
+            for (at, form), nearness in zip(found, near, strict=True)
         ]
 
     def _best(self, outline: Outline, longest: int) -> Candidate | None:
@@ -168,7 +169,7 @@ class Summarizer:
         cue = 0.3 if _CUE.search(sentence) else 0.0
         return _share_of(outline, at) + cue + 0.4 / (1 + at) - (0.3 if sentence.endswith("?") else 0.0)
 
-    def _candidate(self, outline: Outline, at: int, form: Shortening, longest: int) -> Candidate:
+    def _candidate(self, outline: Outline, at: int, form: Shortening, longest: int, nearness: float) -> Candidate:
         said = set(_content(form.text))
         weight = sum(outline.weights.get(word, 0.0) for word in said)
         count = len(outline.sentences)
@@ -178,7 +179,7 @@ class Summarizer:
             at,
             (
                 weight / outline.total,
-                float(self._table.vector(form.text) @ outline.vector),
+                nearness,
                 min(1.0, len(form.text) / room),
                 1 / (1 + at),
                 at / count,
