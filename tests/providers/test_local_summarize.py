@@ -4,6 +4,7 @@ import pytest
 
 from providers.text.local.dialogue import Said, told
 from providers.text.local.engine import open_parts
+from providers.text.local.shorten import shortenings_of
 from providers.text.local.summarize import Summarizer
 
 BRIDGE = (
@@ -129,3 +130,18 @@ def test_a_cut_does_not_part_a_list_from_its_last_item(summarizer: Summarizer) -
         "in knowledge graphs of every size, and we describe how it is trained on several benchmarks."
     )
     assert ", and composition" not in summarizer.summarize(text, 80) or "inversion" in summarizer.summarize(text, 80)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "says_nothing"),
+    [
+        ("We present a network that is able to count the cells in every picture of a microscope.", "able."),
+        ("We explore the problem where one seeks to tell which group of items people like better.", "seeks."),
+        ("For several tasks of control, the search finds a network of a tenth of the usual size.", "control."),
+        ("We introduce a simple and effective way of telling bridges apart by their sound.", "simple."),
+    ],
+)
+def test_a_shortening_says_something(sentence: str, says_nothing: str) -> None:
+    forms = [form.text for form in shortenings_of(sentence, 80)]
+    assert forms
+    assert [form for form in forms if form.endswith(says_nothing)] == []

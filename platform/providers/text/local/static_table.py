@@ -62,7 +62,7 @@ class StaticTable:
                 begun = np.flatnonzero(np.diff(owners, prepend=-1))
                 made[owners[begun]] = np.add.reduceat(rows, begun, axis=0)
         lengths = np.sqrt(np.einsum("ij,ij->i", made, made))
-        return made / np.where(lengths > 0, lengths, np.float32(1))[:, None]
+        return np.asarray(made / np.where(lengths > 0, lengths, 1)[:, None], np.float32)
 
     def rarity(self, word: str) -> float:
         """How rare the word is, from 0 (the commonest) to 1 (never met)."""

@@ -19,6 +19,9 @@ from providers.text.local.words import one_line
 ONE_SENTENCE_UP_TO: Final = 160
 """Limits above this are filled with several sentences."""
 
+LIKENESS_COSTS: Final = 0.6
+"""How much a further sentence loses by being like those taken, beside what it is worth."""
+
 MOST_SENTENCES: Final = 2_000
 MOST_SHORTENED: Final = 40
 MOST_WORDS_WEIGHED: Final = 60
@@ -58,31 +61,31 @@ FEATURES: Final = (
 )
 WEIGHTS: Final = np.array(
     [
-        0.75,
-        1.32,
-        1.25,
-        0.43,
-        -1.04,
-        0.47,
-        -0.25,
-        -0.99,
-        -0.31,
-        0.24,
-        -0.29,
-        -0.33,
-        -0.25,
-        0.54,
-        0.87,
-        0.43,
-        -0.85,
-        -0.57,
+        0.39,
+        0.81,
+        0.96,
+        0.35,
+        -0.63,
+        0.42,
+        -0.21,
+        0.1,
+        -0.21,
+        0.06,
+        -0.2,
         -0.24,
-        0.53,
+        -0.25,
+        0.29,
+        0.63,
+        0.16,
+        -0.31,
+        -0.3,
+        -0.47,
+        0.41,
+        -0.32,
+        -0.12,
+        0.54,
+        -0.37,
         0.0,
-        -0.38,
-        0.44,
-        -0.79,
-        0.26,
     ],
     np.float32,
 )
@@ -218,7 +221,7 @@ class Summarizer:
             ]
             if not open_to_choice:
                 break
-            best = max(open_to_choice, key=lambda at: float(worth[at] - likeness[at]))
+            best = max(open_to_choice, key=lambda at: float(worth[at] - LIKENESS_COSTS * likeness[at]))
             chosen.append(whole[best])
             taken.add(whole[best].sentence)
             room -= len(whole[best].text) + 1
