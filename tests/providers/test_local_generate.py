@@ -1,9 +1,11 @@
+import json
 import re
 
 import pytest
 
 from domain.text.generate import Format, Generate
 from providers.text.local.generate import count_words, facts_of, write
+from tools.text.evaluate_writing import OUR_BRIEFS, figures_of
 
 BRIEF = "Tell Ada Byron that her order 1843 ships on Friday and offer 10% off the next order."
 
@@ -58,6 +60,12 @@ def test_who_is_addressed_is_greeted_and_spoken_to(brief: str, greeting: str, sa
     text = write(Generate(format="email", brief=brief, tone="friendly"))
     assert greeting in text
     assert said in text
+
+
+def test_thirty_briefs_keep_their_facts_and_have_the_right_form() -> None:
+    rows = [json.loads(line) for line in OUR_BRIEFS.read_text(encoding="utf-8").splitlines()]
+    figures = figures_of(rows)
+    assert figures == {"facts kept": 1.0, "invented numbers": 0, "length right": 1.0, "structure": 1.0}
 
 
 def test_a_post_on_a_bare_topic_says_what_it_is_about() -> None:
