@@ -85,3 +85,15 @@ def test_a_text_sounds_as_it_is_meant(parts: Parts, text: str, mood: str) -> Non
 )
 def test_the_language_is_told(text: str, language: str) -> None:
     assert language_of(text) == language
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("what is the weather like in Lisbon", "utility"), ("play some jazz", "home")]
+)
+def test_a_text_about_one_of_a_labels_many_things_falls_under_it(classifier: Classifier, text: str, name: str) -> None:
+    labels = [
+        Label(name="utility", description="time, date, alarms, timers, weather, calculator, spelling, definitions"),
+        Label(name="home", description="shopping lists, to-do lists, reminders, smart home lights, music and orders"),
+        Label(name="small talk", description="greetings, jokes, who are you, your name, your age, thank you, goodbye"),
+    ]
+    assert classifier.choose(text, labels, may_be_other=False)[0] == name

@@ -14,7 +14,7 @@ from providers.text.local.engine import LocalTextProvider
 from providers.text.provider import TextProvider
 
 SECONDS_FOR_500_KB = 6.0
-"""Twice what is promised, so that a busy machine does not fail the test; a quadratic step takes minutes."""
+"""Of the processor's time, so that a busy machine does not fail the test; a quadratic step takes minutes."""
 
 PROSE = "The committee met on Tuesday, went through the agenda and approved 14 of its 20 points. " * 6_000
 
@@ -73,11 +73,11 @@ async def test_the_event_loop_goes_on_while_a_long_text_is_read(provider: TextPr
     ids=["prose", "commas", "emoji", "chinese", "turns", "one word"],
 )
 async def test_half_a_megabyte_takes_seconds_not_minutes(provider: TextProvider, text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     await provider.summarize(Summarize(text=text))
     await provider.moderate(Moderate(text=text))
     await provider.classify(Classify(text=text))
-    assert time.perf_counter() - started < SECONDS_FOR_500_KB
+    assert time.process_time() - started < SECONDS_FOR_500_KB
 
 
 async def test_a_reply_comes_in_parts_and_the_last_carries_the_usage(provider: TextProvider) -> None:

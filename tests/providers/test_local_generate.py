@@ -1,9 +1,11 @@
+import json
 import re
 
 import pytest
 
 from domain.text.generate import Format, Generate
 from providers.text.local.generate import count_words, facts_of, write
+from tools.text.evaluate_writing import OUR_BRIEFS, figures_of
 
 BRIEF = "Tell Ada Byron that her order 1843 ships on Friday and offer 10% off the next order."
 
@@ -19,6 +21,56 @@ def test_what_is_said_of_the_addressee_is_said_to_them() -> None:
     text = write(Generate(format="email", brief=BRIEF, tone="friendly"))
     assert "your order 1843 ships on Friday" in text
     assert "offer you 10% off the next order" in text
+
+
+@pytest.mark.parametrize(
+    ("brief", "greeting", "said"),
+    [
+        (
+            "Ask the parents of class 4b to sign the form.",
+            "Hello parents of class 4b,",
+            "Could you please sign the form?",
+        ),
+        (
+            "Write to the landlord, Ms Kowalski, to report that the tap drips.",
+            "Hello Ms Kowalski,",
+            "I am writing to report that the tap drips.",
+        ),
+        ("Congratulate Jonas on his exam.", "Hello Jonas,", "congratulate you on your exam."),
+        (
+            "Complain to Northwind Airlines about flight 31.",
+            "Hello Northwind Airlines,",
+            "to complain about flight 31.",
+        ),
+        (
+            "Decline the quote from Fennel Catering.",
+            "Hello Fennel Catering,",
+            "decline the quote from Fennel Catering.",
+        ),
+        ("Hi, I need a mail asking Sam and Petra for their slides.", "Hello Sam and Petra,", "ask for your slides."),
+        (
+            "Apologise to Ines Moreau: the parcel is lost.",
+            "Hello Ines Moreau,",
+            "We are very sorry: the parcel is lost.",
+        ),
+        ("Remind Ana of the deadline.", "Hello Ana,", "reminder of the deadline."),
+    ],
+)
+def test_who_is_addressed_is_greeted_and_spoken_to(brief: str, greeting: str, said: str) -> None:
+    text = write(Generate(format="email", brief=brief, tone="friendly"))
+    assert greeting in text
+    assert said in text
+
+
+def test_thirty_briefs_keep_their_facts_and_have_the_right_form() -> None:
+    rows = [json.loads(line) for line in OUR_BRIEFS.read_text(encoding="utf-8").splitlines()]
+    figures = figures_of(rows)
+    assert figures == {"facts kept": 1.0, "invented numbers": 0, "length right": 1.0, "structure": 1.0}
+
+
+def test_a_post_on_a_bare_topic_says_what_it_is_about() -> None:
+    text = write(Generate(format="blog", brief="Explain in a blog post how a village heats 340 homes."))
+    assert text.startswith("# How a village heats 340 homes\n\nThis post is about how a village heats 340 homes.")
 
 
 @pytest.mark.parametrize("format_", ["email", "blog", "product_description"])

@@ -46,7 +46,15 @@ def test_an_insult_is_flagged_in_any_disguise(moderator: Moderator, text: str) -
     assert "profanity" in judged.issues
 
 
-@pytest.mark.parametrize(("text", "issue"), [("I want to end my life.", "self-harm"), ("I will kill you.", "violence")])
+@pytest.mark.parametrize(
+    ("text", "issue"),
+    [
+        ("I want to end my life.", "self-harm"),
+        ("How many pills does it take to not wake up?", "self-harm"),
+        ("Nobody would notice if I died.", "self-harm"),
+        ("I will kill you.", "violence"),
+    ],
+)
 def test_an_issue_is_named(moderator: Moderator, text: str, issue: str) -> None:
     judged = moderator.judge(text)
     assert judged.is_flagged
@@ -59,6 +67,12 @@ def test_every_category_has_a_score_and_the_gravest_issue_comes_first(moderator:
     assert all(0 <= score <= 1 for score in judged.categories.values())
     scores = [judged.categories[issue] for issue in judged.issues]
     assert scores == sorted(scores, reverse=True)
+
+
+def test_a_quiet_text_may_be_nearer_to_self_harm_than_to_abuse(moderator: Moderator) -> None:
+    judged = moderator.judge("I keep thinking about the razor in the bathroom.")
+    assert not judged.is_flagged
+    assert judged.categories["self-harm"] > judged.toxicity >= judged.categories["violence"]
 
 
 def test_one_insult_in_a_long_text_is_found(moderator: Moderator) -> None:

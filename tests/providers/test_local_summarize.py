@@ -2,7 +2,9 @@ import re
 
 import pytest
 
+from providers.text.local.dialogue import Said, told
 from providers.text.local.engine import open_parts
+from providers.text.local.shorten import shortenings_of
 from providers.text.local.summarize import Summarizer
 
 BRIDGE = (
@@ -70,6 +72,41 @@ def test_a_dialogue_is_told_by_who_said_what_without_the_small_talk(summarizer: 
     assert len(summary) <= 120
 
 
+SUPPORT = (
+    "Good morning, you are speaking with Lena. How can I help you?",
+    "My router has been offline since the storm on Tuesday and the red light keeps blinking.",
+    "I am sorry to hear that. Have you tried holding the reset button for ten seconds?",
+    "Twice, no change.",
+    "Then I will send a technician on Friday between 8 and 12.",
+)
+
+
+@pytest.mark.parametrize(
+    ("form", "one", "other"),
+    [
+        ("{}: {}", "Lena", "Customer"),
+        ("**{}:** {}", "Lena", "Customer"),
+        ("[{}] : {}", "Lena", "Customer"),
+        ("00:01:20 {}: {}", "Lena", "Customer"),
+        ("{} (10:32): {}", "Lena", "Customer"),
+        ("{}: {}", "#Person1#", "#Person2#"),
+    ],
+)
+def test_a_dialogue_is_told_by_what_opens_it_and_what_another_says_to_that(
+    summarizer: Summarizer, form: str, one: str, other: str
+) -> None:
+    text = "\n".join(form.format(other if at % 2 else one, said) for at, said in enumerate(SUPPORT))
+    summary = summarizer.summarize(text, 110)
+    assert summary.startswith(f"{other}: My router has been offline")
+    assert f" {one}: " in summary
+    assert len(summary) <= 110
+
+
+def test_who_goes_on_speaking_is_named_once() -> None:
+    said = [Said("Ann", "The train to Cork is late."), Said("Ann", "It leaves at nine."), Said("Ben", "Oh dear, no.")]
+    assert told(said, [0.5, 0.9, 0.1], 60) == "Ann: The train to Cork is late. It leaves at nine."
+
+
 def test_a_word_longer_than_the_limit_is_left_out_rather_than_cut(summarizer: Summarizer) -> None:
     assert summarizer.summarize("x" * 5_000, 100) == "\u2026"
 
@@ -93,3 +130,18 @@ def test_a_cut_does_not_part_a_list_from_its_last_item(summarizer: Summarizer) -
         "in knowledge graphs of every size, and we describe how it is trained on several benchmarks."
     )
     assert ", and composition" not in summarizer.summarize(text, 80) or "inversion" in summarizer.summarize(text, 80)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "says_nothing"),
+    [
+        ("We present a network that is able to count the cells in every picture of a microscope.", "able."),
+        ("We explore the problem where one seeks to tell which group of items people like better.", "seeks."),
+        ("For several tasks of control, the search finds a network of a tenth of the usual size.", "control."),
+        ("We introduce a simple and effective way of telling bridges apart by their sound.", "simple."),
+    ],
+)
+def test_a_shortening_says_something(sentence: str, says_nothing: str) -> None:
+    forms = [form.text for form in shortenings_of(sentence, 80)]
+    assert forms
+    assert [form for form in forms if form.endswith(says_nothing)] == []

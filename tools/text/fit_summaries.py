@@ -24,7 +24,7 @@ from tools.text.figures import rouge
 LIMIT: Final = 100
 STEPS: Final = 300
 PACE: Final = 0.05
-SHRINKING: Final = 1e-3
+SHRINKING: Final = 3e-3
 FOLDS: Final = 5
 WARMTH: Final = 0.1
 """How far from the best a shortening may score and still have a chance."""

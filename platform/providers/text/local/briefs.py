@@ -72,10 +72,14 @@ _ACTS: Final[dict[str, Act]] = {
 }
 _TO_NOBODY: Final = frozenset({"offer", "propose", "announce", "write"})
 _VERBS: Final = "|".join(sorted(_ACTS, key=len, reverse=True))
+_WANTED: Final = (
+    r"^(?:(?:hi|hello|hey)\b[,!.]?\s+)?(?:(?:i|we)\s+(?:need|want|would\s+like)\s+|(?:can|could|would)\s+you\s+"
+    r"|help\s+me\s+(?:to\s+)?)?(?:please\s+)?"
+)
 _WRAPPING: Final = re.compile(
-    r"^(?:please\s+)?(?:(?:write|compose|draft|create|send|generate|prepare|make|give me)\s+(?:me\s+"
+    _WANTED + r"(?:(?:write|compose|draft|create|send|generate|prepare|make|give me)\s+(?:me\s+"
     r"|us\s+)?)?(?:(?:an?|the|some)\s+)?(?:[a-z]+\s+){0,2}"
-    r"(?:e-?mail|message|letter|note|reply|blog(?:\s+(?:post|article))?|article|post|product\s+(?:description|page"
+    r"(?:e-?mail|mail|message|letter|note|reply|blog(?:\s+(?:post|article))?|article|post|product\s+(?:description|page"
     r"|text)|description)"
     r"\s*(?:,|:|-|\b(?:that|which|to|on|about|for|of)\b)?\s*",
     re.IGNORECASE,
@@ -93,6 +97,20 @@ _LETTER_TO: Final = re.compile(
     r"(?:e-?mail|message|letter|note|reply)\s+(?:to|for)\s+",
     re.IGNORECASE,
 )
+_WRITE_TO: Final = re.compile(r"^(?:please\s+)?write\s+to\s+", re.IGNORECASE)
+_IN_A_POST: Final = re.compile(
+    r"^(?:(?:explain|describe|discuss|show|tell)\s+(?:readers\s+)?in\s+an?\s+(?:[a-z]+\s+)?(?:post|article|text)\s+"
+    r"|(?:describe|explain|introducing|introduce)\s+)",
+    re.IGNORECASE,
+)
+_SAYS_TO: Final = re.compile(r"^(complain|report|apply|explain|describe|recommend)\s+to\s+", re.IGNORECASE)
+_WISHES: Final = re.compile(r"^(congratulate|welcome)\s+", re.IGNORECASE)
+_FROM: Final = re.compile(rf"\bfrom\s+((?:the\s+)?{_NAME})")
+_OF_GROUP: Final = re.compile(
+    r"\s+of\s+(?:[\w'\u2019-]+\s+){0,3}?[\w'\u2019-]+"
+    r"(?=\s+(?:to|that|for|about|on|whether|if|how|when|why|in|at)\b|\s*[:,;.]|\s*$)"
+)
+_APPOSED: Final = re.compile(rf"\s*,\s+({_NAME}),?(?=\s)")
 _RELATIVE: Final = re.compile(
     r"^(?P<name>[^:]{2,90}?)(?:,\s+(?P<sort>an?\s[^,]*?))?,?\s+(?:that|which)\s+(?P<rest>.+)$", re.DOTALL
 )
@@ -100,7 +118,7 @@ _AND_DOES: Final = re.compile(r",?\s+and\s+(?=\w+(?:s|ed)\s)|,\s+")
 _NAMED: Final = re.compile(rf"\b(?:named|called)\s+({_NAME})")
 _ADDRESSED: Final = re.compile(
     rf"^(?:to\s+|by\s+)?((?:the|our|all|my|a|an|every)\s+(?:[\w'\u2019-]+\s+){{0,4}}?[\w'\u2019-]+(?:\s+{_NAME})?"
-    rf"|{_NAME}|everyone|everybody|customers|colleagues|staff|them|him|her|you)"
+    rf"|{_NAME}(?:\s+and\s+{_NAME})?|everyone|everybody|customers|colleagues|staff|them|him|her|you)"
     r"(?=\s+(?:that|to|for|of|about|on|know|why|when|how|whether|if|not|in|at|regarding|the|a|an|his|her|their|\w{3,}ing)\b"
     r"|\s*[:,;.]|\s*$)",
 )
@@ -130,9 +148,10 @@ def steps_of(brief: str) -> list[Step]:
     """What the brief wants an e-mail to do, in its order."""
     line = one_line(brief)
     addressed = ""
-    opening = _LETTER_TO.match(line)
+    opening = _LETTER_TO.match(line) or _WRITE_TO.match(line)
     if opening:
-        addressed, line = _whom(line[opening.end() :])
+        addressed, line = _whom(line[opening.end() :], may_be_of=True)
+        line = re.sub(rf"^(?:to|and)\s+(?=(?:{_VERBS})\b)", "", line, flags=re.IGNORECASE)
         line = f"tell {line}" if re.match(r"(?:about|that|regarding)\b", line) else line
     elif not _ACT.match(line):
         line = _WRAPPING.sub("", line, count=1) or line
@@ -152,15 +171,32 @@ def _step(words: str) -> Step:
         whom, what = _whom(match[2].removeprefix("with "))
         return Step("write", whom, f"follow up {what}".replace("follow up about", "follow up on"))
     if act == "write":
-        return Step(act, "", words)
-    whom, what = ("", match[2].strip()) if act in _TO_NOBODY else _whom(match[2].strip())
+        return _written(words)
+    may_be_of = act in {"ask", "thank", "invite", "apologise"}
+    whom, what = ("", match[2].strip()) if act in _TO_NOBODY else _whom(match[2].strip(), may_be_of=may_be_of)
     return Step(act, whom, what)
+
+
+def _written(words: str) -> Step:
+    """What is done by writing, and to whom where that is said: `complain to Northwind about the delay`."""
+    said = _SAYS_TO.match(words)
+    if said:
+        whom, what = _whom(words[said.end() :], may_be_of=True)
+        if whom:
+            return Step("write", whom, f"{said[1]} {what}")
+    wish = _WISHES.match(words)
+    if wish:
+        whom, what = _whom(words[wish.end() :], may_be_of=True)
+        return Step("write", whom, f"{wish[1]} you {what}") if whom else Step("write", "", words)
+    sender = _FROM.search(words)
+    return Step("write", sender[1] if sender else "", words)
 
 
 def topic_of(brief: str) -> Topic:
     """The topic of the brief and its points; a brief without points has its topic only."""
     line = brief.strip()
     line = _WRAPPING.sub("", line, count=1).strip() or line
+    line = _IN_A_POST.sub("", line, count=1) or line
     match = _TOPIC.match(line)
     if match and len(match[1]) <= 160:  # noqa: PLR2004 - a longer opening is prose, no heading
         return Topic(one_line(match[1]), points_of(match[2]))
@@ -191,7 +227,9 @@ def name_in(whom: str) -> str:
     named = _NAMED.search(whom)
     if named:
         return named[1]
-    names = re.findall(_NAME, whom)
+    if re.fullmatch(rf"{_NAME}\s+and\s+{_NAME}", whom):
+        return whom
+    names = re.findall(_NAME, whom) if " of " not in whom else []
     if names:
         return str(max(names, key=len))
     group = re.sub(r"^(?:the|our|all|my)\s+", "", whom)
@@ -199,12 +237,19 @@ def name_in(whom: str) -> str:
     return "" if is_person or whom in {"them", "him", "her", "you"} else group
 
 
-def _whom(rest: str) -> tuple[str, str]:
-    """Splits `the design team to a workshop` after the addressee."""
+def _whom(rest: str, *, may_be_of: bool = False) -> tuple[str, str]:
+    """Splits `the design team to a workshop` after the addressee, who may be the parents `of` class 4b."""
     match = _ADDRESSED.match(rest)
     named = _NAMED.search(rest)
     if named and named.start() < 40 and (match is None or match.end() < named.end()):  # noqa: PLR2004 - near the start
         return rest[: named.end()], rest[named.end() :].strip(" ,:")
     if match is None:
         return "", rest
-    return match[1], rest[match.end() :].strip(" ,:")
+    whom, end = match[1], match.end()
+    apposed = _APPOSED.match(rest, end)
+    if apposed and not re.search(_NAME, whom):
+        return f"{whom}, {apposed[1]}", rest[apposed.end() :].strip(" ,:")
+    group = _OF_GROUP.match(rest, end) if may_be_of else None
+    if group:
+        whom, end = f"{whom}{group[0]}", group.end()
+    return whom, rest[end:].strip(" ,:")

@@ -11,6 +11,7 @@ _ALIKE: Final = str.maketrans(
     "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u04bb\u0501\u03bf\u03b1\u03b5\u03b9\u03ba\u03bd\u03c1\u03c4\u03c5\u03c7\u0131\u0251\u0261",
     "aeopcyxijshdoaeikvptuxiag",
 )
+_LEET_CHAR: Final = re.compile("[0-9@$!+|\u20ac]")
 _LEET_WORD: Final = re.compile(
     r"(?<![\w@$])(?=\S{0,19}[^\W\d_])(?=\S{0,19}[0-9@$!+|\u20ac])[\w@$!+|\u20ac]{3,20}(?![\w@$]|\.\w)"
 )
@@ -32,14 +33,18 @@ _HIDDEN: Final = """
 """.split()  # noqa: SIM905 - words read best as words
 
 
-def undisguised(text: str) -> str:
-    """The text as the models see it, with disguised words read as words."""
-    bare = plain(_STRETCHED.sub(r"\1", text))
+def undisguised(text: str, as_is: str | None = None) -> str:
+    """The text as the models see it, with disguised words read as words; `as_is` is its plain form, where known."""
+    short = _STRETCHED.sub(r"\1", text)
+    bare = plain(short) if as_is is None or short != text else as_is
     if not bare.isascii():
         bare = _MIXED.sub(lambda word: word[0].translate(_ALIKE), bare)
         bare = "".join(char for char in unicodedata.normalize("NFD", bare) if not unicodedata.combining(char))
     bare = _SPACED.sub(lambda run: "".join(filter(str.isalpha, run[0])), bare)
-    bare = _STARRED.sub(lambda word: _unstarred(word[0]), bare)
+    if "*" in bare or "#" in bare:
+        bare = _STARRED.sub(lambda word: _unstarred(word[0]), bare)
+    if not _LEET_CHAR.search(bare):
+        return bare
     return _LEET_WORD.sub(lambda word: word[0] if _HONEST.fullmatch(word[0]) else word[0].translate(_LEET), bare)
 
 

@@ -7,6 +7,9 @@ from domain.text.classify import DEFAULT_LABELS, Label
 
 _PARTS: Final = re.compile(r"\s*(?:/|&|,|\band\b|\bor\b)\s*")
 
+_ASPECT: Final = re.compile(r"[,;:.\n]\s*|\s+(?:and|or)\s+")
+MOST_ASPECTS: Final = 24
+
 _MEANINGS: Final = {
     **{label.name: label.description or "" for label in DEFAULT_LABELS},
     "sport": "games, matches, teams, players, athletes, tournaments and championships",
@@ -93,3 +96,9 @@ def meaning_of(label: Label) -> str | None:
         return known
     parts = [_MEANINGS[part] for part in _PARTS.split(name) if part in _MEANINGS]
     return "; ".join(parts) or None
+
+
+def aspects_of(label: Label) -> list[str]:
+    """The things a label covers: its name, then each that its meaning lists; at most 24."""
+    meaning = meaning_of(label) or ""
+    return [label.name, *(part for part in _ASPECT.split(meaning) if any(map(str.isalnum, part)))][:MOST_ASPECTS]

@@ -97,7 +97,8 @@ def _said(step: Step, voice: Voice, *, is_first: bool) -> Iterator[str]:  # noqa
         case "thank":
             yield from _thanks(step, what)
         case "apologise":
-            yield _sentence(f"{'Please accept our apologies' if formal else 'We are very sorry'} {_small(what)}")
+            joined = f" {what}" if re.match(r"(?:for|that|about|to)\b", what) else f": {what}"
+            yield _sentence(f"{'Please accept our apologies' if formal else 'We are very sorry'}{joined}")
         case "confirm":
             opening = "I am writing to confirm" if formal else "This is to confirm"
             yield _sentence(f"{opening} {_small(what.removeprefix('about '))}")
@@ -151,12 +152,24 @@ def _addressed(what: str) -> str:
     return _OBJECT.sub("you", _BARE_SUBJECT.sub("you", _THIRD.sub("your", said)))
 
 
+_AS_TITLES: Final = {
+    "congratulate you on": "Congratulations on ",
+    "complain about": "Complaint about ",
+    "(?:report|explain) that": "",
+    "welcome you": "Welcome ",
+}
+"""How what a letter does reads as its subject."""
+
+
 def _subject(steps: Sequence[Step]) -> str:
     """A subject made of the first step's own words."""
     if not steps:
         return "A short note"
     step = steps[0]
-    words = _LINK.sub("", _LINK.sub("", _addressed(step.what))).split()
+    what = _addressed(step.what)
+    for said, named in _AS_TITLES.items():
+        what = re.sub(rf"^{said}\s+", named, what, flags=re.IGNORECASE)
+    words = _LINK.sub("", _LINK.sub("", what)).split()
     end = MOST_SUBJECT_WORDS
     while end < len(words) and end < MOST_SUBJECT_WORDS + 4 and re.match(r"[A-Z\d]", words[end]):
         end += 1

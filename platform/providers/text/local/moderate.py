@@ -11,7 +11,7 @@ from domain.text.moderate import CATEGORIES, FLAGGED_FROM
 from providers.text.local.disguise import undisguised
 from providers.text.local.ngrams import NgramModel, open_ngrams
 from providers.text.local.sentences import sentences_of
-from providers.text.local.static_table import StaticTable, Vector
+from providers.text.local.static_table import StaticTable
 from providers.text.local.words import plain
 
 LONGEST_WHOLE: Final = 2_000
@@ -26,7 +26,7 @@ DOUBT: Final = 1.5
 ISSUE_FROM: Final = 0.5
 DIGITS: Final = 4
 GRAVE: Final = ("self-harm", "sexual")
-"""Issues that make a text undesired however politely it is put."""
+"""Issues that make a text undesired however politely it is put; the others score no higher than toxicity does."""
 
 UNNAMED: Final = "harassment"
 """What a flagged text is said to be when no issue stands out."""
@@ -45,7 +45,10 @@ _SELF_HARM: Final = re.compile(
     r"\b(?:(?:kill|hang|cut|hurt|harm|starv|burn)(?:e|t?ing)? myself|end(?:ing)? (?:my (?:own )?life|it all)"
     r"|tak(?:e|ing) my own life|(?:want|wanted|wish|ready|going) (?:to (?:just )?(?:die|be dead)|i (?:was|were) dead)"
     r"|(?:do not|don't|dont) want to (?:live|be alive|wake up)|better off dead|kill (?:yourself|urself)|kys"
-    r"|commit(?:ting)? suicide|i(?:'m| am) suicidal)\b"
+    r"|commit(?:ting)? suicide|i(?:'m| am) suicidal"
+    r"|i (?:\w+ )?(?:take|took|taken|swallow(?:ed)?) (?:too many|all) (?:(?:of )?(?:the|my|these) )?(?:pills|tablets)"
+    r" (?:at once|tonight|i have|in the house)|how many (?:pills|tablets)[\w\s]{0,30}(?:die|kill|overdose|not wake up)"
+    r"|(?:nobody|no one) (?:would|will) (?:notice|care|miss me) if i (?:die|died|disappeared|was gone|were gone))\b"
 )
 SELF_HARM_SCORE: Final = 0.8
 
@@ -90,12 +93,12 @@ class Moderator:
         if not any(map(str.isalnum, text)):
             return _judgement(dict.fromkeys(self._model.about.heads, 0.0), swears=False)
         windows = [text] if len(text) <= LONGEST_WHOLE else _windows(text)
-        bare = [undisguised(window) for window in windows]
-        odds = [
-            np.maximum(self._odds(window), self._odds(shown)) if shown != plain(window) else self._odds(window)
-            for window, shown in zip(windows, bare, strict=True)
-        ]
-        worst = 1 / (1 + np.exp((DOUBT if len(odds) > 1 else 0.0) - np.max(odds, axis=0)))
+        seen = [plain(window) for window in windows]
+        bare = [undisguised(window, as_is) for window, as_is in zip(windows, seen, strict=True)]
+        shown = [other for other, as_is in zip(bare, seen, strict=True) if other != as_is]
+        vectors = self._table.vectors([*windows, *shown])
+        odds = self._model.log_odds_of([*seen, *map(plain, shown)], vectors)
+        worst = 1 / (1 + np.exp((DOUBT if len(windows) > 1 else 0.0) - np.max(odds, axis=0)))
         found = dict(zip(self._model.about.heads, map(float, worst), strict=True))
         if any(_SELF_HARM.search(shown) for shown in bare):
             found["self-harm"] = max(found["self-harm"], SELF_HARM_SCORE)
@@ -105,9 +108,6 @@ class Moderator:
             found["violence"] = max(found["violence"], THREAT_SCORE)
             found["toxicity"] = max(found["toxicity"], THREAT_SCORE)
         return _judgement(found, swears=any(_PROFANITY.search(shown) for shown in bare))
-
-    def _odds(self, text: str) -> Vector:
-        return self._model.log_odds(text, self._table.vector(text))
 
 
 def open_moderator(models: Path, table: StaticTable) -> Moderator:
@@ -130,7 +130,7 @@ def _windows(text: str) -> list[str]:
 def _judgement(found: dict[str, float], *, swears: bool) -> Judgement:
     """The chances made a judgement: a text with a grave issue is toxic, and a toxic one has an issue."""
     toxicity = max(found["toxicity"], *(found[name] for name in GRAVE if found[name] >= ISSUE_FROM), 0.0)
-    scores = {name: min(found.get(name, 0.0), toxicity) for name in CATEGORIES}
+    scores = {name: min(found.get(name, 0.0), 1.0 if name in GRAVE else toxicity) for name in CATEGORIES}
     scores["profanity"] = max(toxicity, ISSUE_FROM) if swears else 0.0
     issues = sorted((name for name in CATEGORIES if scores[name] >= ISSUE_FROM), key=lambda name: -scores[name])
     if toxicity >= FLAGGED_FROM and not issues:

@@ -1,9 +1,7 @@
 """A linear model over the n-grams of a text, beside its static vector: trained by `tools/text`, scored here."""
 
-import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +16,9 @@ LONGEST_WORD: Final = 40
 SHORTEST_RUN: Final = 2
 LONGEST_RUN: Final = 5
 MOST_REMEMBERED: Final = 50_000
+AT_ONCE: Final = 256
+"""So many texts are counted together: more would only take memory."""
+
 
 _NEGATIONS: Final = frozenset(
     {"not", "no", "never", "nor", "neither", "without", "hardly", "cannot", "nothing", "nobody"}
@@ -89,41 +90,54 @@ class NgramModel:
         self._weights = weights
         self._vector_weights = vector_weights
         self._bias = bias
-        self._runs: dict[str, tuple[int, ...]] = {}
+        self._words: dict[str, tuple[int, ...]] = {}
 
     def log_odds(self, text: str, vector: Vector) -> Vector:
         """The log-odds of each head, in the order of `about.heads`."""
-        counts = Counter(self._known(words_of(plain(text))))
-        scores: Vector = np.asarray(self._bias + self._vector_weights @ vector, np.float32)
-        if not counts:
-            return scores
-        at = np.fromiter(counts.keys(), np.int64, len(counts))
-        strength = 1 + np.log(np.fromiter(counts.values(), np.float32, len(counts)))
-        strength *= self._idf[at]
-        strength /= math.sqrt(float(strength @ strength))
-        return np.asarray(scores + self._weights[:, at] @ strength, np.float32)
+        return np.asarray(self.log_odds_of([plain(text)], vector[None])[0])
 
-    def _known(self, words: Sequence[str]) -> Iterable[int]:
+    def log_odds_of(self, texts: Sequence[str], vectors: Vector) -> Vector:
+        """The log-odds for each plain text, one a row; `vectors` has a row for each."""
+        scores = self._bias + vectors @ self._vector_weights.T
+        for start in range(0, len(texts), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            scores[part] += self._of_grams([self._known(words_of(text)) for text in texts[part]])
+        return np.asarray(scores, np.float32)
+
+    def _of_grams(self, known: Sequence[list[int]]) -> Vector:
+        """What the grams of each text add to its scores: each (1 + log count) times idf, in a vector of length one."""
+        count = len(known)
+        owners = np.repeat(np.arange(count), [len(grams) for grams in known])
+        grams = np.fromiter(chain.from_iterable(known), np.int64, len(owners))
+        keys, times = np.unique(owners * len(self._idf) + grams, return_counts=True)
+        owners, grams = np.divmod(keys, len(self._idf))
+        strength = (1 + np.log(times)) * self._idf[grams]
+        lengths = np.sqrt(np.bincount(owners, strength**2, count))
+        strength /= lengths[owners]
+        return np.stack([np.bincount(owners, head[grams] * strength, count) for head in self._weights], axis=1)
+
+    def _known(self, words: Sequence[str]) -> list[int]:
+        """The grams of the words that the model knows, each as often as it is there."""
         index = self._index
-        shown = marked(words) if self.about.marks_negation else words
-        for word in shown:
-            at = index.get(f"={word}")
-            if at is not None:
-                yield at
-        for first, second in pairwise(shown):
-            at = index.get(f"{first}+{second}")
-            if at is not None:
-                yield at
+        known: list[int] = []
+        if self.about.marks_negation:
+            shown = marked(words)
+            known += [index[gram] for word in shown if (gram := f"={word}") in index]
+        else:
+            shown = list(words)
+        known += [index[gram] for pair in pairwise(shown) if (gram := "+".join(pair)) in index]
         for word in words:
-            yield from self._known_runs(word)
+            grams = self._words.get(word)
+            known += self._known_of(word) if grams is None else grams
+        return known
 
-    def _known_runs(self, word: str) -> tuple[int, ...]:
-        known = self._runs.get(word)
-        if known is None:
-            known = tuple(self._index[run] for run in runs_of(word) if run in self._index)
-            if len(self._runs) >= MOST_REMEMBERED:
-                self._runs.clear()
-            self._runs[word] = known
+    def _known_of(self, word: str) -> tuple[int, ...]:
+        """The runs of a word, and the word where no negation marks it."""
+        grams = runs_of(word) if self.about.marks_negation else [f"={word}", *runs_of(word)]
+        known = tuple(self._index[gram] for gram in grams if gram in self._index)
+        if len(self._words) >= MOST_REMEMBERED:
+            self._words.clear()
+        self._words[word] = known
         return known
 
 

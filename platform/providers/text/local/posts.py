@@ -1,5 +1,6 @@
 """Blog posts and product descriptions from a topic and its points."""
 
+import re
 import zlib
 from collections.abc import Sequence
 from typing import Final, Literal
@@ -13,6 +14,8 @@ Manner = Literal["plain", "warm", "formal"]
 
 FEWEST_PARAGRAPHS: Final = 4
 """A brief with fewer points than this is filled up with questions for the reader."""
+
+_COMMON_OPENING: Final = re.compile(r"(?:how|why|what|when|where|who|the|an?|our)\b", re.IGNORECASE)
 
 
 class Piece(Struct, frozen=True):
@@ -83,7 +86,10 @@ def post_of(topic: Topic, manner: Manner) -> list[Piece]:
     """Title, lead, a paragraph for each point, close."""
     name = topic.name
     turn = zlib.crc32(name.encode())
-    pieces = [Piece(f"# {_title(name)}"), Piece("" if topic.points else _sentence(name), _picked(_LEADS[manner], turn))]
+    pieces = [
+        Piece(f"# {_title(name)}"),
+        Piece("" if topic.points else _sentence(f"This post is about {_small(name)}"), _picked(_LEADS[manner], turn)),
+    ]
     for at, point in enumerate(topic.points):
         if topic.is_told and not point.startswith(("a ", "an ")):
             point = f"it {point}"  # noqa: PLW2901 - the point, said of the topic
@@ -127,6 +133,11 @@ def _picked(choices: Sequence[str], turn: int) -> str:
 def _sentence(text: str) -> str:
     text = _capital(text.strip())
     return text if text.endswith((".", "!", "?", "\u2026", "\u3002")) else text + "."
+
+
+def _small(name: str) -> str:
+    """A topic inside a sentence: `How the village heats` goes on with a small letter, `Amara Nwosu` does not."""
+    return name[:1].lower() + name[1:] if _COMMON_OPENING.match(name) else name
 
 
 def _capital(text: str) -> str:

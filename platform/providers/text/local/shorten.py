@@ -81,6 +81,28 @@ _HANGING: Final = frozenset(
 """.split()  # noqa: SIM905 - words read best as words
 )
 
+# A sentence cut off after one of these says less than nothing: `a network that is able`, `the problem where one seeks`.
+_WAITING: Final = frozenset(
+    """
+    able unable capable likely unlikely prone aims aim seeks seek tries try attempts tends tend needs wants hopes
+    fails allows allow enables enable leads relies rely depends depend consists refers corresponds differs suffers
+    requires require seems appears provides provide simply given
+    """.split()  # noqa: SIM905 - words read best as words
+)
+_ARTICLES: Final = frozenset({"a", "an", "the"})
+_OF_A_NOUN: Final = frozenset(
+    """
+    simple effective efficient general generic fast robust scalable flexible powerful unified principled practical
+    lightweight accurate reliable large small big good better best long short high low strong weak modern global local
+    """.split()  # noqa: SIM905 - words read best as words
+)
+_OPENS_BELOW: Final = re.compile(
+    r"(?:in|on|for|with|by|at|from|through|under|over|after|before|since|because|although|though|while|whereas|when"
+    r"|whenever|if|unless|until|once|as|given|using|based|compared|unlike|despite|to|during|without|beyond|among"
+    r"|between|inspired|motivated|due|owing|rather|instead|thanks|according|contrary|similar|along|apart|besides)\b",
+    re.IGNORECASE,
+)
+
 
 class Shortening(Struct, frozen=True, kw_only=True):
     """A sentence or a shorter form of it, and what was taken off."""
@@ -138,7 +160,7 @@ def _ends(body: str, longest: int) -> Iterator[tuple[str, Cut]]:
             if kind == "mark" and _inside_list(body, place.start()):
                 continue
             text = _without_hanging(body[: place.start()])
-            if len(text) >= longest or len(text.split()) < FEWEST_WORDS:
+            if len(text) >= longest or len(text.split()) < FEWEST_WORDS or not _stands_alone(text, body):
                 continue
             yield text.rstrip(" ,;:-\u2013\u2014") + ".", kind  # type: ignore[misc]
 
@@ -146,6 +168,14 @@ def _ends(body: str, longest: int) -> Iterator[tuple[str, Cut]]:
 def _inside_list(body: str, at: int) -> bool:
     """Whether the comma at `at` parts the items of a list that goes on after it."""
     return body[at] == "," and re.match(r",[^,;.]{1,40}(?:,|\s(?:and|or)\s)", body[at : at + 60]) is not None
+
+
+def _stands_alone(text: str, body: str) -> bool:
+    """Whether an opening of the body says something: its main clause has begun, and its last word waits for nothing."""
+    words = text.lower().split(" ")
+    if words[-1] in _WAITING or (words[-1] in _OF_A_NOUN and not _ARTICLES.isdisjoint(words[-3:-1])):
+        return False
+    return not (_OPENS_BELOW.match(body) and "," in body[len(text) :] and "," not in text)
 
 
 def _without_hanging(text: str) -> str:

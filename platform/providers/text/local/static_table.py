@@ -5,8 +5,8 @@ The table was distilled from all-MiniLM-L6-v2 (Apache-2.0) by `tools/text/distil
 
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,8 @@ from providers.text.local.words import visible
 
 MOST_REMEMBERED: Final = 50_000
 LONGEST_WORD: Final = 60
+AT_ONCE: Final = 64
+"""So many texts are looked up together: more would only take memory."""
 
 _ACCENT: Final = "Mn"
 _WORD: Final = re.compile(
@@ -35,6 +37,7 @@ class StaticTable:
         self._scales = scales
         self._rarities = rarities
         self._words: dict[str, tuple[int, ...]] = {}
+        self._rare: dict[str, float] = {}
 
     @property
     def width(self) -> int:
@@ -43,33 +46,51 @@ class StaticTable:
 
     def vector(self, text: str) -> Vector:
         """The text's vector; all zeros where the table knows none of its pieces."""
-        counts = Counter(self.pieces(text))
-        if not counts:
-            return np.zeros(self.width, np.float32)
-        at = np.fromiter(counts.keys(), np.int64, len(counts))
-        times = np.fromiter(counts.values(), np.float32, len(counts)) * self._scales[at]
-        return unit(np.asarray(times @ self._rows[at], np.float32))
+        return np.asarray(self.vectors([text])[0])
 
     def vectors(self, texts: Sequence[str]) -> Vector:
         """The vectors of several texts, one a row."""
-        return np.stack([self.vector(text) for text in texts]) if texts else np.zeros((0, self.width), np.float32)
+        made = np.zeros((len(texts), self.width), np.float32)
+        for start in range(0, len(texts), AT_ONCE):
+            found = [self.pieces(text) for text in texts[start : start + AT_ONCE]]
+            owners = np.repeat(np.arange(start, start + len(found)), [len(pieces) for pieces in found])
+            at = np.fromiter(chain.from_iterable(found), np.int64, len(owners))
+            keys, times = np.unique(owners * len(self._rows) + at, return_counts=True)
+            if len(keys):
+                owners, at = np.divmod(keys, len(self._rows))
+                rows = self._rows[at] * (times * self._scales[at]).astype(np.float32)[:, None]
+                begun = np.flatnonzero(np.diff(owners, prepend=-1))
+                made[owners[begun]] = np.add.reduceat(rows, begun, axis=0)
+        lengths = np.sqrt(np.einsum("ij,ij->i", made, made))
+        return np.asarray(made / np.where(lengths > 0, lengths, 1)[:, None], np.float32)
 
     def rarity(self, word: str) -> float:
         """How rare the word is, from 0 (the commonest) to 1 (never met)."""
-        return max((float(self._rarities[piece]) for piece in self.pieces(word)), default=1.0)
+        known = self._rare.get(word)
+        if known is None:
+            known = max((float(self._rarities[piece]) for piece in self.pieces(word)), default=1.0)
+            if len(self._rare) >= MOST_REMEMBERED:
+                self._rare.clear()
+            self._rare[word] = known
+        return known
 
-    def pieces(self, text: str) -> Iterable[int]:
+    def pieces(self, text: str) -> list[int]:
         """The rows that stand for the text's words, in its order; pieces the table does not know are left out."""
-        bare = unicodedata.normalize("NFD", visible(text).lower())
-        bare = "".join(char for char in bare if unicodedata.category(char) != _ACCENT) if not bare.isascii() else bare
-        for word in _WORD.findall(unicodedata.normalize("NFC", bare)):
+        bare = visible(text).lower()
+        if not bare.isascii():
+            apart = unicodedata.normalize("NFD", bare)
+            bare = "".join(char for char in apart if unicodedata.category(char) != _ACCENT)
+            bare = unicodedata.normalize("NFC", bare)
+        found: list[int] = []
+        for word in _WORD.findall(bare):
             known = self._words.get(word)
             if known is None:
                 known = self._split(word)
                 if len(self._words) >= MOST_REMEMBERED:
                     self._words.clear()
                 self._words[word] = known
-            yield from known
+            found += known
+        return found
 
     def _split(self, word: str) -> tuple[int, ...]:
         """The longest known pieces from the left; a word that cannot be split wholly has none."""

@@ -10,6 +10,7 @@ import numpy as np
 from msgspec import Struct
 
 from providers.text.local import telling
+from providers.text.local.dialogue import said_in, told
 from providers.text.local.sentences import Turn, sentences_of, turns_of
 from providers.text.local.shorten import Shortening, cut_between_words, shortenings_of
 from providers.text.local.static_table import StaticTable, Vector
@@ -18,11 +19,12 @@ from providers.text.local.words import one_line
 ONE_SENTENCE_UP_TO: Final = 160
 """Limits above this are filled with several sentences."""
 
+LIKENESS_COSTS: Final = 0.6
+"""How much a further sentence loses by being like those taken, beside what it is worth."""
+
 MOST_SENTENCES: Final = 2_000
 MOST_SHORTENED: Final = 40
 MOST_WORDS_WEIGHED: Final = 60
-FEWEST_CHARS: Final = 0.3
-"""How much of the limit a summary should use before another sentence is not looked for."""
 
 _WORD: Final = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
 _CUE: Final = re.compile(
@@ -39,13 +41,6 @@ _OPENS_WITH_PRONOUN: Final = re.compile(
     r"|but|so|or|also|then|which)\b",
     re.IGNORECASE,
 )
-_SMALL_TALK: Final = re.compile(
-    r"^(?:hi|hey|hello|hiya|ok|okay|yes|yeah|yep|no|nope|sure|thanks|thank you|thx|bye|see you|cool|great|nice|lol"
-    r"|haha\w*|good (?:morning|evening|afternoon|night)"
-    r"|how are you|wow|oh|hmm+|right|alright|np|no problem|perfect|deal|fine)\b[\s\w]{0,16}[!.?]*$",
-    re.IGNORECASE,
-)
-
 # Fitted on SciTLDR's development part by `tools/text/fit_summaries.py`, which also says what each number is for.
 FEATURES: Final = (
     "coverage",
@@ -66,31 +61,31 @@ FEATURES: Final = (
 )
 WEIGHTS: Final = np.array(
     [
-        0.75,
-        1.32,
-        1.25,
-        0.43,
-        -1.04,
-        0.47,
-        -0.25,
-        -0.99,
-        -0.31,
-        0.24,
-        -0.29,
-        -0.33,
-        -0.25,
-        0.54,
-        0.87,
-        0.43,
-        -0.85,
-        -0.57,
+        0.39,
+        0.81,
+        0.96,
+        0.35,
+        -0.63,
+        0.42,
+        -0.21,
+        0.1,
+        -0.21,
+        0.06,
+        -0.2,
         -0.24,
-        0.53,
+        -0.25,
+        0.29,
+        0.63,
+        0.16,
+        -0.31,
+        -0.3,
+        -0.47,
+        0.41,
+        -0.32,
+        -0.12,
+        0.54,
+        -0.37,
         0.0,
-        -0.38,
-        0.44,
-        -0.79,
-        0.26,
     ],
     np.float32,
 )
@@ -157,10 +152,11 @@ class Summarizer:
     def candidates(self, outline: Outline, longest: int) -> list[Candidate]:
         """Every shortening of the more telling sentences that fits, with its features."""
         telling = sorted(range(len(outline.sentences)), key=lambda at: -self._promise(outline, at))[:MOST_SHORTENED]
+        found = [(at, form) for at in telling for form in shortenings_of(outline.sentences[at], longest)]
+        near = self._table.vectors([form.text for _, form in found]) @ outline.vector
         return [
-            self._candidate(outline, at, form, longest)
-            for at in telling
-            for form in shortenings_of(outline.sentences[at], longest)
+            self._candidate(outline, at, form, longest, float(nearness))
+            for (at, form), nearness in zip(found, near, strict=True)
         ]
 
     def _best(self, outline: Outline, longest: int) -> Candidate | None:
@@ -173,12 +169,10 @@ class Summarizer:
     def _promise(self, outline: Outline, at: int) -> float:
         """How much a sentence may be worth, before it is shortened."""
         sentence = outline.sentences[at]
-        said = set(_content(sentence))
-        weight = sum(outline.weights.get(word, 0.0) for word in said) / outline.total
         cue = 0.3 if _CUE.search(sentence) else 0.0
-        return weight + cue + 0.4 / (1 + at) - (0.3 if sentence.endswith("?") else 0.0)
+        return _share_of(outline, at) + cue + 0.4 / (1 + at) - (0.3 if sentence.endswith("?") else 0.0)
 
-    def _candidate(self, outline: Outline, at: int, form: Shortening, longest: int) -> Candidate:
+    def _candidate(self, outline: Outline, at: int, form: Shortening, longest: int, nearness: float) -> Candidate:
         said = set(_content(form.text))
         weight = sum(outline.weights.get(word, 0.0) for word in said)
         count = len(outline.sentences)
@@ -188,7 +182,7 @@ class Summarizer:
             at,
             (
                 weight / outline.total,
-                float(self._table.vector(form.text) @ outline.vector),
+                nearness,
                 min(1.0, len(form.text) / room),
                 1 / (1 + at),
                 at / count,
@@ -227,7 +221,7 @@ class Summarizer:
             ]
             if not open_to_choice:
                 break
-            best = max(open_to_choice, key=lambda at: float(worth[at] - likeness[at]))
+            best = max(open_to_choice, key=lambda at: float(worth[at] - LIKENESS_COSTS * likeness[at]))
             chosen.append(whole[best])
             taken.add(whole[best].sentence)
             room -= len(whole[best].text) + 1
@@ -235,35 +229,20 @@ class Summarizer:
         return " ".join(each.text for each in sorted(chosen, key=lambda each: each.sentence))
 
     def _of_dialogue(self, turns: Sequence[Turn], longest: int) -> str:
-        """The turns that say most, each under its speaker's name, in order."""
-        said = [(turn.speaker, sentence) for turn in turns for sentence in sentences_of(turn.text)]
-        said = [each for each in said if not _SMALL_TALK.match(each[1])] or said
-        step = -(-len(said) // MOST_SENTENCES)
-        said = said[::step]
-        outline = self.outline([sentence for _, sentence in said])
-        order = sorted(range(len(said)), key=lambda at: -self._promise(outline, at))
-        chosen: dict[int, str] = {}
-        room = longest
-        for at in order:
-            speaker, sentence = said[at]
-            opening = f"{speaker}: "
-            space = room - len(opening) - (1 if chosen else 0)
-            fits = [form for form in shortenings_of(sentence, space) if form.cut != "phrase"]
-            whole = [form for form in fits if form.cut == "none"] or ([] if chosen else fits)
-            if whole:
-                text = max(whole, key=lambda form: len(form.text)).text
-                chosen[at] = opening + text
-                room = space - len(text)
-            if room < FEWEST_CHARS * min(longest, ONE_SENTENCE_UP_TO):
-                break
-        if not chosen:
-            speaker, sentence = said[order[0]]
-            return cut_between_words(f"{speaker}: {sentence}", longest)
-        return " ".join(chosen[at] for at in sorted(chosen))
+        """What is said first and what answers it, each under its speaker's name, in order."""
+        said = said_in(turns)
+        said = said[:: -(-len(said) // MOST_SENTENCES)]
+        outline = self.outline([each.sentence for each in said])
+        return told(said, [_share_of(outline, at) for at in range(len(said))], longest)
 
     def _plainest(self, outline: Outline) -> str:
         """The sentence to cut when none can be shortened well."""
         return outline.sentences[max(range(len(outline.sentences)), key=lambda at: self._promise(outline, at))]
+
+
+def _share_of(outline: Outline, at: int) -> float:
+    """How much of the weight of the text's words the sentence holds."""
+    return sum(outline.weights.get(word, 0.0) for word in set(_content(outline.sentences[at]))) / outline.total
 
 
 def _content(text: str) -> list[str]:
