@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import text
 
 from domain.ids import JobId
@@ -114,10 +115,12 @@ class Submitted(Struct, frozen=True, kw_only=True):
     """The job that answers a submission; `is_new` if this one wrote it.
 
     `replayed`: a request with the same key was answered with it before. `deduplicated`: it stood, and is alike.
+    `is_due`: of it, or of those written with it, the relay has something to send.
     """
 
     job: Job
     is_new: bool = True
+    is_due: bool = True
     replayed: bool = False
     deduplicated: bool = False
 
@@ -145,16 +148,19 @@ async def submit_once(tx: Tx, new: Sequence[NewJob]) -> list[Submitted | Refusal
     jobs that want to be unique the first is written, and answers the others as long as it is live and young enough.
     """
     if all(job.idempotency is None and job.unique is None for job in new):
-        return [Submitted(job=job) for job in await submit_jobs(tx, new)]
+        unnamed = await submit_jobs(tx, new)
+        return [Submitted(job=job, is_due=unnamed.is_due) for job in unnamed]
     holders = await _take_keys(tx, [job for job in new if job.idempotency is not None])
     first = [job for job in new if job.idempotency is None or holders[_name(job.idempotency)].job_id == job.id]
     standing = await _take_unique_keys(tx, first)
     await _point_keys(tx, [job for job in first if job.id in standing], standing)
-    written = {job.id: job for job in await submit_jobs(tx, [job for job in first if job.id not in standing])}
+    rows = await submit_jobs(tx, [job for job in first if job.id not in standing])
+    written = {job.id: job for job in rows}
     shown = {job.id: _shown(job, holders, standing) for job in new}
     others = await find_jobs(tx, {job_id for job_id in shown.values() if job_id not in written})
     found = written | {JobId(job.id): job for job in others}
-    return [_answer(job, found.get(JobId(shown[job.id])), holders, standing) for job in new]
+    answers = [_answer(job, found.get(JobId(shown[job.id])), holders, standing) for job in new]
+    return [replace(one, is_due=rows.is_due) if isinstance(one, Submitted) else one for one in answers]
 
 
 async def is_kept(tx: Tx, key: IdempotencyKey) -> bool:
