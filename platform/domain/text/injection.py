@@ -59,17 +59,21 @@ _UNBOUND: Final = (
 _LONGEST_WHOLE: Final = 600
 _LOOKS_AHEAD: Final = 48
 _LONGEST_THEN: Final = 64
+_NEIGHBOURHOOD: Final = 480  # the longest match with what must follow it, and some
 
 
 class Places:
-    """Where the words that rules ask for stand in one text; each is looked for once, whichever rules ask."""
+    """Where the words that rules ask for stand in stretches of a text; each is looked for once, whichever rules ask."""
 
-    def __init__(self, shown: str) -> None:
+    def __init__(self, shown: str, stretches: Sequence[tuple[int, int]]) -> None:
         self.shown: Final = shown
+        self._stretches = stretches
         self._known: dict[str, list[int]] = {}
 
-    def around(self, words: Sequence[str], opens: re.Pattern[str] | None, longest: int) -> Iterator[tuple[int, int]]:
-        """The stretches of the text that hold whatever is at most `longest` long and has one of the words in it."""
+    def around(
+        self, words: Sequence[str], opens: re.Pattern[str] | None, before: int, after: int
+    ) -> Iterator[tuple[int, int]]:
+        """The stretches of the text from so much before to so much after one of the words begins."""
         shown = self.shown
         if len(shown) <= _LONGEST_WHOLE:
             if any(word in shown for word in words) or (opens is not None and opens.search(shown)):
@@ -77,15 +81,15 @@ class Places:
             return
         places = [place for word in words for place in self._of(word)]
         if opens is not None:
-            places += [found.start() for found in opens.finditer(shown)]
+            places += [found.start() for stretch in self._stretches for found in opens.finditer(shown, *stretch)]
         places.sort()
         begins = stops = -1
         for place in places:
-            if place - longest > stops:
+            if place - before > stops:
                 if stops >= 0:
                     yield begins, stops
-                begins = max(0, place - longest)
-            stops = place + longest + _LOOKS_AHEAD
+                begins = max(0, place - before)
+            stops = place + after + _LOOKS_AHEAD
         if stops >= 0:
             yield begins, stops
 
@@ -93,15 +97,18 @@ class Places:
         places = self._known.get(word)
         if places is None:
             places = self._known[word] = []
-            at = self.shown.find(word)
-            while at >= 0:
-                places.append(at)
-                at = self.shown.find(word, at + 1)
+            for start, end in self._stretches:
+                at = self.shown.find(word, start, end)
+                while at >= 0:
+                    places.append(at)
+                    at = self.shown.find(word, at + 1, end)
         return places
 
 
 class Rule(Struct, frozen=True, kw_only=True):
-    """A family: its name, its pattern, words of which one is in whatever that matches, and how long this may be.
+    """A family: its name, its pattern, and words of which one is in whatever that matches.
+
+    That begins at most `before` characters before the word and ends at most `after` behind the word's beginning.
 
     `opens`: what stands in place of such a word, where a word would say too little. `needs`: of these, too, one is to
     be somewhere in the text, or what the pattern matches is taken for harmless.
@@ -109,20 +116,23 @@ class Rule(Struct, frozen=True, kw_only=True):
 
     name: str
     words: tuple[str, ...]
-    longest: int
+    before: int
+    after: int
     opens: re.Pattern[str] | None
     needs: tuple[str, ...]
     pattern: re.Pattern[str]
     then: re.Pattern[str] | None = None
     within: int = 0
 
+    def may_meet(self, shown: str) -> bool:
+        """Whether the text has what the family needs."""
+        return not self.needs or any(need in shown for need in self.needs)
+
     def meets(self, places: Places) -> bool:
         """Whether the pattern is in the text, and what must follow it, if anything must, within so many characters."""
         shown = places.shown
         then = self.then
-        if self.needs and not any(need in shown for need in self.needs):
-            return False
-        for start, end in places.around(self.words, self.opens, self.longest):
+        for start, end in places.around(self.words, self.opens, self.before, self.after):
             if then is None:
                 if self.pattern.search(shown, start, end):
                     return True
@@ -141,6 +151,8 @@ def _rule(  # noqa: PLR0913 - what a rule is made of
     pattern: str,
     *,
     longest: int,
+    before: int | None = None,
+    after: int | None = None,
     opens: str | None = None,
     needs: str = "",
     then: str | None = None,
@@ -148,8 +160,9 @@ def _rule(  # noqa: PLR0913 - what a rule is made of
 ) -> Rule:
     return Rule(
         name=name,
-        words=tuple(words.split("|")),
-        longest=longest,
+        words=tuple(words.split("|")) if words else (),
+        before=longest if before is None else before,
+        after=longest if after is None else after,
         opens=re.compile(opens) if opens else None,
         needs=tuple(needs.split("|")) if needs else (),
         pattern=re.compile(pattern),
@@ -159,13 +172,16 @@ def _rule(  # noqa: PLR0913 - what a rule is made of
 
 
 RULES: Final = (
-    _rule("ignore_instructions", "ignor", rf"ignor(?:e|ing)(?:{_TURNED}|{_SAID})", longest=160),
-    _rule("forget_instructions", "forget|forgot", rf"forg(?:et|ot)(?:ting)?(?:{_TURNED}|{_SAID})", longest=160),
+    _rule("ignore_instructions", "ignor", rf"ignor(?:e|ing)(?:{_TURNED}|{_SAID})", before=4, longest=160),
+    _rule(
+        "forget_instructions", "forget|forgot", rf"forg(?:et|ot)(?:ting)?(?:{_TURNED}|{_SAID})", before=4, longest=160
+    ),
     _rule(
         "disregard_instructions",
         "disregard|follow|obey|discard|abandon|neglect",
         rf"(?:disregard(?:ing)?|discard|abandon|neglect)(?:{_TURNED}|{_SAID})"
         rf"|(?:do{_S}not|don'?t|stop|no{_S}longer|never|cease){_S}(?:have{_S}to{_S}|need{_S}to{_S}|to{_S})?(?:follow|obey)(?:ing)?{_TURNED}",
+        before=48,
         longest=160,
     ),
     _rule(
@@ -209,11 +225,12 @@ RULES: Final = (
         rf"(?:pretend|imagine|make{_S}believe){_S}(?:(?:that|to|you|be|you're|are|were|have|had|as|if|like|for|a|an|moment|your|there){_S}){{0,6}}"
         rf"(?:no{_S}(?:{_W}){{0,2}}{_LIMITS}|{_LOOSE}|without{_S}(?:any{_S})?(?:{_W}){{0,1}}{_LIMITS}|not{_S}bound|free{_S}(?:of|from)|dan\b|(?:rules|restrictions|filters|guidelines|instructions){_S}(?:do{_S}not|don't|no{_S}longer))",
         needs="pretend|imagine you|make believe",
+        before=12,
         longest=140,
     ),
     _rule(
         "jailbreak_name",
-        "anything|jailbr|dan|stan|dude|gpt|evil|mode|🔓",
+        "anything|jailbr| dan| stan| dude| betterdan| evil|gpt|mode|🔓",
         rf"\bdo{_S}anything{_S}now\b|jailbr(?:eak|oken){_S}(?:mode|prompt|yourself|chatgpt|activated|enabled|now)|(?:\b(?:you are|you're|as|called|named|enter|enable|activate|be|become|to|play) )(?:dan|stan|dude|betterdan|antigpt|evil-?bot|chadgpt|evil-?gpt|freedomgpt|darkgpt|chaosgpt)\b(?: mode|,|\.|:|\)|$| (?:who|which|can|will|has|is|and|answers?|stands|from|now))"
         rf"|\b(?:dan|stan|aim|evil|jailbreak|unlocked|god|unrestricted|unfiltered|chaos|opposite|anarchy|sudo|root){_S}mode{_S}(?:is{_S})?(?:now{_S})?(?:enabled|activated|engaged|on\b|unlocked)"
         r"|\[?\W?(?:🔓|jailbreak)\W{0,3}\]? ?(?:enabled|activated)",
@@ -227,12 +244,14 @@ RULES: Final = (
         rf"(?:developer|dev|debug|maintenance|admin(?:istrator)?|god|sudo|root|diagnostic|unrestricted|unfiltered|jailbreak|dan|opposite){_S}mode\b(?!{_S}(?:on|in|of|for|under|from|at){_S}(?:my|the|an?|your|this|our|android|ios|windows|chrome|xcode|django|vs))"
         rf"(?:{_S}(?:enabled|activated|and|where|now|in{_S}which|so|to|on\b)|\W{{0,3}}(?:$|\n|[.!?]))"
         rf"|(?:developer|debug|admin|god){_S}mode{_S}(?:is{_S})?(?:now{_S})?(?:enabled|activated|engaged|unlocked)",
+        after=40,
         longest=80,
     ),
     _rule(
         "reveal_prompt",
         "prompt|instruction|message|rules|guideline|directive|configuration|text|words",
         rf"(?:reveal|show|tell|give|display|share|disclose|leak|expose|output|describe|summari[sz]e|list|provide|send|recite|dump|what{_S}(?:is|are|was|were)|what's){_S}(?:(?:me|us|to|with|out|the|of|all|verbatim|contents?|exact|about|in){_S}){{0,6}}{_PROMPT}(?!{_S}for{_S}(?:the|my|this|an?)\b)",
+        after=32,
         longest=160,
     ),
     _rule(
@@ -241,6 +260,7 @@ RULES: Final = (
         rf"(?:repeat|print|output|write(?:{_S}out|{_S}down)?|copy|echo|recite|translate|type|return|say|spell{_S}out|paste|reproduce|quote|encode|summari[sz]e){_S}(?:back{_S}|out{_S}|down{_S})?(?:(?:me|the|all|of|every|everything|verbatim|word|words|for|text|content|sentences?|lines?|message|exact|exactly|entire|whole|that|is|was|written|in|full|conversation|what|i|you|were|told){_S}){{0,9}}"
         rf"(?:(?:above|before{_S}this|preceding|prior{_S}to{_S}this)\b(?!{_S}(?:sea|ground|average|zero))|{_PROMPT}|(?:start|begin)(?:s|ning)?{_S}(?:with|from){_S}['\"`]?you{_S}are)",
         needs="above|before|prompt|instruction|previous|preceding|you are|system|begin|start",
+        after=40,
         longest=220,
     ),
     _rule(
@@ -251,6 +271,7 @@ RULES: Final = (
         rf"(?:(?:safety|content|ethic(?:al|s)|moral|security|censorship|moderation|alignment|programmed){_S}(?:and{_S}{_W})?(?:filters?|guidelines?|polic(?:y|ies)|protocols?|measures?|restrictions?|rules?|settings?|checks?|constraints?|mechanisms?|guardrails?|systems?|training|programming|controls?|limits?)\b"
         rf"|guardrails|safeguards|(?<=your )(?:restrictions|filters|limitations|limits|rules|guidelines|programming|policies))",
         needs="overrid|bypass|disabl|circumvent|turn off|switch off|remov|deactivat|evad|violat|break|unlock|suspend|get around|lift",
+        before=8,
         longest=140,
     ),
     _rule(
@@ -262,6 +283,7 @@ RULES: Final = (
         rf"|(?:free|freed|freedom|liberated|released){_S}(?:of|from){_S}(?:all|any|your|the|these){_S}(?:{_W}){{0,3}}(?:restrictions|filters|guidelines|rules|constraints|guardrails|limitations)"
         rf"|(?:answer|respond|reply|write|speak|act|talk|say|operate|generate){_S}(?:{_W}){{0,3}}(?:with(?:{_S}absolutely)?{_S}no|without)(?:{_S}any)?{_S}(?:{_W}){{0,2}}(?:restrictions|filters?|censorship|guardrails|ethical|moral|safeguards|content{_S}polic)",
         needs="restrict|limit|filter|rules|ethic|moral|censor|guideline|guardrail|safeguard|polic|boundar|constraint",
+        after=48,
         longest=180,
     ),
     _rule(
@@ -299,9 +321,10 @@ RULES: Final = (
     ),
     _rule(
         "delimiter_escape",
-        "prompt|input|instruction|context|document|text|message|data|user|query|conversation|system|ignore|assistant|admin|override",
+        "",
         rf"(?:[<\[(]|---|===|\#\#\#|\*\*\*)[^\w\n]{{0,3}}(?:end|close|/){_S}(?:of{_S})?(?:the{_S})?(?:user{_S}|system{_S}|original{_S})?(?:prompt|input|instructions?|context|document|text|message|data|user|query|conversation|system)\W{{0,12}}\s?(?:new|now|system|begin|start|ignore|you|assistant|follow|instead|print|real|actual|reveal|do)\b"
         r"|(?:```|\"\"\"|'''|---|===|\#\#\#)[\n ]{0,2}(?:system|new instructions?|ignore|assistant|admin|override)\b\W{0,3}(?:prompt|message|the|all|previous|your|:|override)",
+        opens=r"[<\[(=#*`\"'-](?=[^\w\n]{0,6}(?:end|close|/)|\W{0,4}(?:system|new instr|ignore|assistant|admin|override))",
         needs="</|---|===|```|\"\"\"|'''|###|***|<end|[end|(end|[/|(/|< |[ ",
         longest=80,
     ),
@@ -318,6 +341,7 @@ RULES: Final = (
         "user|human|owner|developer|operator|person",
         rf"(?:do{_S}not|don't|without|never){_S}(?:tell|inform|alert|notify|let|reveal|mention|disclos)(?:ing|e)?{_S}(?:(?:this|it|that|anything|these|of|to|instructions?|about){_S}){{0,4}}(?:the{_S}|your{_S})(?:user|human|owner|developer|operator|person{_S}(?:asking|reading))\b",
         needs="do not tell|don't tell|without telling|not mention|not reveal|exfiltrat|do not inform|without inform|not let the user|hide this",
+        after=32,
         longest=120,
     ),
 )
@@ -332,14 +356,27 @@ def rules_in(shown: Sequence[str]) -> tuple[str, ...]:
     """The same for an unveiled text and its unveiled layers."""
     names: set[str] = set()
     for each in shown:
-        names |= met_by(each)
-        again = respelled(each)
-        if again != each:
-            names |= met_by(again)
+        able = {rule.name for rule in RULES if rule.may_meet(each)}
+        names |= _met(each, [(0, len(each))], able)
+        again, spelled = respelled(each)
+        if spelled:
+            around = [(max(0, start - _NEIGHBOURHOOD), end + _NEIGHBOURHOOD) for start, end in spelled]
+            names |= _met(again, _apart(around), able)
     return tuple(rule.name for rule in RULES if rule.name in names)
 
 
-def met_by(shown: str) -> set[str]:
-    """The families that an unveiled text belongs to as it stands."""
-    places = Places(shown)
-    return {rule.name for rule in RULES if rule.meets(places)}
+def _met(shown: str, stretches: Sequence[tuple[int, int]], able: set[str]) -> set[str]:
+    """The families that these stretches of a text belong to; `able` are those that it has what they need of."""
+    places = Places(shown, stretches)
+    return {rule.name for rule in RULES if (rule.name in able or rule.may_meet(shown)) and rule.meets(places)}
+
+
+def _apart(stretches: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Stretches in their order, those that meet made one."""
+    apart: list[tuple[int, int]] = []
+    for start, end in stretches:
+        if apart and start <= apart[-1][1]:
+            apart[-1] = apart[-1][0], max(end, apart[-1][1])
+        else:
+            apart.append((start, end))
+    return apart

@@ -32,7 +32,10 @@ _SPACED: Final = re.compile(rf"(?<![\w'])(?:{_LETTERS})(?![\w'])")
 _LEET_WORD: Final = re.compile(r"(?<![\w@$])(?=[^\W\d_]{0,15}[0-9@$!|])[\w@$!|]{3,16}(?![\w@$])")
 # What each of the two has, and most texts have not: they are looked for first.
 _SET_APART: Final = re.compile(r"[ .*_-](?<=[^\W\d_][ .*_-])[^\W\d_][ .*_-][^\W\d_][ .*_-][^\W\d_]")
-_LEET_MARK: Final = re.compile(r"[0-9@$!|]")
+_LEET_MARK: Final = re.compile(
+    r"[0-9@$!|](?<![0-9_@$][0-9@$!|])(?:(?<=[^\W\d_][0-9@$!|])|(?=[0-9@$!|_]{0,15}[^\W\d_]))"  # with a letter beside it
+)
+_LETTER: Final = re.compile(r"[^\W\d_]")
 _LETTERS_BEFORE: Final = re.compile(r"[^\W\d_]*+")
 _LEET_REACH: Final = 15
 _BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
@@ -61,16 +64,30 @@ def latin(text: str) -> str:
     return text if text.isascii() else text.translate(_ALIKE)
 
 
-def respelled(text: str) -> str:
-    """An unveiled text with letters set apart joined (`i g n o r e`) and digits in words read as letters (`1gn0re`)."""
-    if _SET_APART.search(text):
-        text = _SPACED.sub(lambda run: "".join(filter(str.isalpha, run[0])), text)
+def respelled(text: str) -> tuple[str, list[tuple[int, int]]]:
+    """An unveiled text with letters set apart joined (`i g n o r e`) and digits in words read as letters (`1gn0re`).
+
+    Answers with where it is spelled anew, too, in order. Numbers stay as they are, and so do words for their
+    exclamation marks.
+    """
+    spelled: list[tuple[int, int]] = []
     parts: list[str] = []
-    end = 0
+    end = length = 0
+    for run in _SPACED.finditer(text) if _SET_APART.search(text) else ():
+        joined = "".join(filter(str.isalpha, run[0]))
+        length += run.start() - end
+        spelled.append((length, length + len(joined)))
+        parts += (text[end : run.start()], joined)
+        length += len(joined)
+        end = run.end()
+    text = "".join((*parts, text[end:])) if parts else text
+    parts, end = [], 0
     for word in matched_at(_leet_starts(text), _LEET_WORD, text):
-        parts += (text[end : word.start()], word[0].translate(_LEET))
-        end = word.end()
-    return "".join((*parts, text[end:])) if parts else text
+        if _LEET_MARK.search(word[0].rstrip("!")) and _LETTER.search(word[0]):
+            spelled.append(word.span())
+            parts += (text[end : word.start()], word[0].translate(_LEET))  # as long as before
+            end = word.end()
+    return "".join((*parts, text[end:])) if parts else text, sorted(spelled)
 
 
 def layers_of(text: str) -> list[str]:
