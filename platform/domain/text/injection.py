@@ -59,14 +59,16 @@ _UNBOUND: Final = (
 _LONGEST_WHOLE: Final = 600
 _LOOKS_AHEAD: Final = 48
 _LONGEST_THEN: Final = 64
-_NEIGHBOURHOOD: Final = 480  # the longest match with what must follow it, and some
+_NEIGHBOURHOOD: Final = 280  # no match is longer, with what must follow it and what it looks at
 
 
 class Places:
     """Where the words that rules ask for stand in stretches of a text; each is looked for once, whichever rules ask."""
 
-    def __init__(self, shown: str, stretches: Sequence[tuple[int, int]]) -> None:
+    def __init__(self, shown: str, stretches: Sequence[tuple[int, int]], *, before: str = "") -> None:
+        """`before` is the text as it was before it was respelled."""
         self.shown: Final = shown
+        self._before = before
         self._stretches = stretches
         self._known: dict[str, list[int]] = {}
 
@@ -92,6 +94,10 @@ class Places:
             stops = place + after + _LOOKS_AHEAD
         if stops >= 0:
             yield begins, stops
+
+    def have(self, needs: Sequence[str]) -> bool:
+        """Whether the text, in either spelling, has one of `needs`, or none is needed."""
+        return not needs or any(need in self.shown or need in self._before for need in needs)
 
     def _of(self, word: str) -> list[int]:
         places = self._known.get(word)
@@ -123,10 +129,6 @@ class Rule(Struct, frozen=True, kw_only=True):
     pattern: re.Pattern[str]
     then: re.Pattern[str] | None = None
     within: int = 0
-
-    def may_meet(self, shown: str) -> bool:
-        """Whether the text has what the family needs."""
-        return not self.needs or any(need in shown for need in self.needs)
 
     def meets(self, places: Places) -> bool:
         """Whether the pattern is in the text, and what must follow it, if anything must, within so many characters."""
@@ -230,21 +232,23 @@ RULES: Final = (
     ),
     _rule(
         "jailbreak_name",
-        "anything|jailbr| dan| stan| dude| betterdan| evil|gpt|mode|🔓",
+        "anything|jailbr| dan| stan| dude| betterdan| evil|gpt|🔓",
         rf"\bdo{_S}anything{_S}now\b|jailbr(?:eak|oken){_S}(?:mode|prompt|yourself|chatgpt|activated|enabled|now)|(?:\b(?:you are|you're|as|called|named|enter|enable|activate|be|become|to|play) )(?:dan|stan|dude|betterdan|antigpt|evil-?bot|chadgpt|evil-?gpt|freedomgpt|darkgpt|chaosgpt)\b(?: mode|,|\.|:|\)|$| (?:who|which|can|will|has|is|and|answers?|stands|from|now))"
         rf"|\b(?:dan|stan|aim|evil|jailbreak|unlocked|god|unrestricted|unfiltered|chaos|opposite|anarchy|sudo|root){_S}mode{_S}(?:is{_S})?(?:now{_S})?(?:enabled|activated|engaged|on\b|unlocked)"
         r"|\[?\W?(?:🔓|jailbreak)\W{0,3}\]? ?(?:enabled|activated)",
         needs="dan|jailbr|stan|dude|aim|evil|do anything|developer mode|machiavelli|mongo|omega|superior|betterdan|kevin|antigpt|unlocked|based",
+        opens=r"mode(?![lrs])",
         longest=60,
     ),
     _rule(
         "developer_mode",
-        "mode",
+        "",
         rf"(?:enter|enable|activate|switch{_S}(?:in)?to|turn{_S}on|you{_S}are{_S}(?:now{_S})?in|go{_S}into|boot{_S}into|simulate|start|unlock|with|engage){_S}(?:the{_S}|your{_S}|a{_S})?"
         rf"(?:developer|dev|debug|maintenance|admin(?:istrator)?|god|sudo|root|diagnostic|unrestricted|unfiltered|jailbreak|dan|opposite){_S}mode\b(?!{_S}(?:on|in|of|for|under|from|at){_S}(?:my|the|an?|your|this|our|android|ios|windows|chrome|xcode|django|vs))"
         rf"(?:{_S}(?:enabled|activated|and|where|now|in{_S}which|so|to|on\b)|\W{{0,3}}(?:$|\n|[.!?]))"
         rf"|(?:developer|debug|admin|god){_S}mode{_S}(?:is{_S})?(?:now{_S})?(?:enabled|activated|engaged|unlocked)",
         after=40,
+        opens=r"mode(?![lrs])",
         longest=80,
     ),
     _rule(
@@ -330,10 +334,11 @@ RULES: Final = (
     ),
     _rule(
         "never_refuse",
-        "refuse|decline|reject|say|mention|state|remind|tell|respond|start",
+        "refuse|decline|reject",
         rf"(?:you|dan|it|and|must|ai|who|that|which){_S}(?:(?:will|must|can|should|are|is|now|also|do|have){_S}){{0,3}}(?:never|cannot|can't|can{_S}not|not{_S}allowed{_S}to|must{_S}not|may{_S}not|won't|not){_S}(?:ever{_S})?(?:refuse|decline|reject){_S}(?:to|any|a|an|my|the|anything|requests?)\b"
         rf"|(?:never|do{_S}not|don't){_S}(?:ever{_S})?(?:say|mention|state|remind|tell|respond{_S}with|start{_S}with)[^\n]{{0,40}}?(?:you{_S}are{_S}an?|as{_S}an|you're{_S}an|being{_S}an){_S}(?:ai|language|llm)",
         needs="refus|declin|comply|say no|as an ai|warning|apolog",
+        opens=rf"an?{_S}(?:ai|language|llm)",
         longest=110,
     ),
     _rule(
@@ -356,19 +361,16 @@ def rules_in(shown: Sequence[str]) -> tuple[str, ...]:
     """The same for an unveiled text and its unveiled layers."""
     names: set[str] = set()
     for each in shown:
-        able = {rule.name for rule in RULES if rule.may_meet(each)}
-        names |= _met(each, [(0, len(each))], able)
+        names |= _met(Places(each, [(0, len(each))]))
         again, spelled = respelled(each)
         if spelled:
             around = [(max(0, start - _NEIGHBOURHOOD), end + _NEIGHBOURHOOD) for start, end in spelled]
-            names |= _met(again, _apart(around), able)
+            names |= _met(Places(again, _apart(around), before=each))
     return tuple(rule.name for rule in RULES if rule.name in names)
 
 
-def _met(shown: str, stretches: Sequence[tuple[int, int]], able: set[str]) -> set[str]:
-    """The families that these stretches of a text belong to; `able` are those that it has what they need of."""
-    places = Places(shown, stretches)
-    return {rule.name for rule in RULES if (rule.name in able or rule.may_meet(shown)) and rule.meets(places)}
+def _met(places: Places) -> set[str]:
+    return {rule.name for rule in RULES if rule.meets(places) and places.have(rule.needs)}
 
 
 def _apart(stretches: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
