@@ -4,7 +4,9 @@ import time
 
 import pytest
 
-from domain.text.injection import RULES, Places, Rule, rules_met
+from domain.text.injection import RULES, rules_met
+from domain.text.openings import Places
+from domain.text.rule import Rule
 from domain.text.unveil import layers_of, unveiled
 from providers.text.local.guard import Guard
 from tests.support.drawn_texts import drawn_from

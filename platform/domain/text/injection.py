@@ -7,12 +7,11 @@ has a greatest length; it is looked for around words of which one is in all of t
 
 # ruff: noqa: E501 - a pattern is read part by part, and broken anywhere else it is not read at all
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from msgspec import Struct
-
+from domain.text.openings import Places
+from domain.text.rule import rule_of
 from domain.text.unveil import layers_of, respelled, unveiled
 
 _S: Final = r"[\W_]{0,3}"  # between words: blanks, punctuation, nothing
@@ -56,129 +55,15 @@ _UNBOUND: Final = (
     "nrestricted|nfiltered|ncensored|nlimited|nbound|nhinged|nethical|nmoderated|nconstrained|jailbroken|amoral|immoral"
     "|evil|malicious|rogue|ruleless|rule-less|lawless|limitless|ethicsfree|ethics-free|free of"
 )
-_LONGEST_WHOLE: Final = 600
-_LOOKS_AHEAD: Final = 48
-_LONGEST_THEN: Final = 64
-_NEIGHBOURHOOD: Final = 280  # no match is longer, with what must follow it and what it looks at
-
-
-class Places:
-    """Where the words that rules ask for stand in stretches of a text; each is looked for once, whichever rules ask."""
-
-    def __init__(self, shown: str, stretches: Sequence[tuple[int, int]], *, before: str = "") -> None:
-        """`before` is the text as it was before it was respelled."""
-        self.shown: Final = shown
-        self._before = before
-        self._stretches = stretches
-        self._known: dict[str, list[int]] = {}
-
-    def around(
-        self, words: Sequence[str], opens: re.Pattern[str] | None, before: int, after: int
-    ) -> Iterator[tuple[int, int]]:
-        """The stretches of the text from so much before to so much after one of the words begins."""
-        shown = self.shown
-        if len(shown) <= _LONGEST_WHOLE:
-            if any(word in shown for word in words) or (opens is not None and opens.search(shown)):
-                yield 0, len(shown)
-            return
-        places = [place for word in words for place in self._of(word)]
-        if opens is not None:
-            places += [found.start() for stretch in self._stretches for found in opens.finditer(shown, *stretch)]
-        places.sort()
-        begins = stops = -1
-        for place in places:
-            if place - before > stops:
-                if stops >= 0:
-                    yield begins, stops
-                begins = max(0, place - before)
-            stops = place + after + _LOOKS_AHEAD
-        if stops >= 0:
-            yield begins, stops
-
-    def have(self, needs: Sequence[str]) -> bool:
-        """Whether the text, in either spelling, has one of `needs`, or none is needed."""
-        return not needs or any(need in self.shown or need in self._before for need in needs)
-
-    def _of(self, word: str) -> list[int]:
-        places = self._known.get(word)
-        if places is None:
-            places = self._known[word] = []
-            for start, end in self._stretches:
-                at = self.shown.find(word, start, end)
-                while at >= 0:
-                    places.append(at)
-                    at = self.shown.find(word, at + 1, end)
-        return places
-
-
-class Rule(Struct, frozen=True, kw_only=True):
-    """A family: its name, its pattern, and words of which one is in whatever that matches.
-
-    That begins at most `before` characters before the word and ends at most `after` behind the word's beginning.
-
-    `opens`: what stands in place of such a word, where a word would say too little. `needs`: of these, too, one is to
-    be somewhere in the text, or what the pattern matches is taken for harmless.
-    """
-
-    name: str
-    words: tuple[str, ...]
-    before: int
-    after: int
-    opens: re.Pattern[str] | None
-    needs: tuple[str, ...]
-    pattern: re.Pattern[str]
-    then: re.Pattern[str] | None = None
-    within: int = 0
-
-    def meets(self, places: Places) -> bool:
-        """Whether the pattern is in the text, and what must follow it, if anything must, within so many characters."""
-        shown = places.shown
-        then = self.then
-        for start, end in places.around(self.words, self.opens, self.before, self.after):
-            if then is None:
-                if self.pattern.search(shown, start, end):
-                    return True
-            elif any(
-                (next_ := then.search(shown, (at := found.end()), at + self.within + _LONGEST_THEN))
-                and next_.start() - at <= self.within
-                for found in self.pattern.finditer(shown, start, end)
-            ):
-                return True
-        return False
-
-
-def _rule(  # noqa: PLR0913 - what a rule is made of
-    name: str,
-    words: str,
-    pattern: str,
-    *,
-    longest: int,
-    before: int | None = None,
-    after: int | None = None,
-    opens: str | None = None,
-    needs: str = "",
-    then: str | None = None,
-    within: int = 0,
-) -> Rule:
-    return Rule(
-        name=name,
-        words=tuple(words.split("|")) if words else (),
-        before=longest if before is None else before,
-        after=longest if after is None else after,
-        opens=re.compile(opens) if opens else None,
-        needs=tuple(needs.split("|")) if needs else (),
-        pattern=re.compile(pattern),
-        then=re.compile(then) if then else None,
-        within=within,
-    )
-
+_NEIGHBOURHOOD: Final = 280
+"""No match is longer, with what must follow it and what it looks at."""
 
 RULES: Final = (
-    _rule("ignore_instructions", "ignor", rf"ignor(?:e|ing)(?:{_TURNED}|{_SAID})", before=4, longest=160),
-    _rule(
+    rule_of("ignore_instructions", "ignor", rf"ignor(?:e|ing)(?:{_TURNED}|{_SAID})", before=4, longest=160),
+    rule_of(
         "forget_instructions", "forget|forgot", rf"forg(?:et|ot)(?:ting)?(?:{_TURNED}|{_SAID})", before=4, longest=160
     ),
-    _rule(
+    rule_of(
         "disregard_instructions",
         "disregard|follow|obey|discard|abandon|neglect",
         rf"(?:disregard(?:ing)?|discard|abandon|neglect)(?:{_TURNED}|{_SAID})"
@@ -186,7 +71,7 @@ RULES: Final = (
         before=48,
         longest=160,
     ),
-    _rule(
+    rule_of(
         "new_instructions",
         "instruction|directive|orders|task",
         rf"\b(?:your|the|these|following|are|with|my){_S}(?:new|updated|real|actual|true|revised){_S}"
@@ -195,7 +80,7 @@ RULES: Final = (
         rf"|(?:these|new|following){_S}(?:new{_S})?instructions{_S}(?:override|supersede|replace|take{_S}precedence)",
         longest=60,
     ),
-    _rule(
+    rule_of(
         "system_marker",
         "system",
         r"(?:^|\n)[^\w\n]{0,8}system(?: ?(?:message|prompt|override|note|update|instruction|alert|admin|command))?\W{0,4}[:\]>]\W{0,4}"
@@ -203,7 +88,7 @@ RULES: Final = (
         r"|(?:\[|<|\{\{?|#{2,4} ?|\*\*)/?system(?: (?:message|prompt|override|instructions?|update))?(?:\]|>|\}|\*\*|:?\n)",
         longest=60,
     ),
-    _rule(
+    rule_of(
         "role_marker",
         "<|inst]|##|assistant",
         r"<\|(?:im_start|im_end|system|user|assistant|endoftext|end_of_text|start_header_id|eot_id|endofprompt)\|>|\[/?inst\]|<</?sys>>"
@@ -211,7 +96,7 @@ RULES: Final = (
         needs="<|im_|[inst|[/inst|<<sys|<|system|<|user|<|assistant|<|endof|### instruction|assistant:|assistant :",
         longest=40,
     ),
-    _rule(
+    rule_of(
         "act_as",
         f"{_UNBOUND}|dan|bound",
         rf"(?:\bact(?:ing)?|behave|respond|answer|reply|simulate|function){_S}(?:as|like)?{_S}(?:(?:if{_S}you{_S}(?:are|were|have)|an?|the|my|your|though{_S}you{_S}(?:are|were)|being|completely|totally|truly|fully){_S}){{0,4}}{_LOOSE}"
@@ -221,7 +106,7 @@ RULES: Final = (
         longest=140,
         opens=rf"act(?:ing)?{_S}as",
     ),
-    _rule(
+    rule_of(
         "pretend",
         "pretend|imagine|believe",
         rf"(?:pretend|imagine|make{_S}believe){_S}(?:(?:that|to|you|be|you're|are|were|have|had|as|if|like|for|a|an|moment|your|there){_S}){{0,6}}"
@@ -230,7 +115,7 @@ RULES: Final = (
         before=12,
         longest=140,
     ),
-    _rule(
+    rule_of(
         "jailbreak_name",
         "anything|jailbr| dan| stan| dude| betterdan| evil|gpt|🔓",
         rf"\bdo{_S}anything{_S}now\b|jailbr(?:eak|oken){_S}(?:mode|prompt|yourself|chatgpt|activated|enabled|now)|(?:\b(?:you are|you're|as|called|named|enter|enable|activate|be|become|to|play) )(?:dan|stan|dude|betterdan|antigpt|evil-?bot|chadgpt|evil-?gpt|freedomgpt|darkgpt|chaosgpt)\b(?: mode|,|\.|:|\)|$| (?:who|which|can|will|has|is|and|answers?|stands|from|now))"
@@ -240,7 +125,7 @@ RULES: Final = (
         opens=r"mode(?![lrs])",
         longest=60,
     ),
-    _rule(
+    rule_of(
         "developer_mode",
         "",
         rf"(?:enter|enable|activate|switch{_S}(?:in)?to|turn{_S}on|you{_S}are{_S}(?:now{_S})?in|go{_S}into|boot{_S}into|simulate|start|unlock|with|engage){_S}(?:the{_S}|your{_S}|a{_S})?"
@@ -251,14 +136,14 @@ RULES: Final = (
         opens=r"mode(?![lrs])",
         longest=80,
     ),
-    _rule(
+    rule_of(
         "reveal_prompt",
         "prompt|instruction|message|rules|guideline|directive|configuration|text|words",
         rf"(?:reveal|show|tell|give|display|share|disclose|leak|expose|output|describe|summari[sz]e|list|provide|send|recite|dump|what{_S}(?:is|are|was|were)|what's){_S}(?:(?:me|us|to|with|out|the|of|all|verbatim|contents?|exact|about|in){_S}){{0,6}}{_PROMPT}(?!{_S}for{_S}(?:the|my|this|an?)\b)",
         after=32,
         longest=160,
     ),
-    _rule(
+    rule_of(
         "repeat_prompt",
         "above|before|preceding|prior|prompt|instruction|message|rules|guideline|directive|configuration|text|words|start|begin",
         rf"(?:repeat|print|output|write(?:{_S}out|{_S}down)?|copy|echo|recite|translate|type|return|say|spell{_S}out|paste|reproduce|quote|encode|summari[sz]e){_S}(?:back{_S}|out{_S}|down{_S})?(?:(?:me|the|all|of|every|everything|verbatim|word|words|for|text|content|sentences?|lines?|message|exact|exactly|entire|whole|that|is|was|written|in|full|conversation|what|i|you|were|told){_S}){{0,9}}"
@@ -267,7 +152,7 @@ RULES: Final = (
         after=40,
         longest=220,
     ),
-    _rule(
+    rule_of(
         "override_safety",
         "overrid|bypass|disabl|circumvent|turn|switch|remov|deactivat|evad|violat|suspend|around|lift|break",
         rf"(?:overrid(?:e|ing)|bypass(?:ing)?|disabl(?:e|ing)|circumvent(?:ing)?|turn(?:ing)?{_S}off|switch{_S}off|remov(?:e|ing)|deactivat(?:e|ing)|evad(?:e|ing)|violat(?:e|ing)|suspend|get{_S}around|lift|break){_S}"
@@ -278,7 +163,7 @@ RULES: Final = (
         before=8,
         longest=140,
     ),
-    _rule(
+    rule_of(
         "no_restrictions",
         "restrict|limit|filter|constrain|guideline|boundar|censorship|ethic|moral|safeguard|guardrail|polic|bound|governed|safety|rule",
         rf"(?:you|and|which|that|who|it|ai|dan|i){_S}(?:(?:now|will|can|must|are|is|also|operate|respond|answer|do|does|to|the|user|should|as|an|ai|model|being|assistant|reply){_S}){{0,5}}"
@@ -290,7 +175,7 @@ RULES: Final = (
         after=48,
         longest=180,
     ),
-    _rule(
+    rule_of(
         "hypothetical_framing",
         "hypothetical|fictional|imaginary|experiment|imagine|universe",
         rf"\b(?:hypothetical(?:ly)?|fictional|imaginary|thought{_S}experiment|imagine{_S}a{_S}world|parallel{_S}universe)\b",
@@ -303,7 +188,7 @@ RULES: Final = (
         needs="hypothe|fiction|thought experiment|imagine a world|imaginary|parallel",
         longest=40,
     ),
-    _rule(
+    rule_of(
         "role_play_framing",
         "play|character",
         rf"\b(?:role{_S}play|stay{_S}in{_S}character|never{_S}break{_S}character|(?:let's|let{_S}us|we{_S}will|you{_S}will){_S}play{_S}a{_S}game"
@@ -315,7 +200,7 @@ RULES: Final = (
         needs="role|character|play a|play the|game",
         longest=60,
     ),
-    _rule(
+    rule_of(
         "encoded_instructions",
         "decod|decrypt|decipher|unscramble|revers|base64|rot13|hex|encoded|encrypted|morse|cipher",
         rf"(?:decod(?:e|ing)|decrypt|decipher|unscramble|reverse){_S}(?:(?:the|this|that|following|it|text|string|message|below|from|base64|rot13|hex|instructions?|encoded|and|then|in|morse|code){_S}){{0,8}}(?:and|then|,)?{_S}(?:then{_S})?(?:follow|execute|obey|do{_S}what|carry{_S}out|act{_S}on|comply|perform|run|answer){_S}(?:it|the|them|what|its|that|as|with|on|instructions?)\b"
@@ -323,7 +208,7 @@ RULES: Final = (
         needs="decod|base64|rot13|hex|cipher|morse|revers",
         longest=180,
     ),
-    _rule(
+    rule_of(
         "delimiter_escape",
         "",
         rf"(?:[<\[(]|---|===|\#\#\#|\*\*\*)[^\w\n]{{0,3}}(?:end|close|/){_S}(?:of{_S})?(?:the{_S})?(?:user{_S}|system{_S}|original{_S})?(?:prompt|input|instructions?|context|document|text|message|data|user|query|conversation|system)\W{{0,12}}\s?(?:new|now|system|begin|start|ignore|you|assistant|follow|instead|print|real|actual|reveal|do)\b"
@@ -332,7 +217,7 @@ RULES: Final = (
         needs="</|---|===|```|\"\"\"|'''|###|***|<end|[end|(end|[/|(/|< |[ ",
         longest=80,
     ),
-    _rule(
+    rule_of(
         "never_refuse",
         "refuse|decline|reject",
         rf"(?:you|dan|it|and|must|ai|who|that|which){_S}(?:(?:will|must|can|should|are|is|now|also|do|have){_S}){{0,3}}(?:never|cannot|can't|can{_S}not|not{_S}allowed{_S}to|must{_S}not|may{_S}not|won't|not){_S}(?:ever{_S})?(?:refuse|decline|reject){_S}(?:to|any|a|an|my|the|anything|requests?)\b"
@@ -341,7 +226,7 @@ RULES: Final = (
         opens=rf"an?{_S}(?:ai|language|llm)",
         longest=110,
     ),
-    _rule(
+    rule_of(
         "conceal",
         "user|human|owner|developer|operator|person",
         rf"(?:do{_S}not|don't|without|never){_S}(?:tell|inform|alert|notify|let|reveal|mention|disclos)(?:ing|e)?{_S}(?:(?:this|it|that|anything|these|of|to|instructions?|about){_S}){{0,4}}(?:the{_S}|your{_S})(?:user|human|owner|developer|operator|person{_S}(?:asking|reading))\b",
