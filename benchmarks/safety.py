@@ -19,7 +19,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import msgspec
@@ -86,16 +85,13 @@ async def measure(*, jobs: int, delay_seconds: float) -> list[Figure]:
 
 async def _shares(client: httpx.AsyncClient, guard: Guard, engine: str, jobs: int) -> list[Figure]:
     found: list[Figure] = []
-    for kind, path, make in (
-        ("summarize", "/v1/text/summarize", lambda text: {"text": text}),
-        ("moderate", "/v1/text/moderate", lambda text: {"text": text}),
-        ("classify", "/v1/text/classify", lambda text: {"text": text}),
-        ("generate", "/v1/text/generate", lambda text: {"format": "email", "brief": text}),
-        ("chat", await _conversation(client), lambda text: {"text": text}),
+    for kind, path in (
+        *((kind, f"/v1/text/{kind}") for kind in ("summarize", "moderate", "classify", "generate")),
+        ("chat", await _conversation(client)),
     ):
         for chars in (300, 2_000):
             texts = [text_of(chars, number) for number in range(jobs + 1)]
-            took = [await _time(client, path, make(text)) for text in texts][1:]  # the first one warms up
+            took = [await _time(client, path, _input(kind, text)) for text in texts][1:]  # the first one warms up
             job = statistics.median(took)
             screening = statistics.median(_ms(lambda text=text: guard.flags(text)) for text in texts)  # type: ignore[misc]
             found.append(
@@ -110,6 +106,10 @@ async def _shares(client: httpx.AsyncClient, guard: Guard, engine: str, jobs: in
                 )
             )
     return found
+
+
+def _input(kind: str, text: str) -> dict[str, str]:
+    return {"format": "email", "brief": text} if kind == "generate" else {"text": text}
 
 
 def _parts(guard: Guard) -> list[Figure]:
@@ -147,7 +147,7 @@ async def _conversation(client: httpx.AsyncClient) -> str:
     return f"/v1/conversations/{begun['id']}/messages"
 
 
-async def _time(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> float:
+async def _time(client: httpx.AsyncClient, path: str, body: dict[str, str]) -> float:
     began = time.perf_counter()
     answer = await client.post(path, json=body)
     if answer.status_code != httpx.codes.OK or answer.json()["state"] != "succeeded":

@@ -4,7 +4,7 @@
 
 import random
 import re
-from re import _parser  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue] - its only parser
+from re import _parser  # its only parser
 from typing import Any
 
 _MEMBERS = {"CATEGORY_WORD": "wo", "CATEGORY_NOT_WORD": " ,.-", "CATEGORY_DIGIT": "37", "CATEGORY_SPACE": " ",
