@@ -4,9 +4,10 @@
 
 import random
 import re
-from re import _parser  # its only parser
+from importlib import import_module
 from typing import Any
 
+_PARSER: Any = import_module("re._parser")  # the only one there is
 _MEMBERS = {"CATEGORY_WORD": "wo", "CATEGORY_NOT_WORD": " ,.-", "CATEGORY_DIGIT": "37", "CATEGORY_SPACE": " ",
             "CATEGORY_NOT_SPACE": "xy"}  # fmt: skip
 _OTHERS = "xq ,\n"
@@ -16,7 +17,7 @@ _MOST_MORE = 3
 def drawn_from(pattern: re.Pattern[str], count: int) -> list[str]:
     """Texts made of what the pattern says, one part after the other; what it looks around for is not heeded."""
     rng = random.Random(pattern.pattern)
-    tree = _parser.parse(pattern.pattern)
+    tree = _PARSER.parse(pattern.pattern)
     return [_draw(tree, rng) for _ in range(count)]
 
 
