@@ -109,10 +109,11 @@ class Accept:
             # would make each of them wait
             return [down] * len(asked)
         self._kill_points.reach("api.after_commit", kinds)
-        written = sum(isinstance(answer, Submitted) and answer.is_new for answer in answers)
-        if written:
+        written = [answer for answer in answers if isinstance(answer, Submitted) and answer.is_new]
+        if any(answer.is_due for answer in written):  # an answer known already asks nothing of the relay
             self._wakeups.ring_relay()
-            self._on_batch(written)
+        if written:
+            self._on_batch(len(written))
         return answers
 
 

@@ -175,6 +175,18 @@ def cache(use: Use, hits: int, alike: int, delay: float) -> None:
     _measure(use, "cache.py", [word for pair in numbers.items() for word in map(str, pair)], environment_with())
 
 
+@bench.command()
+@click.option("--jobs", "count", type=click.IntRange(3), default=30, show_default=True, help="Of each kind and length.")
+@click.option("--delay", type=click.FloatRange(0), default=0.0, show_default=True, help="Seconds Gemini takes.")
+@pass_use
+def safety(use: Use, count: int, delay: float) -> None:
+    """Tell what screening takes of the time of text jobs, and of 100 KB; on two platforms of its own."""
+    program = _FOLDER / "safety.py"
+    figures = _measured([str(program), "--jobs", str(count), "--delay", str(delay)], environment_with(), needs=program)
+    columns = ("figure", "engine", "chars", "value", "unit", "job_ms", "screening_ms")
+    use.output.things(msgspec.json.decode(figures, type=list[Raw]), columns)
+
+
 def _run(use: Use, file: str, *arguments: str, told: str = "") -> None:
     target = use.client.target
     use.client.get("/health/live")

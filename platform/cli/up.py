@@ -19,6 +19,7 @@ from runtime.embedded.places import find_places
 from runtime.embedded.postgres import postgres_program, postgres_url
 from runtime.embedded.redis import redis_program, redis_url
 from runtime.leftovers import end_leftovers
+from runtime.log_masks import line_mask
 from runtime.ports import PortBook, PortTaken, is_free
 from runtime.programs import Program
 from runtime.settings import PREFIX, Settings, environment_with, read_settings
@@ -114,7 +115,7 @@ async def _run(wish: Wish, settings: Settings, addresses: Addresses) -> None:
     }
     environ = _environ(settings, {name: value for name, value in changes.items() if value is not None})
     children = Children(environ=environ, data_dir=wish.data_dir, grace_seconds=settings.grace_seconds)
-    logs = ChildLogs(wish.data_dir / "logs", sys.stderr, log_format)
+    logs = ChildLogs(wish.data_dir / "logs", sys.stderr, log_format, line_mask(settings))
     supervisor = Supervisor(wish.data_dir, logs, patience_of(settings.restart_seconds))
 
     async def start_platform() -> None:

@@ -21,6 +21,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from domain.jobs.kind import Input, Kind, Result
+from domain.text.safety import Detector
 from domain.text.sameness import fingerprint
 from runtime.batching import Batcher, BatcherFull
 from runtime.secret_box import SecretBox, SecretKeyMissing, SecretUnreadable
@@ -116,13 +117,18 @@ class AnswerCache:
         """Whether tenants are given each other's answers."""
         return self._rules.shared
 
-    def spot(self, kind: Kind[Any, Any], given: Input, tenant_id: str) -> Spot | None:
-        """Where the answer to `given` is kept; None: answers of this kind are not."""
+    def keeps(self, kind: Kind[Any, Any]) -> bool:
+        """Whether answers of this kind are kept."""
+        return bool(self._rules.seconds.get(kind.name, 0))
+
+    def spot(self, kind: Kind[Any, Any], given: Input, tenant_id: str, *, screened: Sequence[Detector]) -> Spot | None:
+        """Where the answer to `given` is kept, which these detectors let pass; None: answers of this kind are not."""
         seconds = self._rules.seconds.get(kind.name, 0)
         if not seconds:
             return None
         engine = f"{self._rules.engine}:{self._rules.model}"
-        name = fingerprint(kind, given, engine=engine, tenant_id=None if self._rules.shared else tenant_id)
+        tenant = None if self._rules.shared else tenant_id
+        name = fingerprint(kind, given, engine=engine, tenant_id=tenant, screened=screened)
         return Spot(name=name, kind=kind, seconds=seconds)
 
     def part_spot(self, kind: Kind[Any, Any], given: Input, step: str, job_id: str) -> Spot | None:

@@ -9,6 +9,8 @@ from typing import IO, Final, Literal
 
 import msgspec
 
+from runtime.log_masks import Mask, masked_line
+
 LogFormat = Literal["console", "json"]
 
 _LARGEST_FILE_BYTES: Final = 10 * 1024 * 1024
@@ -20,13 +22,14 @@ _COLOURS: Final = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
 
 
 class ChildLogs:
-    """Where children's lines go. Files are kept below 10 MiB each, with one older one beside it."""
+    """Where children's lines go, `mask`ed. Files are kept below 10 MiB each, with one older one beside it."""
 
-    def __init__(self, folder: Path, terminal: IO[str], log_format: LogFormat) -> None:
+    def __init__(self, folder: Path, terminal: IO[str], log_format: LogFormat, mask: Mask = masked_line) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._terminal = terminal
         self._format = log_format
+        self._mask = mask
         self._has_colours = log_format == "console" and terminal.isatty()
         self._tails: dict[str, deque[str]] = {}
         self._files: dict[str, IO[bytes]] = {}
@@ -40,8 +43,10 @@ class ChildLogs:
 
     def take(self, name: str, line: bytes, *, is_quiet: bool) -> None:
         """Keep a line of the child `name`, and show it unless the child is a quiet one."""
-        self._write(name, line)
-        text = line.decode("utf-8", "replace").rstrip()
+        said = line.decode("utf-8", "replace")
+        text = self._mask(said)
+        self._write(name, line if text == said else text.encode())
+        text = text.rstrip()
         self._tails.setdefault(name, deque(maxlen=_LINES_KEPT)).append(text)
         if is_quiet or not text:
             return

@@ -106,6 +106,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     redact_sorts: Annotated[
         str, _doc("what of it, comma-separated: email, phone, card, iban, ssn, ip, key, jwt; absent: all")
     ] = ""
+    redact_logs: Annotated[Literal["on", "off"], _doc("whether personal data is taken out of what is logged")] = "on"
     secret_key: Annotated[str | None, _doc("signs what the platform hands out; made and kept by `up`")] = None
     data_dir: Annotated[Path, _doc("where embedded servers, inbox and credentials live")] = field(
         default_factory=lambda: Path(".headrace")

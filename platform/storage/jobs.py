@@ -293,13 +293,21 @@ class Moved(list[Job]):
         self.frees = frees
 
 
-async def submit_jobs(tx: Tx, new: Sequence[NewJob]) -> list[Job]:
+class Written(list[Job]):
+    """Jobs as they were written. `is_due`: there is something for the relay among them, or in what is told of them."""
+
+    def __init__(self, jobs: Iterable[Job] = (), *, is_due: bool = False) -> None:
+        super().__init__(jobs)
+        self.is_due = is_due
+
+
+async def submit_jobs(tx: Tx, new: Sequence[NewJob]) -> Written:
     """Write jobs with their outbox rows and first events, all or none; answers with the rows, in the order given.
 
     Those with an answer have ended by that, and whoever wants to hear of it is told. They belong to no batch.
     """
     if not new:
-        return []
+        return Written()
     found = await tx.execute(
         _SUBMIT,
         {
@@ -331,8 +339,8 @@ async def submit_jobs(tx: Tx, new: Sequence[NewJob]) -> list[Job]:
     )
     rows = found.all()
     submitted = {job.id: job for job in map(as_job, rows)}
-    await submit_jobs(tx, await write_ends(tx, [submitted[row.id] for row in rows if row.is_told]))
-    return [submitted[job.id] for job in new]
+    told = await submit_jobs(tx, await write_ends(tx, [submitted[row.id] for row in rows if row.is_told]))
+    return Written((submitted[job.id] for job in new), is_due=bool(told) or any(job.answer is None for job in new))
 
 
 async def claim_jobs(  # noqa: PLR0913 - who claims, what, how

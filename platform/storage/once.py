@@ -3,6 +3,8 @@
 Two transactions may want the same keys. Each locks the rows of its idempotency keys first, then those of its unique
 keys, both in the order of the keys, so that none waits for another in a circle. Who comes second waits for the first to
 commit, and reads what it wrote.
+
+Long because the order in which both sorts of keys are locked is only seen where they stand side by side.
 """
 
 from collections.abc import Iterable, Sequence
@@ -114,10 +116,12 @@ class Submitted(Struct, frozen=True, kw_only=True):
     """The job that answers a submission; `is_new` if this one wrote it.
 
     `replayed`: a request with the same key was answered with it before. `deduplicated`: it stood, and is alike.
+    `is_due`: the relay has something to send of those written with it.
     """
 
     job: Job
     is_new: bool = True
+    is_due: bool = True
     replayed: bool = False
     deduplicated: bool = False
 
@@ -145,16 +149,18 @@ async def submit_once(tx: Tx, new: Sequence[NewJob]) -> list[Submitted | Refusal
     jobs that want to be unique the first is written, and answers the others as long as it is live and young enough.
     """
     if all(job.idempotency is None and job.unique is None for job in new):
-        return [Submitted(job=job) for job in await submit_jobs(tx, new)]
+        jobs = await submit_jobs(tx, new)
+        return [Submitted(job=job, is_due=jobs.is_due) for job in jobs]
     holders = await _take_keys(tx, [job for job in new if job.idempotency is not None])
     first = [job for job in new if job.idempotency is None or holders[_name(job.idempotency)].job_id == job.id]
     standing = await _take_unique_keys(tx, first)
     await _point_keys(tx, [job for job in first if job.id in standing], standing)
-    written = {job.id: job for job in await submit_jobs(tx, [job for job in first if job.id not in standing])}
+    rows = await submit_jobs(tx, [job for job in first if job.id not in standing])
+    written = {job.id: job for job in rows}
     shown = {job.id: _shown(job, holders, standing) for job in new}
     others = await find_jobs(tx, {job_id for job_id in shown.values() if job_id not in written})
     found = written | {JobId(job.id): job for job in others}
-    return [_answer(job, found.get(JobId(shown[job.id])), holders, standing) for job in new]
+    return [_answer(job, found.get(JobId(shown[job.id])), holders, standing, is_due=rows.is_due) for job in new]
 
 
 async def is_kept(tx: Tx, key: IdempotencyKey) -> bool:
@@ -274,7 +280,12 @@ def _shown(job: NewJob, holders: dict[tuple[str, str, str], _Holder], standing: 
 
 
 def _answer(
-    job: NewJob, shown: Job | None, holders: dict[tuple[str, str, str], _Holder], standing: dict[str, str]
+    job: NewJob,
+    shown: Job | None,
+    holders: dict[tuple[str, str, str], _Holder],
+    standing: dict[str, str],
+    *,
+    is_due: bool,
 ) -> Submitted | Refusal:
     holder = None if job.idempotency is None else holders[_name(job.idempotency)]
     replayed = holder is not None and holder.job_id != job.id
@@ -288,6 +299,7 @@ def _answer(
         is_new=shown.id == job.id,
         replayed=replayed,
         deduplicated=first in standing or (holder is not None and holder.deduplicated),
+        is_due=is_due,
     )
 
 

@@ -28,10 +28,10 @@ async def answered(ctx: Context, asked: Asked, ask: Callable[[TextProvider], Awa
         InputBlocked: the tenant blocks texts like this.
         HeadraceError: one of the provider's; see `providers.text.provider`.
     """
-    is_flagged = await screen(ctx, words_of(asked))
-    if is_flagged:  # neither kept nor taken from what is kept: who asks the same is to be told the same
+    screened = await screen(ctx, words_of(asked))
+    if screened.flags:  # neither kept nor taken from what is kept: who asks the same is to be told the same
         return await _asked(ctx, ask)
-    return await asked_once(ctx, lambda: _asked(ctx, ask))
+    return await asked_once(ctx, screened.by, lambda: _asked(ctx, ask))
 
 
 async def _asked(ctx: Context, ask: Callable[[TextProvider], Awaitable[Answer[ResultT]]]) -> ResultT:

@@ -3,11 +3,12 @@
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
 from domain.text.classify import Classify, labels_of
 from domain.text.generate import Generate
 from domain.text.moderate import Moderate
-from domain.text.safety import InputBlocked, blocking, told, wanted_of
+from domain.text.safety import Detector, Flag, InputBlocked, blocking, told, wanted_of
 from domain.text.summarize import Summarize
 from workers.context import Context
 
@@ -16,16 +17,24 @@ log: Final = structlog.get_logger()
 Asked = Summarize | Moderate | Classify | Generate
 
 
-async def screen(ctx: Context, words: str) -> bool:
-    """Screen what a caller wrote; whether anything was flagged, which stands in the job's usage and in its events.
+class Screened(Struct, frozen=True):
+    """What came of a screening: the detectors that were asked, and what they flagged."""
+
+    by: tuple[Detector, ...]
+    flags: tuple[Flag, ...] = ()
+
+
+async def screen(ctx: Context, words: str) -> Screened:
+    """Screen what a caller wrote; what is flagged stands in the job's usage and in its events.
 
     Raises:
         InputBlocked: the tenant blocks texts like this.
     """
     policy = await ctx.use.safety.policy(ctx.tenant_id)
-    flags = await ctx.use.safety.guard.screen(words, wanted_of(policy))
+    wanted = wanted_of(policy)
+    flags = await ctx.use.safety.guard.screen(words, wanted)
     if not flags:
-        return False
+        return Screened(wanted)
     blocked = blocking(flags, policy, ctx.job.kind)
     for flag in flags:
         # no word of the text: logs are read by more people than jobs are
@@ -34,7 +43,7 @@ async def screen(ctx: Context, words: str) -> bool:
         raise InputBlocked(f"{told(blocked)} Your tenant blocks such texts: PUT /v1/safety says which.")
     ctx.note_flags(flags)
     await ctx.log(" ".join(told(flag) for flag in flags))
-    return True
+    return Screened(wanted, flags)
 
 
 def words_of(asked: Asked) -> str:

@@ -83,10 +83,10 @@ async def test_a_fault_with_a_retry_after_keeps_it() -> None:
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 413])
 async def test_a_refusal_says_geminis_reason_and_is_not_tried_again(code: int) -> None:
-    raised = await raised_by(Refuses(code=code, message=f"No, not with {KEY}\nand never"))
+    raised = await raised_by(Refuses(code=code, message=f"No, not with {KEY}\nand ada@example.org never"))
     assert isinstance(raised, ProviderRefused)
     assert not raised.retryable
-    assert raised.detail == f"Gemini answered {code}: No, not with *** and never"
+    assert raised.detail == f"Gemini answered {code}: No, not with *** and [EMAIL_1] never"
 
 
 @pytest.mark.parametrize("step", [Hangs(), Answers(delay_seconds=30)], ids=["silence", "slowness"])

@@ -5,8 +5,11 @@ import time
 import pytest
 
 from domain.text.injection import RULES, rules_met
+from domain.text.openings import Places
+from domain.text.rule import Rule
 from domain.text.unveil import layers_of, unveiled
 from providers.text.local.guard import Guard
+from tests.support.drawn_texts import drawn_from
 from tests.support.injections import CLASSIC, PARAPHRASES, benign, hard, variants
 
 HUGE = 100_000
@@ -109,16 +112,33 @@ def test_every_rule_takes_time_linear_in_the_text() -> None:
     for piece in pieces:
         half, whole = (unveiled((piece * HUGE)[:size]) for size in (HUGE // 4, HUGE))
         for rule in RULES:
-            least_half, least_whole = (min(timed(rule.meets, text) for _ in range(3)) for text in (half, whole))
+            least_half, least_whole = (min(timed(rule, text) for _ in range(3)) for text in (half, whole))
             # four times the text: four times the time, with room for a busy machine; backtracking would be sixteen
             assert least_whole < max(0.01, 9 * least_half), (rule.name, piece, least_half, least_whole)
             assert least_whole < 0.2, (rule.name, piece, least_whole)
 
 
-def timed(work: object, text: str) -> float:
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_whatever_a_rule_matches_holds_one_of_its_words_where_it_is_looked_for(rule: Rule) -> None:
+    matched = [text for text in drawn_from(rule.pattern, 400) if rule.pattern.fullmatch(text)]
+    assert len(matched) > 40
+    for text in matched:
+        words = [at for word in rule.words for at in range(len(text)) if text.startswith(word, at)]
+        opens = [found.start() for found in rule.opens.finditer(text)] if rule.opens else []
+        assert any(at <= rule.before and len(text) - at <= rule.after for at in (*words, *opens)), text
+
+
+def test_an_injection_is_found_at_any_place_of_a_long_text() -> None:
+    filler = "the bridge over the old harbour was closed for a week. "
+    for lead in (0, 3, 40):
+        for name, text in CLASSIC.items():
+            long = f"{filler * lead}\n{text}\n{filler * (40 - lead)}"
+            assert set(rules_met(text)) <= set(rules_met(long)), (name, lead)
+
+
+def timed(rule: Rule, text: str) -> float:
     start = time.process_time()
-    assert callable(work)
-    work(text)
+    rule.meets(Places(text, [(0, len(text))]))
     return time.process_time() - start
 
 

@@ -7,7 +7,7 @@ from typing import Final
 _BETWEEN: Final = r"[ \xa0\u2011\u2013.\-/]"
 _START: Final = r"(?<![A-Za-z0-9_$€£+(])(?<![A-Za-z0-9][.,\-/])(?<![0-9]:)"
 _END: Final = r"(?![A-Za-z0-9_])(?![.,\-/:][0-9])"
-_EXTENSION: Final = r"(?:[ ,]{0,2}(?:x|ext\.?|extension)[ ]?[0-9]{1,6})?+"
+_EXTENSION: Final = r"(?:[ ,]{0,2}(?i:x|ext\.?|extension)[ ]?[0-9]{1,6})?+"
 
 _PHONE: Final = re.compile(
     rf"(?<![A-Za-z0-9_+])(?P<abroad>\(?\+{_BETWEEN}?"
@@ -19,9 +19,9 @@ _PHONE: Final = re.compile(
     rf"(?(gap)(?P=gap)|{_BETWEEN})[0-9]{{4}})"
     r"|(?P<parted>\(?0[0-9]{1,4}\)?(?:[ \xa0\u2011\u2013.\-/][0-9]{2,8}){1,5}+)"
     r"|(?P<any>\(?[0-9]{1,5}\)?(?:[ \xa0\u2011\u2013.\-/]{0,2}\(?[0-9]){4,14}+)"
-    rf"){_EXTENSION}{_END}",
-    re.IGNORECASE,
+    rf"){_EXTENSION}{_END}"
 )
+_OPENS: Final = re.compile(r"[0-9(+](?<![A-Za-z0-9_][0-9(+])")
 
 # where there may be a number at all: nothing else of a text is looked at twice
 _RUN: Final = re.compile(r"[0-9(+](?:[ \xa0\u2011\u2013.\-/()+]{0,3}[0-9]){6,}+")
@@ -66,9 +66,13 @@ def find_phones(text: str) -> Iterator[tuple[int, int]]:
     nearby says what else is numbered. Others need a word such as "call" or "mobile" before or behind them.
     """
     for run in _RUN.finditer(text):
-        for hit in _PHONE.finditer(text, run.start(), run.end() + _BEHIND):
-            if hit.start() < run.end() and _is_phone(hit, text):
-                yield hit.span()
+        end = 0
+        for opening in _OPENS.finditer(text, *run.span()):
+            start = opening.start()
+            if start >= end and (hit := _PHONE.match(text, start, run.end() + _BEHIND)):
+                end = hit.end()
+                if _is_phone(hit, text):
+                    yield hit.span()
 
 
 def _is_phone(hit: re.Match[str], text: str) -> bool:  # noqa: PLR0911 - a return a rule, the surest first

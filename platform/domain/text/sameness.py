@@ -2,6 +2,7 @@
 
 import hashlib
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -9,20 +10,25 @@ import msgspec
 from msgspec.structs import replace
 
 from domain.jobs.kind import Input, Kind
+from domain.text.safety import Detector
 
 _ENCODER: Final = msgspec.json.Encoder()
 _READ: Final = ("text", "brief")
 """The fields that are read as prose: how their letters are composed and their lines end changes no answer."""
 
 
-def fingerprint(kind: Kind[Any, Any], given: Input, *, engine: str, tenant_id: str | None) -> str:
+def fingerprint(
+    kind: Kind[Any, Any], given: Input, *, engine: str, tenant_id: str | None, screened: Sequence[Detector]
+) -> str:
     """The SHA-256, in hex, of what an answer depends on; `tenant_id` None: tenants share their answers.
+
+    `screened` are the detectors that had nothing to say of the input: where another one is wanted, there is no answer.
 
     Two inputs are the same if they are equal with defaults filled in, with their prose in Unicode's composed form
     (NFC), its lines ended by a line feed, and no white space around it.
     """
     shape = _shape(kind.result)  # type: ignore[arg-type] # classes can be hashed, which mypy does not see
-    parts = [engine, kind.name, shape, tenant_id, _normalized(given)]
+    parts = [engine, kind.name, shape, tenant_id, _normalized(given), screened]
     return hashlib.sha256(_ENCODER.encode(parts)).hexdigest()
 
 

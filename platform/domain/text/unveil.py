@@ -3,7 +3,10 @@
 import base64
 import re
 import unicodedata
+from collections.abc import Iterator
 from typing import Final
+
+from domain.text.openings import matched_at
 
 MOST_LAYERS: Final = 8
 """How many runs of base64 in a text are looked into."""
@@ -27,8 +30,18 @@ _BLANKS: Final = re.compile(r"[^\S\n]+")
 _LETTERS: Final = r"[^\W\d_](?:[ .*_-][^\W\d_]){3,}"
 _SPACED: Final = re.compile(rf"(?<![\w'])(?:{_LETTERS})(?![\w'])")
 _LEET_WORD: Final = re.compile(r"(?<![\w@$])(?=[^\W\d_]{0,15}[0-9@$!|])[\w@$!|]{3,16}(?![\w@$])")
+# What each of the two has, and most texts have not: they are looked for first.
+_SET_APART: Final = re.compile(r"[ .*_-](?<=[^\W\d_][ .*_-])[^\W\d_][ .*_-][^\W\d_][ .*_-][^\W\d_]")
+_LEET_MARK: Final = re.compile(
+    r"[0-9@$!|](?<![0-9_@$][0-9@$!|])(?:(?<=[^\W\d_][0-9@$!|])|(?=[0-9@$!|_]{0,15}[^\W\d_]))"  # with a letter beside it
+)
+_LETTER: Final = re.compile(r"[^\W\d_]")
+_LETTERS_BEFORE: Final = re.compile(r"[^\W\d_]*+")
+_LEET_REACH: Final = 15
+_BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 _LEET: Final = str.maketrans("013457@$!|", "oieastasil")
 _BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16,}={0,2}")
+_SHORTEST_RUN: Final = 16
 _GROUP: Final = 4
 _LEAST_READABLE: Final = 0.9
 
@@ -38,12 +51,11 @@ def unveiled(text: str) -> str:
 
     Runs of blanks become one; line breaks stay, for they tell where a speaker begins.
     """
-    if not text.isascii():
-        text = unicodedata.normalize("NFKD", _UNSEEN.sub("", unicodedata.normalize("NFKC", text)))
-        text = "".join(letter for letter in text if not unicodedata.combining(letter))
-        text = text.casefold().translate(_ALIKE).replace("\u2019", "'")
-    else:
+    if text.isascii():
         text = _UNSEEN.sub("", text).lower()
+    else:
+        text = _UNSEEN.sub("", _BEYOND_ASCII.sub(_bared, text)).casefold()
+        text = _BEYOND_ASCII.sub(_latin, text)
     return _BLANKS.sub(" ", text)
 
 
@@ -52,22 +64,64 @@ def latin(text: str) -> str:
     return text if text.isascii() else text.translate(_ALIKE)
 
 
-def respelled(text: str) -> str:
-    """An unveiled text with letters set apart joined (`i g n o r e`) and digits in words read as letters (`1gn0re`)."""
-    text = _SPACED.sub(lambda run: "".join(filter(str.isalpha, run[0])), text)
-    return _LEET_WORD.sub(lambda word: word[0].translate(_LEET), text)
+def respelled(text: str) -> tuple[str, list[tuple[int, int]]]:
+    """An unveiled text with letters set apart joined (`i g n o r e`) and digits in words read as letters (`1gn0re`).
+
+    Answers with where it is spelled anew, too, in order. Numbers stay as they are, and so do words for their
+    exclamation marks.
+    """
+    spelled: list[tuple[int, int]] = []
+    parts: list[str] = []
+    end = length = 0
+    for run in _SPACED.finditer(text) if _SET_APART.search(text) else ():
+        joined = "".join(filter(str.isalpha, run[0]))
+        length += run.start() - end
+        spelled.append((length, length + len(joined)))
+        parts += (text[end : run.start()], joined)
+        length += len(joined)
+        end = run.end()
+    text = "".join((*parts, text[end:])) if parts else text
+    parts, end = [], 0
+    for word in matched_at(_leet_starts(text), _LEET_WORD, text):
+        if _LEET_MARK.search(word[0].rstrip("!")) and _LETTER.search(word[0]):
+            spelled.append(word.span())
+            parts += (text[end : word.start()], word[0].translate(_LEET))  # as long as before
+            end = word.end()
+    return "".join((*parts, text[end:])) if parts else text, sorted(spelled)
 
 
 def layers_of(text: str) -> list[str]:
     """What runs of base64 in a text say, where they say something readable: one layer deep."""
     found: list[str] = []
-    for run in _BASE64.finditer(_UNSEEN.sub("", text)):
-        said = _decoded(run[0][:LONGEST_LAYER])
-        if said:
-            found.append(said)
-            if len(found) == MOST_LAYERS:
-                break
+    for word in _UNSEEN.sub("", text).split():
+        for run in _BASE64.finditer(word) if len(word) >= _SHORTEST_RUN else ():
+            said = _decoded(run[0][:LONGEST_LAYER])
+            if said:
+                found.append(said)
+                if len(found) == MOST_LAYERS:
+                    return found
     return found
+
+
+def _bared(run: re.Match[str]) -> str:
+    seen = unicodedata.normalize("NFKD", _UNSEEN.sub("", unicodedata.normalize("NFKC", run[0])))
+    return "".join(letter for letter in seen if not unicodedata.combining(letter))
+
+
+def _latin(run: re.Match[str]) -> str:
+    return run[0].translate(_ALIKE).replace("\u2019", "'")
+
+
+def _leet_starts(text: str) -> Iterator[int]:
+    """Where words begin that have a mark of such spelling, ascending."""
+    last = -1
+    for mark in _LEET_MARK.finditer(text):
+        at = mark.start()
+        letters = _LETTERS_BEFORE.match(text[max(0, at - _LEET_REACH) : at][::-1])
+        start = at - (letters.end() if letters else 0)
+        if start > last:
+            last = start
+            yield start
 
 
 def _decoded(run: str) -> str:

@@ -15,6 +15,7 @@ from google.genai.errors import APIError
 from msgspec import Struct, field
 
 from domain.errors import HeadraceError
+from domain.text.redaction import masked
 from providers.text.gemini_answers import AnswerCutShort
 from providers.text.provider import (
     ProviderAnswerMalformed,
@@ -25,6 +26,7 @@ from providers.text.provider import (
 )
 
 MOST_DETAIL: Final = 300
+_MOST_READ: Final = 4_000
 LONGEST_WAIT_SECONDS: Final = 86_400.0
 
 PASSING: Final = frozenset({408, 500, 502, 503, 504})
@@ -137,4 +139,7 @@ def _quoted(message: Any, key: str) -> str:  # noqa: ANN401 - JSON as it came
     if not isinstance(message, str) or not message:
         return "no reason given."
     plain = " ".join("".join(letter if letter.isprintable() else " " for letter in message.replace(key, "***")).split())
+    plain = masked(
+        plain[:_MOST_READ]
+    )  # it may quote the text, and stands in the job's error for as long as that is kept
     return plain if len(plain) <= MOST_DETAIL else plain[:MOST_DETAIL] + "…"

@@ -18,6 +18,7 @@ from sqlalchemy import text as sql
 from domain.jobs.job import Job, NewJob
 from domain.jobs.state import State
 from domain.text.moderate import MODERATE
+from domain.text.safety import DETECTORS
 from domain.text.summarize import SUMMARIZE, Summarize, Summary
 from providers.text.provider import ProviderDown, TextProvider
 from runtime.cache import MOST_BYTES, AnswerCache, CacheRules
@@ -235,7 +236,9 @@ async def test_who_waits_too_long_asks_for_itself(database_url: str, redis_url: 
     redis = Redis.from_url(redis_url)
     provider.let_go.set()
     async with bench_of(database_url, redis_url, provider) as bench:
-        spot = bench.use.answers.cache.spot(SUMMARIZE, SUMMARIZE.example, make_job(SUMMARIZE).tenant_id)
+        spot = bench.use.answers.cache.spot(
+            SUMMARIZE, SUMMARIZE.example, make_job(SUMMARIZE).tenant_id, screened=DETECTORS
+        )
         assert spot is not None
         await redis.set(f"hr:flight:{{{spot.name}}}", "somebody who never ends")
         [job] = await run(bench, make_job(SUMMARIZE, timeout=timedelta(seconds=0.6)))
@@ -248,7 +251,9 @@ async def test_a_worker_killed_while_it_is_at_an_answer_frees_who_waits(database
     provider = SlowText()
     provider.let_go.set()
     async with bench_of(database_url, redis_url, provider, hold_seconds=1.0) as bench:
-        spot = bench.use.answers.cache.spot(SUMMARIZE, SUMMARIZE.example, make_job(SUMMARIZE).tenant_id)
+        spot = bench.use.answers.cache.spot(
+            SUMMARIZE, SUMMARIZE.example, make_job(SUMMARIZE).tenant_id, screened=DETECTORS
+        )
         assert spot is not None
         doomed = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.support.flying", redis_url, spot.name, "1", stdout=asyncio.subprocess.PIPE
@@ -282,7 +287,7 @@ async def test_answers_go_on_while_redis_is_frozen_or_away(database_url: str, re
             async with bench_of(database_url, redis_url, provider, cache=AWAY, cache_url=url) as bench:
                 loop = asyncio.get_running_loop()
                 began = loop.time()
-                spot = bench.use.answers.cache.spot(SUMMARIZE, SUMMARIZE.example, "tenant")
+                spot = bench.use.answers.cache.spot(SUMMARIZE, SUMMARIZE.example, "tenant", screened=DETECTORS)
                 assert spot is not None
                 assert await bench.use.answers.cache.find(spot) is None
                 assert loop.time() - began < 1

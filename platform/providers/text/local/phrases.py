@@ -7,7 +7,6 @@ itself says nothing.
 
 import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +21,9 @@ from providers.text.local.ngrams import About
 _WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)*|[:<>\[\]{}|#*?!]")
 
 Vector = NDArray[np.float32]
+
+_Tree = dict[str, tuple[int, "_Tree | None"]]
+_NOTHING: Final[tuple[int, _Tree | None]] = (-1, None)
 
 
 def words_of(text: str) -> list[str]:
@@ -42,22 +44,51 @@ class PhraseModel:
 
     def __init__(self, about: About, vocabulary: Sequence[str], idf: Vector, weights: Vector, bias: Vector) -> None:
         self.about = about
-        self._index = {phrase: at for at, phrase in enumerate(vocabulary)}
+        self._begins = _tree_of(vocabulary)
         self._idf = idf
         self._weights = weights
         self._bias = bias
 
     def log_odds(self, text: str) -> Vector:
         """The log-odds of each head for an unveiled text, in the order of `about.heads`."""
-        index = self._index
-        counts = Counter(phrase for phrase in phrases_of(words_of(text)) if phrase in index)
+        counts = self._counts(words_of(text))
         if not counts:
             return self._bias
-        at = [index[phrase] for phrase in counts]
+        at = list(counts)
         strength = 1 + np.log(np.fromiter(counts.values(), np.float32, len(counts)))
         strength *= self._idf[at]
         strength /= math.sqrt(float(strength @ strength))
         return np.asarray(self._bias + self._weights[:, at] @ strength, np.float32)
+
+    def _counts(self, words: Sequence[str]) -> dict[int, int]:
+        """How often each phrase of the vocabulary is there: followed word by word, which joins none."""
+        counts: dict[int, int] = {}
+        followed = [*words, "", ""]
+        for place, word in enumerate(words, 1):
+            found = self._begins.get(word)
+            while found is not None:
+                at, goes_on = found
+                if at >= 0:
+                    counts[at] = counts.get(at, 0) + 1
+                found = goes_on.get(followed[place]) if goes_on else None
+                place += 1  # noqa: PLW2901 - the next word of this phrase
+        return counts
+
+
+def _tree_of(vocabulary: Sequence[str]) -> _Tree:
+    """Phrases by their first word, their second, their third: the place in the vocabulary (-1: none), what follows."""
+    tree: _Tree = {}
+    for at, phrase in enumerate(vocabulary):
+        *leads, last = phrase.split(" ")
+        level = tree
+        for word in leads:
+            here, goes_on = level.get(word, _NOTHING)
+            if goes_on is None:
+                goes_on = {}
+                level[word] = (here, goes_on)
+            level = goes_on
+        level[last] = (at, level.get(last, _NOTHING)[1])
+    return tree
 
 
 def open_phrases(path: Path) -> PhraseModel:
