@@ -32,6 +32,7 @@ _SENTENCES: Final[dict[str, str]] = {
     r"^A token is good for 1s to 1h": "lengths are bounded by what they come to",
     r"^There is no such (event|permission)": "the API lists which there are, and each release has more",
     r"^Expected a time (at most|from) |names its zone": "times are bounded by now, and an offset may be past a day",
+    r"^Expected https?://": "where webhooks may go takes reading the URL, and resolving its host",
     r"^Expected a time to come": "times are bounded by now",
     r"^delay and run_at exclude each other": "one field excludes another",
     r"^A schedule has either cron or every": "one field excludes another",

@@ -140,8 +140,18 @@ async function loadQueues() {
   };
 }
 
+async function getAll(path) {
+  const items = [];
+  for (let cursor = ""; cursor !== null;) {
+    const page = await get(`${path}?${new URLSearchParams({ limit: MOST_A_PAGE, ...(cursor && { cursor }) })}`);
+    items.push(...page.items);
+    cursor = page.next_cursor;
+  }
+  return items;
+}
+
 async function loadWorkers() {
-  const { items } = await get("/v1/workers");
+  const items = await getAll("/v1/workers");
   return () => {
     fill(body("workers"), items, (worker) => worker.name, (worker) => [
       { text: worker.state === "stopping" ? `${worker.name} (stopping)` : worker.name, title: `process ${worker.pid}, since ${instant(worker.started_at)}` },
