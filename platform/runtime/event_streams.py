@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from domain.errors import Unavailable
 from storage.unpublished import Unpublished
 
-PREFIX: Final = "headrace:domain-events:"
+PREFIX: Final = "hr:domain-events:"
 """What a stream's key begins with; the tenant's id comes after it."""
 
 _WITHIN_SECONDS: Final = 5.0
