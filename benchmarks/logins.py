@@ -8,6 +8,8 @@ hashing anything or asking Postgres. What submissions lose to that, they lose to
 It tells what processors were used for meanwhile, by processes of this machine that are named as ours are. The users
 are disabled in the end; the jobs are due in an hour and expire in ten minutes. Needs a key that manages users. Prints
 one line of JSON. Run by `headrace bench logins`.
+
+Long because what floods, what is flooded in its place and what measures both are read together.
 """
 
 # ruff: noqa: INP001 - run by its path, never imported
