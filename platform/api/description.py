@@ -20,6 +20,8 @@ from litestar.typing import FieldDefinition
 from msgspec import Meta
 
 from api.bodies import JSON
+from api.described_headers import HEADERS
+from api.described_patterns import tell_patterns
 from api.examples import example_of
 from api.failures import failures_of, responses
 from api.job_view import JobView
@@ -57,30 +59,6 @@ _INTRODUCTION: Final = """\
 Hand in jobs, and learn what becomes of them. Errors are problems (RFC 9457): the type of each is the address of a
 page that says what it means and what to do."""
 
-_HEADERS: Final[dict[str, Json]] = {
-    "waits": {
-        "name": "Prefer",
-        "in": "header",
-        "required": False,
-        "description": "`wait=N` holds the answer back until the job is finished, for at most N seconds (0 to 60).",
-        "schema": {"type": "string", "examples": ["wait=30"]},
-    },
-    "once": {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "required": False,
-        "description": "The same request with the same key within 7 days is the first answer again, and is done once.",
-        "schema": {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": 255,
-            "pattern": "^[!-~]([ -~]*[!-~])?$",
-            "examples": ["order-42"],
-        },
-    },
-}
-"""By the name in `opt` that says a route honours them."""
-
 
 def describe(app: Litestar, *, version: str) -> Json:
     """The description of every route of `app` that is included in it."""
@@ -99,6 +77,8 @@ def describe(app: Litestar, *, version: str) -> Json:
         paths.setdefault(route.path_format or "/", {})[method.lower()] = operation
     components = schemas.components()
     _exemplify(paths, components)
+    tell_patterns(paths)
+    tell_patterns(components)
     return {
         "openapi": "3.1.0",
         "jsonSchemaDialect": "https://spec.openapis.org/oas/3.1/dialect/base",
@@ -187,7 +167,7 @@ def _operation(route: HTTPRoute, method: str, handler: HTTPRouteHandler, schemas
     given = _answer_type(handler)
     parameters = [
         *_parameters(handler, schemas),
-        *(header for name, header in _HEADERS.items() if handler.opt.get(name)),
+        *(header for name, header in HEADERS.items() if handler.opt.get(name)),
     ]
     if parameters:
         operation["parameters"] = parameters

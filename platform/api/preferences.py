@@ -12,6 +12,9 @@ from storage.jobs import find_job
 WAITS: Final = {"waits": True}
 """Given as `opt` to routes that honour the header, for the description to tell."""
 
+ANEW: Final = {"anew": True}
+"""Given as `opt` to routes that submit texts, which honour `Cache-Control`, for the description to tell."""
+
 LONGEST_WAIT_SECONDS: Final = 60
 _NO_CACHE: Final = re.compile(r"(?:^|[,\s])no-cache\s*(?:$|[,=])", re.IGNORECASE)
 

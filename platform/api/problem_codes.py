@@ -603,6 +603,9 @@ CODES: Final[dict[str, ProblemCode]] = {
         "It has not the shape of a key, or its checksum does not fit: a character is wrong or missing.",
         "Copy the key whole, from `hr_` to its last character.",
     ),
+    "streams_unavailable": ProblemCode(
+        0, "Redis does not answer", "Domain events wait in Postgres until it takes them.", _LATER
+    ),
     "broker_unavailable": ProblemCode(0, "The broker does not answer", "Jobs wait in Postgres until it does.", _LATER),
     "data_dir_in_use": ProblemCode(
         0,

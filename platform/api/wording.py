@@ -34,6 +34,12 @@ def in_words(message: str, wanted: Any) -> str:  # noqa: ANN401 - any annotation
     return message
 
 
+def pattern_of_id(pattern: str) -> str | None:
+    """What an id of this pattern looks like; None where it is no id's."""
+    prefix = _ID.fullmatch(pattern)
+    return None if prefix is None else f"an id: {prefix[1]} and 32 digits, 0 to 9 and a to f"
+
+
 def _mismatch(found: re.Match[str], _: object) -> str:
     names = [_NAMES.get(name, name) for name in found[1].split(" | ")]
     got = _GOT_PART.get(found[2]) if "int" in found[1].split(" | ") else None
@@ -44,8 +50,8 @@ def _pattern(_: re.Match[str], wanted: Any) -> str | None:  # noqa: ANN401 - any
     for meta in _metas(wanted):
         if meta.pattern is None:
             continue
-        if (prefix := _ID.fullmatch(meta.pattern)) is not None:
-            return f"Expected an id: {prefix[1]} and 32 digits, 0 to 9 and a to f."
+        if (told := pattern_of_id(meta.pattern)) is not None:
+            return f"Expected {told}."
         example = f", such as {meta.examples[0]}" if meta.examples else ""
         if meta.description is not None:
             told = meta.description.rstrip(".")

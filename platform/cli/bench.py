@@ -79,11 +79,14 @@ def overload(use: Use, seconds: float, times: float, *, run: bool) -> None:
 
 @bench.command()
 @click.option("--rate", type=click.FloatRange(0, min_open=True), default=50, show_default=True, help="Jobs a second.")
-@click.option("--seconds", type=click.FloatRange(1), default=10, show_default=True, help="Each turn.")
-@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Turns of quiet and of flood.")
+@click.option("--seconds", type=click.FloatRange(1), default=3, show_default=True, help="Each turn.")
+@click.option("--rounds", type=click.IntRange(1), default=6, show_default=True, help="Turns of each sort.")
 @pass_use
 def logins(use: Use, rate: float, seconds: float, rounds: int) -> None:
-    """Time submissions beside a flood of logins, and without it. Needs a key that manages users."""
+    """Time submissions beside a flood of logins, without it, and beside the same flood of something else.
+
+    Needs a key that manages users.
+    """
     _run(use, "logins.py", "--rate", str(rate), "--seconds", str(seconds), "--rounds", str(rounds))
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from cli.durations import DURATION
 from cli.exits import CommandFailed, Exit
 from domain.accounts.permissions import Role
 from runtime.settings import environment_without_settings
@@ -44,13 +45,24 @@ def corpus(*, requests: int, seed: int) -> None:
 )
 @click.option("--only", default="", help="Only operations whose names match this regular expression.")
 @click.option("--seed", type=int, default=1, show_default=True, help="What is sent follows from it.")
-def described(*, cases: int, roles: tuple[str, ...], only: str, seed: int) -> None:
+@click.option(
+    "--record",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A file of what has passed: that is not done again, and what passes is added.",
+)
+@click.option("--within", type=DURATION, help="Begin nothing new after this long; with --record, go on later.")
+def described(  # noqa: PLR0913 - one for each option
+    *, cases: int, roles: tuple[str, ...], only: str, seed: int, record: Path | None, within: float | None
+) -> None:
     """Send what the description allows and what it does not, as each role, with every check of Schemathesis.
 
     Exits 1 where an answer is a 5xx, is not told of, or does not fit what is told.
     """
     wanted = roles or tuple(str(role) for role in _ROLES)
-    _run("described", "--cases", str(cases), "--seed", str(seed), "--only", only, "--roles", ",".join(wanted))
+    words = ["--cases", str(cases), "--seed", str(seed), "--only", only, "--roles", ",".join(wanted)]
+    words += ["--record", str(record.resolve())] if record is not None else []
+    words += ["--within", str(within)] if within is not None else []
+    _run("described", *words)
 
 
 def _run(name: str, *words: str) -> None:

@@ -12,6 +12,7 @@ import click
 
 from domain.catalog import QUEUES
 from runtime.broker import Sender, celery_url, make_celery
+from runtime.event_streams import EventStreams
 from runtime.logs import configure_logs
 from runtime.readiness import mark_ready
 from runtime.resources import needed, open_stores
@@ -25,10 +26,11 @@ _DRAIN_GRACE: Final = 5.0
 @click.command()
 @click.option("--name", default="relay", show_default=True, help="What the process is called in logs.")
 def relay(name: str) -> None:
-    """Release due jobs to the broker; rescue, resend, expire, act in bulk and prune on a clock. Several may run."""
+    """Release due jobs to the broker; rescue, expire, act in bulk, prune, publish on a clock. Several may run."""
     from workers.bulk import bulk_forever  # noqa: PLC0415 - Celery is heavy, `--help` is not
     from workers.emptied import watch_broker  # noqa: PLC0415 - as above
     from workers.prune import prune_forever  # noqa: PLC0415 - as above
+    from workers.publish import publish_forever  # noqa: PLC0415 - as above
     from workers.relay import Relay  # noqa: PLC0415 - as above
     from workers.rescue import rescue_forever  # noqa: PLC0415 - as above
 
@@ -53,6 +55,8 @@ def relay(name: str) -> None:
                     duties.create_task(watch_broker(use, sender))
                     duties.create_task(bulk_forever(use))
                     duties.create_task(prune_forever(use, retention_days=settings.retention_days))
+                    streams = EventStreams(use.wakeups.redis, kept=settings.domain_events_in_redis)
+                    duties.create_task(publish_forever(use, streams))
                     mark_ready(settings.data_dir)
         finally:
             sender.close()

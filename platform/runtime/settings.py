@@ -131,6 +131,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         10.0
     )
     retention_days: Annotated[int, Meta(ge=1, le=3650, description="how long jobs are kept after they ended")] = 30
+    domain_events_in_redis: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="how many domain events a tenant's stream in Redis keeps, about")
+    ] = 10_000
     registration_tenant: Annotated[
         str | None, _doc("the tenant, by name, of whoever registers; absent: Development there, else nobody may")
     ] = None

@@ -9,9 +9,12 @@ from sqlalchemy import text
 from storage.database import Tx
 
 # One row a subject, whose lock makes attempts that come at once count each other. None is added past the limit: who
-# goes on trying does not put off the end of it.
+# goes on trying does not put off the end of it. The transaction need not outlast a crash of Postgres: else each login
+# of a flood would have the log written to disk once more, which submissions wait for.
 _TRY: Final = text("""
-WITH given AS (SELECT clock_timestamp() AS at, make_interval(secs => :seconds) AS period)
+WITH given AS (
+    SELECT clock_timestamp() AS at, set_config('synchronous_commit', 'off', true) AS unhurried
+)
 INSERT INTO login_attempts AS tried (subject, at, last_at)
 SELECT :subject, ARRAY[given.at], given.at FROM given
 ON CONFLICT (subject) DO UPDATE SET

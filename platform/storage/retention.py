@@ -98,6 +98,18 @@ DELETE FROM domain_events WHERE id = ANY (ARRAY(
 ))
 """)  # noqa: S608 - as above
 
+# The last run of a schedule stays: of one that fires once a year it is what there is to see. No firing comes again when
+# its run is gone, for a schedule goes on from the last.
+_PRUNE_RUNS: Final = text(f"""
+DELETE FROM schedule_runs AS runs WHERE (schedule_id, fire_at) IN (
+    SELECT schedule_id, fire_at FROM schedule_runs AS old
+    WHERE recorded_at < {_KEPT} AND fire_at < {_KEPT} AND EXISTS (
+        SELECT FROM schedule_runs AS later WHERE later.schedule_id = old.schedule_id AND later.fire_at > old.fire_at
+    )
+    ORDER BY recorded_at LIMIT :limit FOR UPDATE SKIP LOCKED
+)
+""")  # noqa: S608 - as above
+
 _FORGET: Final = text(f"""
 DELETE FROM pruned WHERE id = ANY (ARRAY(
     SELECT id FROM pruned WHERE pruned_at < {_KEPT} ORDER BY pruned_at LIMIT :limit FOR UPDATE SKIP LOCKED
@@ -141,6 +153,11 @@ async def prune_deliveries(tx: Tx, *, days: int, limit: int) -> int:
 async def prune_domain_events(tx: Tx, *, days: int, limit: int) -> int:
     """Delete at most `limit` domain events of over `days` ago; answers how many."""
     return (await tx.execute(_PRUNE_DOMAIN_EVENTS, {"days": days, "limit": limit})).rowcount
+
+
+async def prune_schedule_runs(tx: Tx, *, days: int, limit: int) -> int:
+    """Delete at most `limit` runs of over `days` ago, of no schedule its last; answers how many."""
+    return (await tx.execute(_PRUNE_RUNS, {"days": days, "limit": limit})).rowcount
 
 
 async def forget_pruned(tx: Tx, *, days: int, limit: int) -> int:

@@ -696,6 +696,7 @@ schedule_runs = Table(
     Column("recorded_at", Moment, nullable=False, server_default=text("now()")),
     CheckConstraint(_one_of("outcome", [outcome.value for outcome in RunOutcome]), name="outcome"),
     CheckConstraint("(job_id IS NOT NULL) = (outcome = 'submitted')", name="job_id_when_submitted"),
+    Index("ix_schedule_runs_recorded_at", "recorded_at"),
 )
 
 # the live jobs of a schedule, for its overlap: a handful, however long its history
@@ -795,7 +796,10 @@ domain_events = Table(
     # bytes, not json: what is listed is what was told
     Column("body", LargeBinary, nullable=False),
     Column("created_at", Moment, nullable=False),
+    # whether its tenant's stream in Redis has it
+    Column("is_published", Boolean, nullable=False, server_default=text("false")),
     Index("ix_domain_events_tenant_id_id", "tenant_id", desc("id")),
+    Index("ix_domain_events_unpublished", "id", postgresql_where=text("NOT is_published")),
 )
 
 # no references from here on: what is told outlives what it tells of, and whom it was told

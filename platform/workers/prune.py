@@ -21,6 +21,7 @@ from storage.retention import (
     prune_deliveries,
     prune_domain_events,
     prune_jobs,
+    prune_schedule_runs,
 )
 from storage.sessions import prune_sessions, prune_tokens
 
@@ -57,8 +58,8 @@ async def prune_forever(use: Stores, *, retention_days: int) -> None:
 async def prune(use: Stores, *, retention_days: int) -> Round:
     """Prune until nothing old is left: jobs, then what they leave behind: batches, deliveries; and bulk actions.
 
-    Domain events go after as many days. What has expired of sessions and failed logins goes too, however long jobs
-    are kept.
+    Domain events and runs of schedules go after as many days. What has expired of sessions and failed logins goes too,
+    however long jobs are kept.
 
     Each step is a transaction, and followed by as long a rest as it took: who dies in between has done whole steps or
     nothing, and whoever comes next goes on.
@@ -67,7 +68,7 @@ async def prune(use: Stores, *, retention_days: int) -> Round:
     batches = await _repeat(use, prune_batches, retention_days)
     bulk_actions = await _repeat(use, prune_bulk_actions, retention_days)
     deliveries = await _repeat(use, prune_deliveries, retention_days)
-    for step in (prune_domain_events, forget_pruned, prune_tokens, prune_sessions, prune_attempts):
+    for step in (prune_domain_events, prune_schedule_runs, forget_pruned, prune_tokens, prune_sessions, prune_attempts):
         await _repeat(use, step, retention_days)
     done = Round(jobs=jobs, batches=batches, bulk_actions=bulk_actions, deliveries=deliveries)
     if done != Round():

@@ -41,6 +41,18 @@ async def test_queues_and_workers_are_shown(page: Page, house: House) -> None:
     assert page.faults == []
 
 
+async def test_workers_past_a_page_are_shown_too(page: Page, house: House) -> None:
+    async with house.database.begin() as tx:
+        for number in range(201):
+            name = f"worker-{number}"
+            await report_worker(
+                tx, WorkerReport(name=name, pid=1, queues=("text",), concurrency=1, running=0, stopping=False)
+            )
+    await open_console(page, house)
+    await page.until("document.querySelectorAll('#workers tbody tr').length === 201")
+    assert page.faults == []
+
+
 async def test_whatever_a_job_carries_is_shown_as_text(page: Page, house: House) -> None:
     job = await house.submit(
         input={"text": EVIL, "max_chars": 100}, tags=[EVIL], metadata={EVIL: EVIL, "__proto__": "turn\u202earound"}

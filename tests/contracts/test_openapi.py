@@ -61,6 +61,35 @@ async def test_the_description_is_the_one_last_looked_at(description: Json) -> N
     assert spelled(description) == SEEN.read_bytes()
 
 
+def unexplained(node: Json | list[Any] | object, where: str, *, told: bool = False) -> Iterator[str]:
+    """Where a pattern stands that no words go with, be they beside it or at the parameter that it is of."""
+    if isinstance(node, dict):
+        told = bool(node.get("description")) or (told and "schema" not in node)
+        if isinstance(node.get("pattern"), str) and not told:
+            yield where
+        for name, below in node.items():
+            yield from unexplained(below, f"{where}/{name}", told=told and name == "schema")
+    elif isinstance(node, list):
+        for index, below in enumerate(node):
+            yield from unexplained(below, f"{where}/{index}")
+
+
+async def test_every_pattern_says_in_words_what_it_asks_for(description: Json) -> None:
+    assert list(unexplained(description, "")) == []
+    assert list(unexplained({"a": {"pattern": "^b$"}}, "")) == ["/a"]
+
+
+async def test_submissions_of_texts_tell_that_they_can_be_asked_anew(description: Json) -> None:
+    told = {
+        path
+        for path, methods in description["paths"].items()
+        for header in methods.get("post", {}).get("parameters", ())
+        if header["name"] == "Cache-Control"
+    }
+    texts = {f"/v1/text/{verb}" for verb in ("summarize", "moderate", "classify", "generate")}
+    assert told == {"/v1/jobs", "/v1/batches"} | texts
+
+
 async def test_no_client_of_the_description_last_accepted_breaks(description: Json) -> None:
     found = breaks(dict(msgspec.json.decode(SEEN.read_bytes())), description)
     assert not found, REFUSAL.format(breaks="\n  ".join(found))

@@ -28,10 +28,12 @@ _CODES: Final[dict[str, str]] = {
 
 _SENTENCES: Final[dict[str, str]] = {
     r"^Expected a whole number( or null)?, not one with a fraction": "to JSON Schema 1.0 is an integer",
-    r"^Expected a duration from |duration such as|longer than": "lengths are bounded by what they come to",
+    r"^Expected a duration (from|of at most) |duration such as|longer than": "lengths are bounded by what they come to",
     r"^A token is good for 1s to 1h": "lengths are bounded by what they come to",
     r"^There is no such (event|permission)": "the API lists which there are, and each release has more",
     r"^Expected a time (at most|from) |names its zone": "times are bounded by now, and an offset may be past a day",
+    r"^Expected https?://": "where webhooks may go takes reading the URL, and resolving its host",
+    r"^Expected a time to come": "times are bounded by now",
     r"^delay and run_at exclude each other": "one field excludes another",
     r"^A schedule has either cron or every": "one field excludes another",
     r"^The end is not after the start": "one field bounds another",

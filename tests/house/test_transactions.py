@@ -18,6 +18,7 @@ _STORIES_BEGIN_IN = (
     "platform/workers/emptied.py",
     "platform/workers/bulk.py",
     "platform/workers/prune.py",
+    "platform/workers/publish.py",
     "platform/schedules/tick.py",
     "platform/cli/migrate.py",  # seeding
     "platform/cli/keys.py",  # the first key, for which there is no API to ask yet

@@ -4,11 +4,18 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from runtime.hashing import make_hasher
 from runtime.passwords import MOST, LoginsBusy, Passwords
+
+
+def niceness_of_session(pid: int) -> int | None:
+    """As Linux counts it between sessions; None where it does not group by them."""
+    told = Path(f"/proc/{pid}/autogroup")
+    return int(told.read_text().split()[-1]) if told.exists() else None
 
 
 @pytest.fixture
@@ -39,6 +46,9 @@ async def test_it_is_started_when_needed_is_nice_and_ends_with_its_maker(passwor
     await passwords.hash("otters")
     pid = passwords.pid or 0
     assert os.getpriority(os.PRIO_PROCESS, pid) - os.getpriority(os.PRIO_PROCESS, 0) in {10, 19 - os.nice(0)}
+    # where niceness counts within a session alone, the session is nice
+    assert os.getsid(pid) == pid
+    assert niceness_of_session(pid) in {10, None}
     await passwords.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)

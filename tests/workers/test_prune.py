@@ -36,6 +36,17 @@ from workers.prune import Round, prune
 
 DAYS = 30
 
+_SCHEDULE = text("""
+INSERT INTO schedules (id, tenant_id, caller_id, name, every_seconds, timezone, anchor, kind, input, options, overlap,
+    catch_up)
+VALUES (:id, :tenant_id, :caller_id, 'a schedule', 60, 'UTC', now(), 'text.moderate', '{}', '{}', 'skip', 'none')
+""")
+
+_RUN = text("""
+INSERT INTO schedule_runs (schedule_id, fire_at, outcome, by_hand, recorded_at)
+SELECT :schedule_id, at, 'skipped', false, at FROM (SELECT now() - make_interval(days => :days) AS at) AS past
+""")
+
 
 async def end(database: Database, jobs: Sequence[Job], *, days_ago: float, state: State = State.SUCCEEDED) -> None:
     """The jobs run and end, so long ago."""
@@ -297,6 +308,23 @@ async def test_a_batch_and_its_jobs_go_together_and_not_before_the_batchs_time(
         async with database.read() as tx:
             assert await find_batch(tx, TENANT, batch.id) is None
         assert await is_remembered(database, batch.id)
+
+
+async def test_runs_of_schedules_go_when_they_are_old_but_for_each_schedules_last(
+    database_url: str, redis_url: str
+) -> None:
+    async with open_bench(database_url, redis_url) as bench:
+        database = bench.use.database
+        often, seldom = new_id("sched"), new_id("sched")
+        async with database.begin() as tx:
+            for schedule_id in (often, seldom):
+                await tx.execute(_SCHEDULE, {"id": schedule_id, "tenant_id": TENANT, "caller_id": USER})
+            for schedule_id, days in ((often, 40), (often, 35), (often, 2), (seldom, 400), (seldom, 50)):
+                await tx.execute(_RUN, {"schedule_id": schedule_id, "days": days})
+        await prune(bench.use, retention_days=DAYS)
+        async with database.read() as tx:
+            rows = (await tx.execute(text("SELECT schedule_id, now() - fire_at AS age FROM schedule_runs"))).all()
+        assert sorted((row.schedule_id == often, row.age.days) for row in rows) == [(False, 50), (True, 2)]
 
 
 async def test_bulk_actions_go_when_they_are_done_and_old(database_url: str, redis_url: str) -> None:

@@ -174,7 +174,9 @@ def _read_overlap(spelled: str) -> timedelta:
     except ValueError as error:
         raise BodyInvalid([FieldError("/overlap", f"{error}.")]) from None
     if overlap > LONGEST_OVERLAP:
-        raise BodyInvalid([FieldError("/overlap", f"At most {spell_duration(LONGEST_OVERLAP)}.")])
+        raise BodyInvalid(
+            [FieldError("/overlap", f"Expected a duration of at most {spell_duration(LONGEST_OVERLAP)}.")]
+        )
     return overlap
 
 

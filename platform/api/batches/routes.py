@@ -21,7 +21,7 @@ from api.context import Use, notes_of
 from api.idempotency import ONCE, find_answer, keep_response, read_key, replay
 from api.job_view import matches
 from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
-from api.preferences import WAITS, wanted_wait, wants_anew
+from api.preferences import ANEW, WAITS, wanted_wait, wants_anew
 from api.problems import base_url
 from api.submissions import AnySubmission
 from api.submit import RETRY_AFTER
@@ -51,7 +51,7 @@ _POLL_SECONDS: Final = 1.0
     guards=[needs("jobs:submit")],
     status_code=202,
     request_max_body_size=MOST_BATCH_BYTES,
-    opt={**ONCE, "bodies": {JSON: BatchBody, NDJSON: AnySubmission}},
+    opt={**ONCE, **ANEW, "bodies": {JSON: BatchBody, NDJSON: AnySubmission}},
 )
 async def submit_batch_(
     request: ApiRequest, use: NamedDependency[Use], caller: NamedDependency[Caller]

@@ -6,6 +6,7 @@
 const KEY = "headrace-key"; // the documentation's page reads the same
 const EVERY_MS = 2000;
 const JOBS_A_PAGE = 25;
+const MOST_A_PAGE = 200;
 const MOST_SHOWN = 100_000; // characters of an input or result; the API has the rest
 const MOST_EVENTS = 500;
 const LIVE = ["scheduled", "queued", "running"];
@@ -129,7 +130,7 @@ function address(changes) {
 // ---- the tables
 
 async function loadQueues() {
-  const { items } = await get("/v1/queues");
+  const items = await getAll("/v1/queues");
   return () => {
     fill(body("queues"), items, (queue) => queue.name, (queue) => [
       queue.paused ? `${queue.name} (paused)` : queue.name,
@@ -140,8 +141,18 @@ async function loadQueues() {
   };
 }
 
+async function getAll(path) {
+  const items = [];
+  for (let cursor = ""; cursor !== null;) {
+    const page = await get(`${path}?${new URLSearchParams({ limit: MOST_A_PAGE, ...(cursor && { cursor }) })}`);
+    items.push(...page.items);
+    cursor = page.next_cursor;
+  }
+  return items;
+}
+
 async function loadWorkers() {
-  const { items } = await get("/v1/workers");
+  const items = await getAll("/v1/workers");
   return () => {
     fill(body("workers"), items, (worker) => worker.name, (worker) => [
       { text: worker.state === "stopping" ? `${worker.name} (stopping)` : worker.name, title: `process ${worker.pid}, since ${instant(worker.started_at)}` },

@@ -23,7 +23,7 @@ from api.jobs.lists import Sort, provide_wanted, read_mark, spell_mark
 from api.jobs.stream import stream_job
 from api.options import job_options, read_webhook, read_window
 from api.paging import DEFAULT, Cursor, Limit, Page, next_link
-from api.preferences import WAITS, wait_for_end, wanted_wait
+from api.preferences import ANEW, WAITS, wait_for_end, wanted_wait
 from api.problems import base_url
 from api.sse import MEDIA_TYPE, LastEventId, TokenText, answer_stream, seen_until
 from api.submissions import AnySubmission, kind_of
@@ -45,7 +45,7 @@ JobId = FromPath[str]
 _LARGEST_SEQ: Final = 2**31 - 1
 
 
-@post("/jobs", guards=[needs("jobs:submit")], status_code=202, opt={**WAITS, **ONCE})
+@post("/jobs", guards=[needs("jobs:submit")], status_code=202, opt={**WAITS, **ONCE, **ANEW})
 async def submit_job(
     request: ApiRequest,
     data: JSONBody[AnySubmission],

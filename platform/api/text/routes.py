@@ -12,7 +12,7 @@ from api.bodies import ApiRequest
 from api.context import Use
 from api.idempotency import ONCE
 from api.job_view import JobView
-from api.preferences import WAITS
+from api.preferences import ANEW, WAITS
 from api.submit import submit
 from domain.jobs.job import JobOptions
 from domain.text.classify import CLASSIFY, Classify
@@ -21,7 +21,7 @@ from domain.text.moderate import MODERATE, Moderate
 from domain.text.summarize import SUMMARIZE, Summarize
 
 
-@post("/summarize", guards=[needs("jobs:submit")], status_code=202, opt={**WAITS, **ONCE})
+@post("/summarize", guards=[needs("jobs:submit")], status_code=202, opt={**WAITS, **ONCE, **ANEW})
 async def summarize(
     request: ApiRequest, data: JSONBody[Summarize], use: NamedDependency[Use], options: NamedDependency[JobOptions]
 ) -> Response[JobView]:
@@ -29,7 +29,7 @@ async def summarize(
     return await submit(request, use, SUMMARIZE, data, options)
 
 
-@post("/moderate", guards=[needs("jobs:submit")], status_code=202, opt={**WAITS, **ONCE})
+@post("/moderate", guards=[needs("jobs:submit")], status_code=202, opt={**WAITS, **ONCE, **ANEW})
 async def moderate(
     request: ApiRequest, data: JSONBody[Moderate], use: NamedDependency[Use], options: NamedDependency[JobOptions]
 ) -> Response[JobView]:
@@ -37,7 +37,7 @@ async def moderate(
     return await submit(request, use, MODERATE, data, options)
 
 
-@post("/classify", guards=[needs("jobs:submit")], status_code=202, opt={**WAITS, **ONCE})
+@post("/classify", guards=[needs("jobs:submit")], status_code=202, opt={**WAITS, **ONCE, **ANEW})
 async def classify(
     request: ApiRequest, data: JSONBody[Classify], use: NamedDependency[Use], options: NamedDependency[JobOptions]
 ) -> Response[JobView]:
@@ -45,7 +45,7 @@ async def classify(
     return await submit(request, use, CLASSIFY, data, options)
 
 
-@post("/generate", guards=[needs("jobs:submit")], status_code=202, opt={**WAITS, **ONCE})
+@post("/generate", guards=[needs("jobs:submit")], status_code=202, opt={**WAITS, **ONCE, **ANEW})
 async def generate(
     request: ApiRequest, data: JSONBody[Generate], use: NamedDependency[Use], options: NamedDependency[JobOptions]
 ) -> Response[JobView]:
