@@ -137,7 +137,9 @@ class AnswerCache:
         if not seconds:
             return None
         engine = f"{self._rules.engine}:{self._rules.model}:{step}"
-        return Spot(name=fingerprint(kind, given, engine=engine, tenant_id=job_id), kind=kind, seconds=seconds)
+        # the text was screened as a whole before, in this attempt as in the one before
+        name = fingerprint(kind, given, engine=engine, tenant_id=job_id, screened=())
+        return Spot(name=name, kind=kind, seconds=seconds)
 
     async def find(self, spot: Spot) -> Result | None:
         """The answer, marked as cached; None: there is none, or Redis did not answer in time."""
