@@ -1,9 +1,10 @@
 """What twice as much as can be taken does to the API: what is still accepted, how soon, and how the rest is refused.
 
 Finds the capacity first (jobs accepted a second by clients that each wait for their answer), then offers a multiple of
-it at a steady rate whether or not earlier requests are back, then half of it until all is as before. Each request is
-timed from the moment it was due to be sent. All of it over raw sockets with bytes made ahead, for who measures shares
-the machine. Long because of that client. The jobs are due in an hour and expire in ten minutes, so that
+it at a steady rate whether or not earlier requests are back, then half of it until all is as before. The capacity is
+looked for again then, and what was accepted is compared with the mean of both: machines change their minds. Each
+request is timed from the moment it was due to be sent. All of it over raw sockets with bytes made ahead, for who
+measures shares the machine. Long because of that client. The jobs are due in an hour and expire in ten minutes, so that
 accepting alone is measured, unless `--run` lets workers at them. Prints one line of JSON. Run by
 `headrace bench overload`.
 """
@@ -46,6 +47,7 @@ Told = Callable[[int, bool], None]
 class Figures(Struct, frozen=True, kw_only=True):
     """What was measured. Rates are a second, times in milliseconds from when a request was due to be sent.
 
+    `capacity`: before the overload, and after it.
     `client_cpu`: the share of the machine's processor time that the load itself used, at the capacity and beyond it.
     `goodput_share_of_cpu`: jobs accepted for each second of processor that was left for the platform, of what it was at
     the capacity: what the goodput's share would be if the load ran elsewhere.
@@ -55,7 +57,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     -1 when there was none.
     """
 
-    capacity: float
+    capacity: tuple[float, float]
     offered: float
     goodput: float
     goodput_share: float
@@ -298,12 +300,12 @@ async def measure(  # noqa: PLR0913 - one an option
     least = await cheapest(request)
     load = Load(where.hostname or "", where.port or 80, request, most_connections=connections)
     await load.closed(CLOSED[0], 1.0)  # warm-up
-    capacity, at_capacity, capacity_seconds = 0.0, Spent(0, 0), max(2.0, seconds / 3)
+    capacity, at_capacity, best, capacity_seconds = 0.0, Spent(0, 0), CLOSED[0], max(2.0, seconds / 3)
     for clients in CLOSED:
         clock = Clock()
         found = await load.closed(clients, capacity_seconds)
         if found > capacity:
-            capacity, at_capacity = found, clock.spent()
+            capacity, at_capacity, best = found, clock.spent(), clients
     headers = {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE_SECONDS) as client:
         jobs = [
@@ -325,16 +327,19 @@ async def measure(  # noqa: PLR0913 - one an option
         ended = time.perf_counter()
         normal = await _until_normal(load, capacity / 2, ended)
         unanswered = await load.until_answered()
-    answers += [answer for answer in load.answers if answer.due < began + seconds]
+    beyond, load.answers = load.answers, []
+    again = await load.closed(best, capacity_seconds)
+    usual = (capacity + again) / 2
+    answers += [answer for answer in beyond if answer.due < began + seconds]
     accepted = sorted((answer.at - answer.due) * 1000 for answer in answers if answer.status == ACCEPTED)
     refused = sorted((answer.at - answer.due) * 1000 for answer in answers if answer.status in {429, 503})
     each = at_capacity.all / (capacity * capacity_seconds)
     within = sum(answer.status == ACCEPTED and answer.at <= began + seconds for answer in answers)
     return Figures(
-        capacity=round(capacity, 1),
+        capacity=(round(capacity, 1), round(again, 1)),
         offered=round(capacity * times, 1),
         goodput=round(within / seconds, 1),
-        goodput_share=round(within / seconds / capacity, 3),
+        goodput_share=round(within / seconds / usual, 3),
         client_cpu=(at_capacity.share, overloaded.share),
         goodput_share_of_cpu=round(within / overloaded.left() / (capacity * capacity_seconds / at_capacity.left()), 3),
         accepted_ms=round(each * 1000, 3),
