@@ -114,7 +114,8 @@ class NgramModel:
         strength = (1 + np.log(times)) * self._idf[grams]
         lengths = np.sqrt(np.bincount(owners, strength**2, count))
         strength /= lengths[owners]
-        return np.stack([np.bincount(owners, head[grams] * strength, count) for head in self._weights], axis=1)
+        added = [np.bincount(owners, head[grams] * strength, count) for head in self._weights]
+        return np.stack(added, axis=1).astype(np.float32)
 
     def _known(self, words: Sequence[str]) -> list[int]:
         """The grams of the words that the model knows, each as often as it is there."""
