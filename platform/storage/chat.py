@@ -5,7 +5,8 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Row, text
 
-from domain.chat.conversation import ChatMessage, Conversation, Role, StoredMessage
+from domain.chat.conversation import Conversation, Role, StoredMessage
+from domain.chat.earlier import SaidMessage
 from domain.ids import ConversationId, MessageId
 from storage.database import Tx
 
@@ -65,7 +66,7 @@ ORDER BY position DESC LIMIT :limit
 
 # An answer stands right behind what it answers, also where another message was written before it came.
 _CONTEXT: Final = text("""
-SELECT messages.role, messages.text FROM messages
+SELECT messages.id, coalesce(answered.position, messages.position) AS turn, messages.role, messages.text FROM messages
 LEFT JOIN messages AS answered ON answered.id = messages.reply_to
 JOIN messages AS asked ON asked.conversation_id = messages.conversation_id
 JOIN conversations ON conversations.id = asked.conversation_id
@@ -73,7 +74,7 @@ WHERE asked.id = :message_id AND asked.conversation_id = :conversation_id AND as
     AND asked.superseded_at IS NULL AND messages.superseded_at IS NULL
     AND (messages.id = asked.id OR coalesce(answered.position, messages.position) < asked.position)
     AND conversations.tenant_id = :tenant_id AND conversations.caller_id = :caller_id
-ORDER BY coalesce(answered.position, messages.position) DESC, messages.position DESC LIMIT :limit
+ORDER BY turn DESC, messages.position DESC LIMIT :limit
 """)
 
 
@@ -168,7 +169,7 @@ async def list_messages(
 
 async def read_context(  # noqa: PLR0913 - whose conversation, up to where, how much
     tx: Tx, tenant_id: str, caller_id: str, conversation_id: str, message_id: str, *, limit: int
-) -> list[ChatMessage]:
+) -> list[SaidMessage]:
     """The last `limit` messages up to and with the user's message `message_id`, oldest first; none if it is gone.
 
     Only what is current counts: not what an edit or another answer superseded.
@@ -181,7 +182,7 @@ async def read_context(  # noqa: PLR0913 - whose conversation, up to where, how 
         "limit": limit,
     }
     rows = (await tx.execute(_CONTEXT, given)).all()
-    return [ChatMessage(role, body) for role, body in reversed(rows)]
+    return [SaidMessage(id=row[0], turn=row[1], role=row[2], text=row[3]) for row in reversed(rows)]
 
 
 def _as_conversation(row: Row[Any]) -> Conversation:

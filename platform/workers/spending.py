@@ -31,10 +31,14 @@ class JobUsage(Struct, frozen=True, kw_only=True):
 
 
 class JobMeter:
-    """Pays for the questions of one attempt from the budgets of its tenant; see `providers.text.chain.Meter`."""
+    """Pays for the questions of one attempt from the budgets of its tenant; see `providers.text.chain.Meter`.
 
-    def __init__(self, ctx: Context) -> None:
+    It is booked for the kind that is asked, or for the one that is named.
+    """
+
+    def __init__(self, ctx: Context, *, books_for: str | None = None) -> None:
         self._ctx = ctx
+        self._books_for = books_for
         self._is_reserved = False
 
     async def reserve(self, kind: str, model: str, given_bytes: int) -> None:
@@ -44,7 +48,7 @@ class JobMeter:
             BudgetExhausted: there is not so much left.
             ProviderRationed: all workers together have asked as much as they may.
         """
-        ctx = self._ctx
+        ctx, kind = self._ctx, self._books_for or kind
         wanted = estimate(ctx.use.prices, model, kind, given_bytes=given_bytes)
         async with ctx.noting() as tx:
             if await lock_budgets(tx, ctx.tenant_id):
@@ -60,7 +64,7 @@ class JobMeter:
 
     async def settle(self, kind: str, usage: Usage | None) -> None:
         """Book what was used up, and let go of what was set aside, in one transaction."""
-        ctx = self._ctx
+        ctx, kind = self._ctx, self._books_for or kind
         if usage is None and not self._is_reserved:
             return
         async with ctx.noting() as tx:

@@ -62,6 +62,7 @@ _ALLOWED = (
     ("platform/runtime/subscription.py", "message", "Redis's"),
     ("platform/runtime/settings.py", "message", "an exception's"),
     ("platform/storage/chat_history.py", "message", "chat's"),
+    ("platform/storage/chat_summaries.py", "message*", "chat's"),
     ("platform/storage/chat_history.py", "message_id", "chat's"),
     ("platform/storage/chat_history.py", "find_message", "chat's"),
     ("platform/api/*", "message", "an exception's"),

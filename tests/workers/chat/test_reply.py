@@ -134,7 +134,7 @@ class Slow(ScriptedText):
         self.speaking = asyncio.Event()
         self.closed = asyncio.Event()
 
-    async def reply(self, conversation: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart]:  # noqa: ARG002 - the signature of a provider
+    async def reply(self, conversation: Sequence[ChatMessage], earlier: str = "") -> AsyncGenerator[ReplyPart]:  # noqa: ARG002 - the signature of a provider
         try:
             yield ReplyPart("All ")
             yield ReplyPart("will")
