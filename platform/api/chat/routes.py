@@ -42,6 +42,7 @@ from storage.chat import (
     rename_conversation,
 )
 from storage.chat_history import latest_reply
+from storage.chat_summaries import find_summary
 from storage.database import Tx
 from storage.jobs import find_job
 
@@ -94,7 +95,9 @@ async def show(
 ) -> ConversationView:
     """A conversation, without its messages."""
     async with use.database.read() as tx:
-        return view_conversation(await found_conversation(tx, caller, conversation_id), base_url(request.scope))
+        conversation = await found_conversation(tx, caller, conversation_id)
+        summary = await find_summary(tx, conversation.id)
+    return view_conversation(conversation, base_url(request.scope), summary)
 
 
 @patch("/conversations/{conversation_id:str}", guards=_MAY_CHAT)

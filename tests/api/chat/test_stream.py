@@ -9,6 +9,7 @@ from domain.jobs.state import State
 from domain.jobs.verdict import Verdict
 from runtime.streams import ReplyStreams
 from runtime.unique_ids import new_id
+from storage.chat_summaries import add_summary, read_said
 from tests.api.conftest import House
 from tests.support.sse import Frame
 from tests.support.sse import frames as tell
@@ -127,6 +128,27 @@ async def test_an_edit_supersedes_what_came_after_and_keeps_it(house: House) -> 
     everything = (await house.client.get(f"{path}/messages", params={"superseded": True})).json()["items"]
     assert (now["text"], now["edit_of"], now["reply_job_id"]) == ("Where is she?", first["id"], edited.json()["id"])
     assert [one["text"] for one in everything] == ["Where is she?", "Where is it?"]
+
+
+async def test_the_summary_is_shown_until_what_it_covers_is_edited(house: House) -> None:
+    path, job = await say(house)
+    await house.run(job["id"], FAILED)
+    async with house.database.begin() as tx:
+        asked = job["input"]
+        said = await read_said(
+            tx,
+            house.tenant_id,
+            (await house.client.get("/v1/me")).json()["user_id"],
+            **asked,
+            covered=0,
+            limit=9,
+        )
+        await add_summary(tx, asked["conversation_id"], "They ask.", engine="local", before=None, of=said)
+    shown = (await house.client.get(path)).json()["summary"]
+    assert (shown["text"], shown["messages"], shown["engine"]) == ("They ask.", 1, "local")
+    assert (await house.client.get("/v1/conversations")).json()["items"][0]["summary"] is None
+    await house.client.patch(f"{path}/messages/{asked['message_id']}", json={"text": "Where is she?"})
+    assert (await house.client.get(path)).json()["summary"] is None
 
 
 async def test_a_message_is_answered_anew_once_at_a_time(house: House) -> None:
