@@ -21,6 +21,7 @@ from tests.support.scripted_text import ScriptedText
 from workers.chat.reply import reply
 from workers.execute import Bench
 from workers.handlers import bind
+from workers.rescue import rescue_lapsed
 
 
 @pytest.fixture
@@ -179,3 +180,34 @@ async def test_without_redis_a_reply_still_ends_well(database_url: str) -> None:
         job = await ask(bench, "Will it be well?")
         await execute([job.id], bench)
         assert (await stored(bench.use.database, job)).state is State.SUCCEEDED
+
+
+class Anew(Slow):
+    """The first time says two words and waits; the second time says something else."""
+
+    async def reply(self, conversation: Sequence[ChatMessage], earlier: str = "") -> AsyncGenerator[ReplyPart]:
+        if not self.speaking.is_set():
+            async for part in super().reply(conversation, earlier):
+                yield part
+        yield ReplyPart("Nothing is certain.")
+
+
+async def test_a_reply_whose_worker_died_is_written_anew_by_another_and_the_dead_add_nothing(
+    database_url: str, redis_url: str
+) -> None:
+    text = Anew()
+    async with open_bench(database_url, redis_url, bind(REPLY, reply), text=text) as bench:
+        job = await ask(bench, "Will it be well?")
+        died = asyncio.create_task(execute([job.id], bench))
+        await text.speaking.wait()
+        async with bench.use.database.begin() as tx:
+            # its heartbeat has stopped, as far as Postgres knows
+            await tx.exec_driver_sql("UPDATE jobs SET lease_until = now() - interval '1 minute'")
+        assert await rescue_lapsed(bench.use) == 1
+        await execute([job.id], bench)
+        await died
+        [_, answer] = await messages_of(bench, job)
+        pieces = await bench.use.replies.read(job.id)
+    assert (answer.text, answer.partial) == ("Nothing is certain.", False)
+    assert ("".join(piece.text for piece in pieces), pieces[0].start, pieces[-1].is_end) == (answer.text, 0, True)
+    assert len({piece.generation for piece in pieces}) == 1
