@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from domain.chat.reply import ReplyTo
 from domain.ids import MessageId
+from domain.jobs.job import JobError
 from domain.jobs.state import State
 from domain.jobs.verdict import Verdict
 from headrace import AsyncHeadrace, AsyncReply, Event, JobCancelled, JobFailed, NotFound, ReplyPart
@@ -149,7 +150,7 @@ async def test_a_reply_that_another_worker_begins_anew_is_told_as_anew(house: Ho
 async def test_a_reply_that_fails_raises_and_one_that_is_cancelled_does(house: House, client: AsyncHeadrace) -> None:
     conversation = await begun(client)
     failing = await client.conversations.ask(conversation, "Will it be well?")
-    error = b'{"code":"ai_blocked","title":"Blocked","detail":"No.","retryable":false}'
+    error = JobError(code="ai_blocked", title="Blocked", detail="No.")
     await house.run(failing.job_id, Verdict(state=State.FAILED, error=error))
     with pytest.raises(JobFailed) as failure:
         await Reading(failing).task
