@@ -158,7 +158,7 @@ async def _platform(gemini_url: str) -> AsyncIterator[Ready]:
         "HEADRACE_GEMINI_API_KEY": "any",
         "HEADRACE_GEMINI_BASE_URL": gemini_url,
         "HEADRACE_GEMINI_MODEL": MODEL,
-        "HEADRACE_LOG_LEVEL": "warning",
+        "HEADRACE_LOG_LEVEL": "error",  # that nobody has said what the stand-in costs is no news
     }
     with tempfile.TemporaryDirectory(prefix="headrace-bench-", ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o711)  # noqa: PTH101, S103 - the servers run as somebody else; of a moment, and before anything runs
