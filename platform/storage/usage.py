@@ -25,6 +25,8 @@ ON CONFLICT (tenant_id, day, kind, engine, model) DO UPDATE SET
 
 _RELEASE: Final = text("DELETE FROM reservations WHERE job_id = :job_id AND lease = :lease")
 
+_HAS_BUDGETS: Final = text("SELECT EXISTS (SELECT 1 FROM budgets WHERE tenant_id = :tenant_id)")
+
 _LOCK: Final = text("SELECT 1 FROM budgets WHERE tenant_id = :tenant_id ORDER BY kind FOR UPDATE")
 
 _CLEAR: Final = text("""
@@ -131,6 +133,11 @@ async def book_usage(tx: Tx, tenant_id: str, kind: str, booking: Booking) -> Non
 async def release(tx: Tx, job_id: str, lease: str) -> None:
     """Let go of what the attempt had set aside."""
     await tx.execute(_RELEASE, {"job_id": job_id, "lease": lease})
+
+
+async def has_budgets(tx: Tx, tenant_id: str) -> bool:
+    """Whether the tenant has any budget."""
+    return bool((await tx.execute(_HAS_BUDGETS, {"tenant_id": tenant_id})).scalar_one())
 
 
 async def lock_budgets(tx: Tx, tenant_id: str) -> bool:

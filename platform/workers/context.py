@@ -154,6 +154,17 @@ class Context:
         async with self.use.database.begin() as tx:
             yield tx
 
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Tx]:
+        """A connection to look things up by.
+
+        Raises:
+            LeaseLost: the attempt is over; the handler went on all the same.
+        """
+        self._believe_it_lasts()
+        async with self.use.database.read() as connection:
+            yield connection
+
     def note_usage(self, usage: Struct | None) -> None:
         """Keep what the attempt used up, to be written with its result."""
         if usage is not None:

@@ -88,7 +88,8 @@ class Relay:
         Raises:
             Unavailable: Postgres or the broker is down; nothing is lost.
         """
-        async with self._use.database.begin() as tx:
+        # each statement stands alone: a job that is promoted stays so, and what is due is asked again anyway
+        async with self._use.database.alone() as tx:
             promoted = await promote_due(tx, limit=_PROMOTED_AT_ONCE)
             settings = await read_queues(tx)
             queues = {queue for queue in await due_queues(tx) if queue not in settings or not settings[queue].paused}

@@ -10,9 +10,9 @@ import structlog
 from msgspec import Struct
 
 from domain.text.budget import refuse_beyond
-from domain.text.cost import cost_of, estimate
+from domain.text.cost import Amount, cost_of, estimate
 from providers.text.provider import Usage
-from storage.usage import Booking, book_usage, lock_budgets, read_used, release, reserve
+from storage.usage import Booking, book_usage, has_budgets, lock_budgets, read_used, release, reserve
 from workers.context import Context
 
 log: Final = structlog.get_logger()
@@ -50,17 +50,27 @@ class JobMeter:
         """
         ctx, kind = self._ctx, self._books_for or kind
         wanted = estimate(ctx.use.prices, model, kind, given_bytes=given_bytes)
-        async with ctx.noting() as tx:
-            if await lock_budgets(tx, ctx.tenant_id):
-                used, now = await read_used(tx, ctx.tenant_id, kind, but=ctx.job.id)
-                if now is not None:
-                    refuse_beyond(used, wanted, now)
-                    await reserve(
-                        tx, ctx.job.id, ctx.job.lease or "", tenant_id=ctx.tenant_id, kind=kind, amount=wanted
-                    )
-                    self._is_reserved = True
+        if await self._has_budgets():
+            await self._reserve(kind, wanted)
         if ctx.use.rates is not None:
             await ctx.use.rates.take(wanted.tokens)
+
+    async def _has_budgets(self) -> bool:
+        # most tenants have none, and need no transaction for it
+        async with self._ctx.reading() as connection:
+            return await has_budgets(connection, self._ctx.tenant_id)
+
+    async def _reserve(self, kind: str, wanted: Amount) -> None:
+        ctx = self._ctx
+        async with ctx.noting() as tx:
+            if not await lock_budgets(tx, ctx.tenant_id):
+                return
+            used, now = await read_used(tx, ctx.tenant_id, kind, but=ctx.job.id)
+            if now is None:
+                return
+            refuse_beyond(used, wanted, now)
+            await reserve(tx, ctx.job.id, ctx.job.lease or "", tenant_id=ctx.tenant_id, kind=kind, amount=wanted)
+            self._is_reserved = True
 
     async def settle(self, kind: str, usage: Usage | None) -> None:
         """Book what was used up, and let go of what was set aside, in one transaction."""

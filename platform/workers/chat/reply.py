@@ -72,7 +72,8 @@ async def _read(asked: ReplyTo, ctx: Context) -> _Talk:
         if not said:
             raise _gone()
         # one that was made since, where this is an old message answered late, tells of what came after it
-        summary = await find_summary(connection, asked.conversation_id, before=said[-1].turn)
+        is_short = len(said) < limit and not due(window, said)
+        summary = None if is_short else await find_summary(connection, asked.conversation_id, before=said[-1].turn)
     recalled = recall(window, said, summary, is_all=len(said) < limit)
     return _Talk(said=said, summary=summary, recalled=recalled)
 
