@@ -54,6 +54,7 @@ WITH grown AS (
 INSERT INTO messages (id, conversation_id, position, role, text, reply_to, engine, partial, edit_of, reply_job_id)
 SELECT :id, id, messages, :role, :text, CAST(:reply_to AS text), CAST(:engine AS text), :partial,
     CAST(:edit_of AS text), CAST(:reply_job_id AS text) FROM grown
+ON CONFLICT (id) DO NOTHING
 RETURNING {_MESSAGE}
 """)  # noqa: S608 - as above
 
@@ -134,7 +135,10 @@ async def add_message(  # noqa: PLR0913 - a row
     edit_of: str | None = None,
     reply_job_id: str | None = None,
 ) -> StoredMessage | None:
-    """Write the next message of a conversation, and `title` if it has none. None: there is no such conversation."""
+    """Write the next message of a conversation, and `title` if it has none. None: there is no such conversation.
+
+    None too where there is such a message: another attempt has kept its answer, and this one's end will be refused.
+    """
     row = (
         await tx.execute(
             _ADD_MESSAGE,

@@ -182,30 +182,40 @@ async def test_without_redis_a_reply_still_ends_well(database_url: str) -> None:
         assert (await stored(bench.use.database, job)).state is State.SUCCEEDED
 
 
-class Anew(Slow):
-    """The first time says two words and waits; the second time says something else."""
+class Anew(ScriptedText):
+    """The first time says two words and waits before it goes on; the second time says something else."""
 
-    async def reply(self, conversation: Sequence[ChatMessage], earlier: str = "") -> AsyncGenerator[ReplyPart]:
-        if not self.speaking.is_set():
-            async for part in super().reply(conversation, earlier):
-                yield part
-        yield ReplyPart("Nothing is certain.")
+    def __init__(self) -> None:
+        super().__init__()
+        self.speaking = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def reply(self, conversation: Sequence[ChatMessage], earlier: str = "") -> AsyncGenerator[ReplyPart]:  # noqa: ARG002 - the signature of a provider
+        if self.speaking.is_set():
+            yield ReplyPart("Nothing is certain.")
+            return
+        yield ReplyPart("All ")
+        yield ReplyPart("will")
+        self.speaking.set()
+        await self.go_on.wait()
+        yield ReplyPart(" be well.")
 
 
 async def test_a_reply_whose_worker_died_is_written_anew_by_another_and_the_dead_add_nothing(
     database_url: str, redis_url: str
 ) -> None:
     text = Anew()
-    async with open_bench(database_url, redis_url, bind(REPLY, reply), text=text) as bench:
+    # a worker that does not renew its lease, and does not know that it is dead
+    async with open_bench(database_url, redis_url, bind(REPLY, reply), text=text, heartbeat_seconds=60) as bench:
         job = await ask(bench, "Will it be well?")
-        died = asyncio.create_task(execute([job.id], bench))
+        dead = asyncio.create_task(execute([job.id], bench))
         await text.speaking.wait()
         async with bench.use.database.begin() as tx:
-            # its heartbeat has stopped, as far as Postgres knows
             await tx.exec_driver_sql("UPDATE jobs SET lease_until = now() - interval '1 minute'")
         assert await rescue_lapsed(bench.use) == 1
         await execute([job.id], bench)
-        await died
+        text.go_on.set()
+        await dead
         [_, answer] = await messages_of(bench, job)
         pieces = await bench.use.replies.read(job.id)
     assert (answer.text, answer.partial) == ("Nothing is certain.", False)
