@@ -49,6 +49,8 @@ _ALLOWED = (
     ("platform/*/chat/*", "message", "chat's"),
     ("platform/*/chat.py", "message", "chat's"),
     ("clients/python/src/headrace/*/chat.py", "message", "chat's"),
+    ("clients/python/src/headrace/*/replies.py", "message", "chat's"),
+    ("clients/python/src/headrace/replying.py", "message", "chat's"),
     ("clients/python/src/headrace/models.py", "message", "chat's, and an e-mail's"),
     ("platform/storage/tables.py", "message", "chat's"),
     ("platform/domain/text/prompts.py", "message", "chat's: a prompt is a conversation"),
