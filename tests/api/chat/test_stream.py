@@ -102,17 +102,19 @@ async def test_an_attempt_after_another_begins_the_text_anew_and_fences_the_firs
 
 async def test_a_message_sent_again_under_its_key_is_told_from_where_it_broke_off(house: House, address: str) -> None:
     path = f"/v1/conversations/{(await house.client.post('/v1/conversations', json={})).json()['id']}"
+    url = f"{address}{path}/stream"
     headers = {"Authorization": house.client.headers["Authorization"], "Idempotency-Key": "once"}
-    asked = {"url": f"{address}{path}/stream", "headers": headers, "json": {"text": "Where is it?"}}
-    async with httpx.AsyncClient(timeout=20) as client:
-        async with client.stream("POST", **asked) as first:
+    asked = {"text": "Where is it?"}
+    async with httpx.AsyncClient(timeout=20, headers=headers) as client:
+        async with client.stream("POST", url, json=asked) as first:
             job_id = first.headers["location"].rpartition("/")[2]
             assert "idempotency-replayed" not in first.headers
         lease = await house.claim(job_id)
         await write(house, job_id, lease, "All ", "will be ", "well.")
         await house.settle(job_id, lease, FAILED)
-        again = await client.post(**asked | {"headers": headers | {"Last-Event-ID": await place_of(house, job_id, 2)}})
-        other = await client.post(**asked | {"json": {"text": "Where is she?"}})
+        seen = await place_of(house, job_id, 2)
+        again = await client.post(url, json=asked, headers={"Last-Event-ID": seen})
+        other = await client.post(url, json={"text": "Where is she?"})
     assert (again.headers["location"], again.headers["idempotency-replayed"]) == (f"/v1/jobs/{job_id}", "true")
     assert '"text":"All will be "' in again.text.partition("event: delta")[0]
     assert 'data: {"text":"well.","start":12}' in again.text
