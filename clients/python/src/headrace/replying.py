@@ -47,20 +47,20 @@ class ReplyStory:
         if event.type == "snapshot":
             so_far = decoded(event.raw, _SoFar)
             self.job_id, self.state = so_far.job_id, so_far.state
-            return self._put(so_far.text, 0)
+            return self._put(so_far.text, is_all=True)
         if event.type == "delta":
             added = decoded(event.raw, _Added)
-            return self._put(self.text[: added.start] + added.text, added.start) if added.text else None
+            return self._put(self.text[: added.start] + added.text, is_all=False)
         return None
 
-    def _put(self, text: str, certain: int) -> ReplyPart | None:
-        """Have this text in place of the one there is, of which so many characters are the same for certain."""
-        before, self.text = self.text, text
+    def _put(self, text: str, *, is_all: bool) -> ReplyPart | None:
+        """Have this text in place of the one there is: all there is of it, or as much as a delta reaches."""
+        before = self.text
+        if not is_all and before.startswith(text):
+            return None  # told before
+        self.text = text
         if text.startswith(before):
             return ReplyPart(text[len(before) :]) if len(text) > len(before) else None
-        if certain and before.startswith(text):
-            self.text = before  # told before
-            return None
         return ReplyPart(text, is_anew=True)
 
 
