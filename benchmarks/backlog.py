@@ -35,7 +35,7 @@ from storage.accounts import add_tenant
 from storage.database import Database, open_database
 from storage.jobs import Settlement, claim_jobs, settle_jobs, submit_jobs
 from storage.migrations.run import migrate
-from storage.outbox import count_sent, due_lanes, due_queues, promote_due, seconds_to_next, take_due
+from storage.outbox import count_sent, due_lanes, look_out, promote_due, take_due
 from workers.prune import prune
 
 TENANT: Final = "tenant_" + "1" * 32
@@ -175,8 +175,7 @@ async def release(database: Database) -> list[str]:
     """What a relay asks of Postgres in one look, for one queue without limits."""
     async with database.begin() as tx:
         await promote_due(tx, limit=1000)
-        await due_queues(tx)
-        await seconds_to_next(tx)
+        await look_out(tx)
     async with database.begin() as tx:
         await count_sent(tx, KIND.queue, most=1000)
         lanes = await due_lanes(tx, KIND.queue)

@@ -32,6 +32,8 @@ class Reader:
         self.text = ""
         self.is_ended = False
         """The attempt that wrote has ended, however it did."""
+        self.is_blind = False
+        """Redis did not answer when it was asked last: nobody may tell that it does again."""
         self.has_grown = False
         """There was news of the text since this was last set back."""
 
@@ -71,7 +73,9 @@ class Reader:
     async def more(self) -> tuple[bool, str]:
         """What was written since, and whether it begins the text anew."""
         begins, added = False, ""
-        for piece in await self._streams.read(self._job_id, self.place):
+        pieces = await self._streams.look(self._job_id, self.place)
+        self.is_blind = pieces is None
+        for piece in pieces or ():
             if piece.generation != self._generation:
                 self._generation, self.text, self._broken = piece.generation, "", False
                 begins, added = True, ""

@@ -190,6 +190,17 @@ def safety(use: Use, count: int, delay: float) -> None:
     use.output.things(msgspec.json.decode(figures, type=list[Raw]), columns)
 
 
+@bench.command()
+@click.option("--replies", type=click.IntRange(10), default=100, show_default=True, help="How many are timed.")
+@click.option(
+    "--delay", type=click.FloatRange(0), default=0.2, show_default=True, help="Seconds to Gemini's first word."
+)
+@pass_use
+def chat(use: Use, replies: int, delay: float) -> None:
+    """Time the first word of replies, and of a stand-in for Gemini asked directly; on a platform of its own."""
+    _measure(use, "chat.py", ["--replies", str(replies), "--delay", str(delay)], environment_with())
+
+
 def _run(use: Use, file: str, *arguments: str, told: str = "") -> None:
     target = use.client.target
     use.client.get("/health/live")

@@ -164,6 +164,17 @@ class Client:
             yield from self._api.jobs.events(job_id, left)
 
     @contextlib.contextmanager
+    def asking(self, conversation_id: str, text: str) -> Generator[headrace.Reply]:
+        """Say something in a conversation; the reply as it is written. Raises as `follow`, and what a reply raises."""
+        segment(conversation_id)
+        left = self.deadline.left_if_any()
+        with (
+            self._in_sentences(),
+            contextlib.closing(self._api.conversations.ask(conversation_id, text, timeout=left)) as reply,
+        ):
+            yield reply
+
+    @contextlib.contextmanager
     def stream(self, path: str, query: Query | None = None) -> Generator[Iterator[bytes]]:
         """The body of `path` piece by piece, as it comes; raises as `get`."""
         with self._in_sentences():

@@ -21,6 +21,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "up": ("cli.up:up", "Start everything on this machine, and stop it with Ctrl-C."),
     "demo": ("cli.demo:demo", "Submit one job of each kind and follow them to their results."),
     "submit": ("cli.submit:submit", "Submit a job."),
+    "chat": ("cli.chat:chat", "Ask, and read the reply as it is written; without a question, talk."),
     "jobs": ("cli.jobs:jobs", "List, show, watch, cancel, retry, export and count jobs."),
     "batches": ("cli.batches:batches", "Submit, list, show and cancel batches, and read their results."),
     "bulk": ("cli.bulk:bulk", "List, show and abort bulk actions."),

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from domain.chat.condense import CONDENSE
 from domain.chat.reply import REPLY
 from domain.emails.send_email import SEND_EMAIL
 from domain.errors import Invalid
@@ -35,6 +36,7 @@ KINDS: Final = (
     GENERATE,
     ECONOMIZE,
     REPLY,
+    CONDENSE,
     DELIVER_WEBHOOK,
 )
 

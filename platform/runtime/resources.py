@@ -128,7 +128,11 @@ async def open_resources(settings: Settings, *, name: str, connections: int = 8)
                 safety=safety,
                 replies=ReplyStreams(stores.wakeups),
                 economy=economy,
-                chat_window=ChatWindow(messages=settings.chat_context_messages, tokens=settings.chat_context_tokens),
+                chat_window=ChatWindow(
+                    messages=settings.chat_context_messages,
+                    tokens=settings.chat_context_tokens,
+                    summary_chars=settings.chat_summary_chars,
+                ),
             )
         finally:
             await safety.aclose()

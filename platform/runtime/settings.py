@@ -155,6 +155,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     chat_context_tokens: Annotated[
         int, Meta(ge=100, le=1_000_000, description="how many tokens, as estimated, the context has at most")
     ] = 16_000
+    chat_summary_chars: Annotated[
+        int,
+        Meta(ge=0, le=10_000, description="how long the summary of what fell out of the context is; 0: there is none"),
+    ] = 1_500
     trusted_proxies: Annotated[
         str, _doc("addresses or networks, comma-separated, whose X-Forwarded-For and -Proto are believed")
     ] = ""

@@ -91,12 +91,16 @@ class ReplyStreams:
 
     async def read(self, job_id: str, after: Place | None = None) -> list[Piece]:
         """What was written after a place, or all there is; nothing while Redis does not answer."""
+        return await self.look(job_id, after) or []
+
+    async def look(self, job_id: str, after: Place | None = None) -> list[Piece] | None:
+        """As `read`, but None while Redis does not answer."""
         start = "-" if after is None else f"({after.generation}-{after.chars}"
         try:
             entries: _Entries = await self._redis.xrange(_key(job_id), start, "+")
         except _FAILURES as error:
             _LOG.warning("reply.unreadable", job_id=job_id, error=type(error).__name__)
-            return []
+            return None
         return [_piece_of(*entry) for entry in entries]
 
 

@@ -5,7 +5,8 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Row, text
 
-from domain.chat.conversation import ChatMessage, Conversation, Role, StoredMessage
+from domain.chat.conversation import Conversation, Role, StoredMessage
+from domain.chat.earlier import SaidMessage
 from domain.ids import ConversationId, MessageId
 from storage.database import Tx
 
@@ -53,6 +54,7 @@ WITH grown AS (
 INSERT INTO messages (id, conversation_id, position, role, text, reply_to, engine, partial, edit_of, reply_job_id)
 SELECT :id, id, messages, :role, :text, CAST(:reply_to AS text), CAST(:engine AS text), :partial,
     CAST(:edit_of AS text), CAST(:reply_job_id AS text) FROM grown
+ON CONFLICT (id) DO NOTHING
 RETURNING {_MESSAGE}
 """)  # noqa: S608 - as above
 
@@ -65,7 +67,7 @@ ORDER BY position DESC LIMIT :limit
 
 # An answer stands right behind what it answers, also where another message was written before it came.
 _CONTEXT: Final = text("""
-SELECT messages.role, messages.text FROM messages
+SELECT messages.id, coalesce(answered.position, messages.position) AS turn, messages.role, messages.text FROM messages
 LEFT JOIN messages AS answered ON answered.id = messages.reply_to
 JOIN messages AS asked ON asked.conversation_id = messages.conversation_id
 JOIN conversations ON conversations.id = asked.conversation_id
@@ -73,7 +75,7 @@ WHERE asked.id = :message_id AND asked.conversation_id = :conversation_id AND as
     AND asked.superseded_at IS NULL AND messages.superseded_at IS NULL
     AND (messages.id = asked.id OR coalesce(answered.position, messages.position) < asked.position)
     AND conversations.tenant_id = :tenant_id AND conversations.caller_id = :caller_id
-ORDER BY coalesce(answered.position, messages.position) DESC, messages.position DESC LIMIT :limit
+ORDER BY turn DESC, messages.position DESC LIMIT :limit
 """)
 
 
@@ -133,7 +135,10 @@ async def add_message(  # noqa: PLR0913 - a row
     edit_of: str | None = None,
     reply_job_id: str | None = None,
 ) -> StoredMessage | None:
-    """Write the next message of a conversation, and `title` if it has none. None: there is no such conversation."""
+    """Write the next message of a conversation, and `title` if it has none. None: there is no such conversation.
+
+    None too where there is such a message: another attempt has kept its answer, and this one's end will be refused.
+    """
     row = (
         await tx.execute(
             _ADD_MESSAGE,
@@ -168,7 +173,7 @@ async def list_messages(
 
 async def read_context(  # noqa: PLR0913 - whose conversation, up to where, how much
     tx: Tx, tenant_id: str, caller_id: str, conversation_id: str, message_id: str, *, limit: int
-) -> list[ChatMessage]:
+) -> list[SaidMessage]:
     """The last `limit` messages up to and with the user's message `message_id`, oldest first; none if it is gone.
 
     Only what is current counts: not what an edit or another answer superseded.
@@ -181,7 +186,7 @@ async def read_context(  # noqa: PLR0913 - whose conversation, up to where, how 
         "limit": limit,
     }
     rows = (await tx.execute(_CONTEXT, given)).all()
-    return [ChatMessage(role, body) for role, body in reversed(rows)]
+    return [SaidMessage(id=row[0], turn=row[1], role=row[2], text=row[3]) for row in reversed(rows)]
 
 
 def _as_conversation(row: Row[Any]) -> Conversation:

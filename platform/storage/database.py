@@ -99,6 +99,16 @@ class Database:
         async with _patient(within_seconds), self._whose().autocommit.connect() as connection:
             yield connection
 
+    @asynccontextmanager
+    async def alone(self, *, within_seconds: float | None = _WITHIN_SECONDS) -> AsyncIterator[Tx]:
+        """A connection for writes that are one statement each: it commits by itself, two round trips sooner.
+
+        Raises:
+            DatabaseDown: as `begin`.
+        """
+        async with self.read(within_seconds=within_seconds) as connection:
+            yield connection
+
     async def ping(self, *, within_seconds: float | None = _WITHIN_SECONDS) -> None:
         """Hear from Postgres.
 

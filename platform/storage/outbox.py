@@ -109,14 +109,16 @@ FROM lanes LEFT JOIN tenants ON tenants.id = lanes.tenant_id
 ORDER BY lanes.tenant_id, lanes.kind
 """)
 
-_DUE_QUEUES: Final = text("""
+# What a look begins with, in one statement: somebody waits for each that is made before a job is sent.
+_LOOK: Final = text("""
 WITH RECURSIVE queues AS (
     (SELECT queue FROM outbox WHERE stage = 'due' ORDER BY queue LIMIT 1)
     UNION ALL
     SELECT (SELECT queue FROM outbox WHERE stage = 'due' AND queue > queues.queue ORDER BY queue LIMIT 1)
     FROM queues WHERE queues.queue IS NOT NULL
 )
-SELECT queue FROM queues WHERE queue IS NOT NULL
+SELECT ARRAY(SELECT queue FROM queues WHERE queue IS NOT NULL) AS queues,
+    (SELECT extract(epoch FROM min(due_at) - now()) FROM outbox WHERE stage = 'waiting') AS next_seconds
 """)
 
 _COUNT_SENT: Final = text("""
@@ -125,8 +127,6 @@ SELECT tenant_id, count(*) AS jobs FROM (
 ) AS sent
 GROUP BY tenant_id
 """)
-
-_NEXT: Final = text("SELECT extract(epoch FROM min(due_at) - now()) FROM outbox WHERE stage = 'waiting'")
 
 # The wait doubles with every send: a queue whose workers are gone must not fill the broker with copies.
 _PUT_BACK: Final = text("""
@@ -156,6 +156,13 @@ UPDATE outbox SET stage = 'due', sent_at = NULL FROM returned WHERE outbox.job_i
 """)
 
 
+class Outlook(Struct, frozen=True, kw_only=True):
+    """The queues that have something to send, and how long until the next waiting job is due; None: nothing waits."""
+
+    queues: frozenset[str]
+    next_seconds: float | None
+
+
 class Due(Struct, frozen=True, kw_only=True):
     """A job the relay is about to hand to the broker."""
 
@@ -170,9 +177,11 @@ async def promote_due(tx: Tx, *, limit: int) -> list[str]:
     return list((await tx.execute(_PROMOTE, {"limit": limit})).scalars())
 
 
-async def due_queues(tx: Tx) -> list[str]:
-    """The queues that have something to send. Costs one index probe a queue, whatever the backlog."""
-    return list((await tx.execute(_DUE_QUEUES)).scalars())
+async def look_out(tx: Tx) -> Outlook:
+    """What there is to do. Costs one index probe a queue, and one more, whatever the backlog."""
+    row = (await tx.execute(_LOOK)).one()
+    seconds = None if row.next_seconds is None else max(0.0, float(row.next_seconds))
+    return Outlook(queues=frozenset(row.queues), next_seconds=seconds)
 
 
 async def due_lanes(tx: Tx, queue: str) -> list[Lane]:
@@ -218,12 +227,6 @@ async def count_sent(tx: Tx, queue: str, *, most: int) -> Counter[str]:
     """How many jobs of each tenant in `queue` are with the broker and not yet claimed; counts no more than `most`."""
     rows = await tx.execute(_COUNT_SENT, {"queue": queue, "most": most})
     return Counter({row.tenant_id: row.jobs for row in rows})
-
-
-async def seconds_to_next(tx: Tx) -> float | None:
-    """How long until the next waiting job is due; None: nothing waits."""
-    seconds = (await tx.execute(_NEXT)).scalar_one()
-    return None if seconds is None else max(0.0, float(seconds))
 
 
 async def put_back_lost(tx: Tx, *, resend_seconds: float, limit: int) -> list[str]:

@@ -750,6 +750,19 @@ messages = Table(
     Index("uq_messages_reply_to_current", "reply_to", unique=True, postgresql_where=text("superseded_at IS NULL")),
 )
 
+conversation_summaries = Table(
+    "conversation_summaries",
+    METADATA,
+    Column("conversation_id", Id, ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True),
+    # all turns up to this one: the position of its user's message
+    Column("covers", Integer, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),
+    Column("engine", Text, nullable=False),
+    # how many messages those turns had
+    Column("messages", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False, server_default=text("now()")),
+)
+
 # --- webhooks ---------------------------------------------------------------------------------------------------------
 
 webhook_endpoints = Table(

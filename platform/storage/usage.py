@@ -30,6 +30,8 @@ UPDATE reservations SET tokens = greatest(0, tokens - :tokens), cost_micros = gr
 WHERE job_id = :job_id AND lease = :lease
 """)
 
+_HAS_BUDGETS: Final = text("SELECT EXISTS (SELECT 1 FROM budgets WHERE tenant_id = :tenant_id)")
+
 _LOCK: Final = text("SELECT 1 FROM budgets WHERE tenant_id = :tenant_id ORDER BY kind FOR UPDATE")
 
 _CLEAR: Final = text("""
@@ -144,6 +146,11 @@ async def shrink(tx: Tx, job_id: str, lease: str, amount: Amount) -> None:
         _SHRINK,
         {"job_id": job_id, "lease": lease, "tokens": amount.tokens, "cost_micros": amount.cost_micros or 0},
     )
+
+
+async def has_budgets(tx: Tx, tenant_id: str) -> bool:
+    """Whether the tenant has any budget."""
+    return bool((await tx.execute(_HAS_BUDGETS, {"tenant_id": tenant_id})).scalar_one())
 
 
 async def lock_budgets(tx: Tx, tenant_id: str) -> bool:

@@ -56,7 +56,13 @@ class Context:
         return derived_id(prefix, self.job.id, label)
 
     def follow_up(
-        self, kind: Kind[Any, Any], given: Input, *, label: str = "", run_at: datetime | None = None
+        self,
+        kind: Kind[Any, Any],
+        given: Input,
+        *,
+        label: str = "",
+        run_at: datetime | None = None,
+        concurrency_key: str | None = None,
     ) -> NewJob:
         """A job that follows from this one, to be submitted in `settling()`; its id is the same on every attempt."""
         self.follow_ups = True
@@ -66,7 +72,7 @@ class Context:
             given,
             caller,
             job_id=JobId(self.stable_id("job", f"{kind.name}|{label}")),
-            options=JobOptions(priority=self.job.priority, run_at=run_at),
+            options=JobOptions(priority=self.job.priority, run_at=run_at, concurrency_key=concurrency_key),
             parent_id=self.job.id,
             request_id=self.job.request_id,
             traceparent=self.job.traceparent,
@@ -147,6 +153,17 @@ class Context:
         self._believe_it_lasts()
         async with self.use.database.begin() as tx:
             yield tx
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Tx]:
+        """A connection to look things up by.
+
+        Raises:
+            LeaseLost: the attempt is over; the handler went on all the same.
+        """
+        self._believe_it_lasts()
+        async with self.use.database.read() as connection:
+            yield connection
 
     def note_usage(self, usage: Struct | None) -> None:
         """Keep what the attempt used up, to be written with its result."""

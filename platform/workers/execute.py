@@ -78,7 +78,8 @@ async def execute(ids: Sequence[str], bench: Bench, *, in_front: bool = False) -
 async def open_attempts(ids: Sequence[str], bench: Bench) -> list[Job]:
     """Claim what is queued among `ids`. The rest was claimed before, cancelled, or is doubled: not ours."""
     try:
-        async with bench.use.database.begin() as tx:
+        # one statement either way: between a message and its job's beginning, round trips are what there is to wait for
+        async with bench.use.database.alone() as tx:
             if bench.is_draining or not bench.leases.is_fresh:
                 await put_back(tx, ids)
                 return []

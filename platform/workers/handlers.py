@@ -5,6 +5,7 @@ from typing import Any, Final, Generic
 
 from msgspec import Struct
 
+from domain.chat.condense import CONDENSE
 from domain.chat.reply import REPLY
 from domain.emails.send_email import SEND_EMAIL
 from domain.jobs.kind import InputT, Kind, ResultT
@@ -17,6 +18,7 @@ from domain.text.generate import GENERATE
 from domain.text.moderate import MODERATE
 from domain.text.summarize import SUMMARIZE
 from domain.webhooks.deliver_webhook import DELIVER_WEBHOOK
+from workers.chat.condense import condense
 from workers.chat.reply import reply
 from workers.context import Context
 from workers.emails.send_email import send_email
@@ -57,6 +59,7 @@ HANDLERS = (
     bind(GENERATE, generate),
     bind(ECONOMIZE, economize),
     bind(REPLY, reply),
+    bind(CONDENSE, condense),
     bind(DELIVER_WEBHOOK, deliver_webhook),
 )
 

@@ -19,10 +19,9 @@ from storage.outbox import (
     Due,
     count_sent,
     due_lanes,
-    due_queues,
+    look_out,
     may_decide_keys,
     promote_due,
-    seconds_to_next,
     take_due,
 )
 from storage.queues import read_queues
@@ -88,11 +87,16 @@ class Relay:
         Raises:
             Unavailable: Postgres or the broker is down; nothing is lost.
         """
-        async with self._use.database.begin() as tx:
-            promoted = await promote_due(tx, limit=_PROMOTED_AT_ONCE)
+        # Each statement stands alone: a job that is promoted stays so, and what is due is asked again anyway.
+        async with self._use.database.alone() as tx:
             settings = await read_queues(tx)
-            queues = {queue for queue in await due_queues(tx) if queue not in settings or not settings[queue].paused}
-            next_due = await seconds_to_next(tx)
+            outlook = await look_out(tx)
+            promoted: list[str] = []
+            if outlook.next_seconds == 0.0:
+                promoted = await promote_due(tx, limit=_PROMOTED_AT_ONCE)
+                outlook = await look_out(tx)
+        queues = {queue for queue in outlook.queues if queue not in settings or not settings[queue].paused}
+        next_due = outlook.next_seconds
         if promoted:
             self._use.wakeups.tell_jobs(promoted)
         outcomes = [

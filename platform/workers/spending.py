@@ -15,7 +15,7 @@ from domain.errors import Unavailable
 from domain.text.budget import refuse_beyond
 from domain.text.cost import BATCH_ENGINE, Amount, cost_of, estimate, halved, sum_of_amounts
 from providers.text.provider import Usage
-from storage.usage import Booking, book_usage, lock_budgets, read_used, release, reserve, shrink
+from storage.usage import Booking, book_usage, has_budgets, lock_budgets, read_used, release, reserve, shrink
 from workers.context import Context, LeaseLost
 
 log: Final = structlog.get_logger()
@@ -34,10 +34,14 @@ class JobUsage(Struct, frozen=True, kw_only=True):
 
 
 class JobMeter:
-    """Pays for the questions of one attempt from the budgets of its tenant; see `providers.text.chain.Meter`."""
+    """Pays for the questions of one attempt from the budgets of its tenant; see `providers.text.chain.Meter`.
 
-    def __init__(self, ctx: Context) -> None:
+    It is booked for the kind that is asked, or for the one that is named.
+    """
+
+    def __init__(self, ctx: Context, *, books_for: str | None = None) -> None:
         self._ctx = ctx
+        self._books_for = books_for
         self._is_reserved = False
 
     async def reserve(self, kind: str, model: str, given_bytes: int) -> None:
@@ -47,6 +51,7 @@ class JobMeter:
             BudgetExhausted: there is not so much left.
             ProviderRationed: all workers together have asked as much as they may.
         """
+        kind = self._books_for or kind
         wanted = estimate(self._ctx.use.prices, model, kind, given_bytes=given_bytes)
         self._is_reserved = await _set_aside(self._ctx, kind, wanted) or self._is_reserved
         await _take_turn(self._ctx, wanted)
@@ -58,9 +63,10 @@ class JobMeter:
         Raises:
             BudgetExhausted: there is not so much left.
         """
-        prices = self._ctx.use.prices
+        prices, kind = self._ctx.use.prices, self._books_for or kind
         wanted = sum_of_amounts([estimate(prices, model, kind, given_bytes=size) for size in sizes])
-        meter = PartsMeter(self._ctx, is_reserved=await _set_aside(self._ctx, kind, wanted))
+        is_reserved = await _set_aside(self._ctx, kind, wanted)
+        meter = PartsMeter(self._ctx, books_for=self._books_for, is_reserved=is_reserved)
         try:
             yield meter
         finally:
@@ -68,7 +74,7 @@ class JobMeter:
 
     async def settle(self, kind: str, usage: Usage | None) -> None:
         """Book what was used up, and let go of what was set aside, in one transaction."""
-        ctx = self._ctx
+        ctx, kind = self._ctx, self._books_for or kind
         if usage is None and not self._is_reserved:
             return
         async with ctx.noting() as tx:
@@ -82,8 +88,9 @@ class JobMeter:
 class PartsMeter:
     """Pays for questions whose cost is set aside already: what is booked for one is set aside no more."""
 
-    def __init__(self, ctx: Context, *, is_reserved: bool) -> None:
+    def __init__(self, ctx: Context, *, books_for: str | None, is_reserved: bool) -> None:
         self._ctx = ctx
+        self._books_for = books_for
         self._is_reserved = is_reserved
 
     async def reserve(self, kind: str, model: str, given_bytes: int) -> None:
@@ -92,13 +99,14 @@ class PartsMeter:
         Raises:
             ProviderRationed: all workers together have asked as much as they may.
         """
+        kind = self._books_for or kind
         await _take_turn(self._ctx, estimate(self._ctx.use.prices, model, kind, given_bytes=given_bytes))
 
     async def settle(self, kind: str, usage: Usage | None) -> None:
         """Book what was used up, and set so much less aside, in one transaction."""
         if usage is None:
             return
-        ctx = self._ctx
+        ctx, kind = self._ctx, self._books_for or kind
         booking = booking_of(ctx, usage)
         async with ctx.noting() as tx:
             await book_usage(tx, ctx.tenant_id, kind, booking)
@@ -135,6 +143,10 @@ def note_answer(ctx: Context, usage: Usage | None) -> None:
 
 async def _set_aside(ctx: Context, kind: str, wanted: Amount) -> bool:
     """Whether anything was: where no budget bounds the kind, nothing is."""
+    # most tenants have none, and need no transaction for it
+    async with ctx.reading() as connection:
+        if not await has_budgets(connection, ctx.tenant_id):
+            return False
     async with ctx.noting() as tx:
         if not await lock_budgets(tx, ctx.tenant_id):
             return False

@@ -52,7 +52,7 @@ def opened_elsewhere(found: Iterable[Source]) -> Iterable[str]:
             continue
         for node in source.nodes():
             match node:
-                case ast.Call(func=ast.Attribute(attr="begin" | "begin_nested" | "begin_twophase")):
+                case ast.Call(func=ast.Attribute(attr="begin" | "begin_nested" | "begin_twophase" | "alone")):
                     yield source.at(node)
                 case _:
                     pass

@@ -45,14 +45,14 @@ class Failing(ScriptedText):
             raise self.failures.pop(0)
         return await super().summarize(asked)
 
-    async def reply(self, conversation: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart]:
+    async def reply(self, conversation: Sequence[ChatMessage], earlier: str = "") -> AsyncGenerator[ReplyPart]:
         self.calls += 1
         try:
             for _ in range(self.words):
                 yield ReplyPart("word ")
             if self.failures:
                 raise self.failures.pop(0)
-            async for part in super().reply(conversation):
+            async for part in super().reply(conversation, earlier):
                 yield part
         finally:
             self.closed += 1

@@ -91,6 +91,13 @@ async def test_a_reply_quotes_the_conversation(provider: TextProvider) -> None:
     assert "Rex" in await reply_of(provider, *said)
 
 
+async def test_a_reply_quotes_the_summary_of_what_was_said_before_and_calls_it_that(provider: TextProvider) -> None:
+    asked = [ChatMessage("user", "What is my dog called?")]
+    earlier = "User: My dog is called Rex and he likes cheese.\nAssistant: Noted."
+    reply = "".join([part.text async for part in provider.reply(asked, earlier)])
+    assert reply == "From the summary of what was said before: “My dog is called Rex and he likes cheese.”"
+
+
 async def test_a_reply_quotes_the_documentation(provider: TextProvider) -> None:
     assert "/cancel" in await reply_of(provider, "How can I cancel a job?")
 

@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from domain.chat.conversation import ChatMessage, Conversation, StoredMessage
+from domain.chat.conversation import Conversation, StoredMessage
 from domain.ids import ConversationId, MessageId
 from runtime.unique_ids import new_id
 from storage.chat import (
@@ -76,7 +76,9 @@ async def test_the_context_is_the_last_messages_up_to_the_one_asked(database: Da
         context = await read_context(connection, TENANT, USER, conversation.id, messages[3].id, limit=3)
         elsewhere = await read_context(connection, TENANT, USER, "conv_other", messages[3].id, limit=3)
         foreign = await read_context(connection, TENANT, "user_other", conversation.id, messages[3].id, limit=3)
-    assert context == [ChatMessage("user", "1"), ChatMessage("user", "2"), ChatMessage("user", "3")]
+    assert [(one.id, one.turn, one.role, one.text) for one in context] == [
+        (one.id, one.position, "user", one.text) for one in messages[1:4]
+    ]
     assert elsewhere == foreign == []
 
 

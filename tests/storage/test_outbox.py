@@ -14,13 +14,13 @@ from storage import outbox
 from storage.database import Database
 from storage.jobs import find_job
 from storage.outbox import (
+    Outlook,
     count_sent,
     due_lanes,
-    due_queues,
+    look_out,
     promote_due,
     put_back,
     put_back_lost,
-    seconds_to_next,
     take_due,
 )
 from tests.support.jobs import TENANT, claim, make_job, portions, submit
@@ -83,17 +83,17 @@ async def test_a_scheduled_job_is_queued_when_its_time_has_come(database: Databa
         assert promoted is not None
         assert waiting is not None
         assert (promoted.state, waiting.state) == (State.QUEUED, State.SCHEDULED)
-        left = await seconds_to_next(tx)
+        left = (await look_out(tx)).next_seconds
         assert left is not None
         assert 3000 < left <= 3600
 
 
 async def test_the_queues_with_something_due_are_named_once(database: Database) -> None:
     async with database.begin() as tx:
-        assert await due_queues(tx) == []
+        assert await look_out(tx) == Outlook(queues=frozenset(), next_seconds=None)
         await submit(tx, *(make_job() for _ in range(5)), make_job(delay=timedelta(hours=1)))
         await tx.execute(text("UPDATE outbox SET queue = 'alpha' WHERE job_id = (SELECT min(job_id) FROM outbox)"))
-        assert await due_queues(tx) == ["alpha", "tests"]
+        assert (await look_out(tx)).queues == {"alpha", "tests"}
 
 
 async def test_what_was_sent_and_not_claimed_is_sent_again_and_each_time_later(database: Database) -> None:

@@ -18,6 +18,7 @@ class ScriptedText:
     def __init__(self, said: str = "All will be well.") -> None:
         self.said = said
         self.conversations: list[list[ChatMessage]] = []
+        self.earlier: list[str] = []
         self.asked: list[object] = []
 
     async def summarize(self, asked: Summarize) -> Answer[Summary]:
@@ -45,8 +46,9 @@ class ScriptedText:
         self.asked.append(asked)
         return Answer(Generated(text=self.said, engine="scripted"), USAGE)
 
-    async def reply(self, conversation: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart]:
+    async def reply(self, conversation: Sequence[ChatMessage], earlier: str = "") -> AsyncGenerator[ReplyPart]:
         self.conversations.append(list(conversation))
+        self.earlier.append(earlier)
         for word in self.said.split(" "):
             yield ReplyPart(f"{word} ")
         yield ReplyPart("", USAGE)

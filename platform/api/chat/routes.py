@@ -42,6 +42,7 @@ from storage.chat import (
     rename_conversation,
 )
 from storage.chat_history import latest_reply
+from storage.chat_summaries import find_summary
 from storage.database import Tx
 from storage.jobs import find_job
 
@@ -94,7 +95,9 @@ async def show(
 ) -> ConversationView:
     """A conversation, without its messages."""
     async with use.database.read() as tx:
-        return view_conversation(await found_conversation(tx, caller, conversation_id), base_url(request.scope))
+        conversation = await found_conversation(tx, caller, conversation_id)
+        summary = await find_summary(tx, conversation.id)
+    return view_conversation(conversation, base_url(request.scope), summary)
 
 
 @patch("/conversations/{conversation_id:str}", guards=_MAY_CHAT)
@@ -185,22 +188,25 @@ async def regenerate(
     opt=ONCE,
     operation_id="stream_reply_to_message",
 )
-async def say_and_follow(
+async def say_and_follow(  # noqa: PLR0913, PLR0917 - what a resumption takes
     request: ApiRequest,
     conversation_id: ConversationPath,
     data: JSONBody[MessageBody],
     use: NamedDependency[Use],
     caller: NamedDependency[Caller],
+    last_event_id: LastEventId = None,
 ) -> Stream:
     """Add a message, and get the reply to it as Server-Sent Events while it is written.
 
-    A connection that breaks is taken up by GET on the same path, or by sending the same with its Idempotency-Key.
+    A connection that breaks is taken up by GET on the same path, or by sending the same with its Idempotency-Key, and
+    with Last-Event-ID from where it broke off.
     """
     use.streams.check(caller)
     job, kept = await _accept(
         request, use, lambda tx, job_id: write_message(tx, request, conversation_id, data.text, job_id)
     )
-    answer = answer_stream(stream_reply(use, job, caller=caller, leave=leave_of(request, "chat:use"), seen=None))
+    seen = seen_until(last_event_id, None)
+    answer = answer_stream(stream_reply(use, job, caller=caller, leave=leave_of(request, "chat:use"), seen=seen))
     answer.headers.update({"Location": f"/v1/jobs/{job.id}"} | (REPLAYED if kept else {}))
     return answer
 

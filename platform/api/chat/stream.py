@@ -26,6 +26,7 @@ from storage.chat_history import find_message
 from storage.jobs import find_job
 
 _HEARTBEAT_SECONDS: Final = HEARTBEAT_SECONDS
+_AGAIN_SECONDS: Final = 1.0
 _LAST_MESSAGES: Final = 50
 _ENCODER: Final = msgspec.json.Encoder()
 _LOG: Final = structlog.stdlib.get_logger(__name__)
@@ -100,7 +101,8 @@ class _Following:
                 yield farewell("you may not read this any more")
                 return
             self._reader.has_grown = False
-            await self._followed.news.wait(max(0.0, said_at + _HEARTBEAT_SECONDS - time.monotonic()))
+            quiet_for = max(0.0, said_at + _HEARTBEAT_SECONDS - time.monotonic())
+            await self._followed.news.wait(min(quiet_for, _AGAIN_SECONDS) if self._reader.is_blind else quiet_for)
             if time.monotonic() - said_at >= _HEARTBEAT_SECONDS:
                 yield heartbeat()
                 said_at = time.monotonic()

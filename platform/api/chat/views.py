@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 
 from api.job_view import Time
 from domain.chat.conversation import Conversation, MessageText, Role, StoredMessage, Title
+from domain.chat.earlier import ChatSummary
 
 
 class ConversationBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,13 +43,26 @@ class ConversationLinks(Struct, frozen=True, kw_only=True):
     stream: str
 
 
+class ConversationSummaryView(Struct, frozen=True, kw_only=True):
+    """What replies are told of the messages that fell out of the context: of the first `messages` that are current."""
+
+    text: str
+    messages: int
+    engine: str
+    created_at: Time
+
+
 class ConversationView(Struct, frozen=True, kw_only=True):
-    """A conversation; `messages` is how many it has had, superseded ones too."""
+    """A conversation; `messages` is how many it has had, superseded ones too.
+
+    `summary` tells in short what is about to fall out of the context, or has; null in lists, and where all of it fits.
+    """
 
     id: Annotated[str, Meta(pattern="^conv_[0-9a-f]{32}$")]
     title: str | None
     messages: int
     tokens: Tokens
+    summary: ConversationSummaryView | None
     created_at: Time
     updated_at: Time
     links: ConversationLinks
@@ -74,7 +88,7 @@ class MessageView(Struct, frozen=True, kw_only=True):
     created_at: Time
 
 
-def view_conversation(conversation: Conversation, base: str) -> ConversationView:
+def view_conversation(conversation: Conversation, base: str, summary: ChatSummary | None = None) -> ConversationView:
     """The conversation as shown to a client that reached us at `base`."""
     path = f"{base}/v1/conversations/{conversation.id}"
     return ConversationView(
@@ -82,6 +96,7 @@ def view_conversation(conversation: Conversation, base: str) -> ConversationView
         title=conversation.title,
         messages=conversation.messages,
         tokens=Tokens(prompt=conversation.prompt_tokens, output=conversation.output_tokens),
+        summary=None if summary is None else msgspec.convert(summary, ConversationSummaryView, from_attributes=True),
         created_at=conversation.created_at,
         updated_at=conversation.updated_at,
         links=ConversationLinks(self=path, messages=f"{path}/messages", stream=f"{path}/stream"),

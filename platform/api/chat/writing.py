@@ -18,6 +18,7 @@ from domain.jobs.job import Job, JobOptions, new_job
 from runtime.unique_ids import new_id
 from storage.chat import add_message, find_conversation
 from storage.chat_history import find_message, is_replied_to, lock_conversation, note_reply_job, supersede_after
+from storage.chat_summaries import forget_summaries
 from storage.database import Tx
 from storage.jobs import submit_jobs
 
@@ -62,6 +63,7 @@ async def edit_message(  # noqa: PLR0913, PLR0917 - as above
     if message.role != "user":
         raise MessageNotCurrent("This is an answer: only what the user said can be edited. Regenerate it instead.")
     await supersede_after(tx, conversation_id, message.id, itself=True)
+    await forget_summaries(tx, conversation_id, message.id)
     return await write_message(tx, request, conversation_id, said, job_id, edit_of=message.id)
 
 
@@ -74,6 +76,7 @@ async def regenerate_answer(tx: Tx, request: ApiRequest, conversation_id: str, m
     message = await _changeable(tx, request.user, conversation_id, message_id)
     asked = message.reply_to or message.id
     await supersede_after(tx, conversation_id, asked, itself=False)
+    await forget_summaries(tx, conversation_id, asked)
     await note_reply_job(tx, asked, job_id)
     return await _submit(tx, request, message.conversation_id, asked, job_id)
 

@@ -57,10 +57,14 @@ class ChatMessage(Struct, frozen=True):
 
 
 class ChatWindow(Struct, frozen=True, kw_only=True):
-    """How much of a conversation is the context of a reply: its last messages, and so many tokens of them."""
+    """How much of a conversation is the context of a reply: its last messages, and so many tokens of them.
+
+    What falls out is told by a summary of at most `summary_chars` characters; 0: by none.
+    """
 
     messages: int = MOST_CONTEXT
     tokens: int = 16_000
+    summary_chars: int = 1_500
 
 
 class Conversation(Struct, frozen=True, kw_only=True):

@@ -54,6 +54,7 @@ class Wordings(Struct, frozen=True, kw_only=True):
     classify: Wording
     generate: Wording
     reply: Wording
+    earlier: Wording
     material: Wording
     stand_ins: Wording
     canary: Wording
@@ -110,16 +111,23 @@ def generate_prompt(asked: Generate, marks: Marks, wordings: Wordings) -> Prompt
     return _about(wordings, wordings.generate.version, system, given, marks)
 
 
-def reply_prompt(conversation: Sequence[ChatMessage], marks: Marks, wordings: Wordings) -> Prompt:
+def reply_prompt(conversation: Sequence[ChatMessage], marks: Marks, wordings: Wordings, earlier: str = "") -> Prompt:
     """Ask for a reply to the last message. Context starts with a user's turn, as models want it.
 
-    `messages` is empty where the conversation holds no user's turn.
+    What is told of `earlier` messages goes between marks in a turn of its own, which is a user's: it is made of what
+    users said, and no word of ours. `messages` is empty where the conversation holds no user's turn.
     """
     recent = list(conversation)
     while recent and recent[0].role != "user":
         recent.pop(0)
-    system = f"{wordings.reply.text} {wordings.canary.text.format(canary=marks.canary)}"
-    prompt = Prompt(version=wordings.reply.version, system=system, messages=tuple(recent))
+    canary = wordings.canary.text.format(canary=marks.canary)
+    if recent and earlier:
+        told = ChatMessage(role="user", text=_fenced({"earlier": earlier}, marks))
+        system = f"{wordings.reply.text} {wordings.earlier.text.format(fence=marks.fence)} {canary}"
+        prompt = Prompt(version=f"{wordings.reply.version}-earlier", system=system, messages=(told, *recent))
+    else:
+        system = f"{wordings.reply.text} {canary}"
+        prompt = Prompt(version=wordings.reply.version, system=system, messages=tuple(recent))
     return _told_of_stand_ins(prompt, wordings)
 
 
@@ -143,7 +151,7 @@ def _summary_prompt(wording: Wording, name: str, asked: Summarize, marks: Marks,
 
 
 def _about(wordings: Wordings, version: str, system: str, given: dict[str, str], marks: Marks) -> Prompt:
-    sections = "\n".join(f"<<<{name} {marks.fence}\n{text}\n{name} {marks.fence}>>>" for name, text in given.items())
+    sections = _fenced(given, marks)
     system = " ".join(
         (
             system,
@@ -153,6 +161,10 @@ def _about(wordings: Wordings, version: str, system: str, given: dict[str, str],
     )
     prompt = Prompt(version=version, system=system, messages=(ChatMessage(role="user", text=sections),))
     return _told_of_stand_ins(prompt, wordings)
+
+
+def _fenced(given: dict[str, str], marks: Marks) -> str:
+    return "\n".join(f"<<<{name} {marks.fence}\n{text}\n{name} {marks.fence}>>>" for name, text in given.items())
 
 
 def _told_of_stand_ins(prompt: Prompt, wordings: Wordings) -> Prompt:

@@ -147,14 +147,14 @@ class TextChain:
         """Write a text from a brief."""
         return await self._ask("text.generate", asked, lambda text: text.generate(asked))
 
-    async def reply(self, conversation: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart]:
+    async def reply(self, conversation: Sequence[ChatMessage], earlier: str = "") -> AsyncGenerator[ReplyPart]:
         """Answer the last message piece by piece; the next engine takes over only where nothing was told yet."""
         kind = "chat.reply"
         engines = self._for(kind)
         for engine in engines:
             is_told = False
             try:
-                async with aclosing(self._stream(engine, kind, conversation)) as parts:
+                async with aclosing(self._stream(engine, kind, conversation, earlier)) as parts:
                     async for part in parts:
                         is_told = is_told or bool(part.text)
                         yield part
@@ -202,20 +202,20 @@ class TextChain:
         return await paying.paid(_size(asked), lambda: ask(engine.provider))
 
     async def _stream(
-        self, engine: Engine, kind: str, conversation: Sequence[ChatMessage]
+        self, engine: Engine, kind: str, conversation: Sequence[ChatMessage], earlier: str
     ) -> AsyncGenerator[ReplyPart]:
         if engine.guard is None or engine.model_of is None:
-            async for part in engine.provider.reply(conversation):
+            async for part in engine.provider.reply(conversation, earlier):
                 yield part
             return
         if engine.long is not None:
-            conversation = engine.long.context(conversation)
+            conversation = engine.long.context(conversation, earlier)
         usage: Usage | None = None
         parts: AsyncIterator[ReplyPart] | None = None
         try:
             with engine.guard.asking():
-                await self._meter.reserve(kind, engine.model_of(kind), _size(conversation))
-                parts = engine.provider.reply(conversation)
+                await self._meter.reserve(kind, engine.model_of(kind), _size((conversation, earlier)))
+                parts = engine.provider.reply(conversation, earlier)
                 async for part in parts:
                     usage = part.usage or usage
                     yield part

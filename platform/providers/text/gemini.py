@@ -148,9 +148,9 @@ class GeminiTextProvider:
         question = Question(prompt=prompt, schema=schema_of(GeneratedFilled), most_tokens=MOST_GENERATED_TOKENS)
         return await self._ask("text.generate", question, GeneratedFilled, lambda filled: generated_of(filled, asked))
 
-    async def reply(self, conversation: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart]:
+    async def reply(self, conversation: Sequence[ChatMessage], earlier: str = "") -> AsyncGenerator[ReplyPart]:
         """Answer the last message, piece by piece; what is yielded has been screened, also where an error follows."""
-        prompt = reply_prompt(conversation, self._marks, self._wordings)
+        prompt = reply_prompt(conversation, self._marks, self._wordings, earlier)
         if not prompt.messages:
             raise ProviderRefused("The conversation holds nothing to reply to.")
         screen = Screen(self._marks)

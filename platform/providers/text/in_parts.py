@@ -66,13 +66,13 @@ class LongTexts:
         """A provider that asks in parts, for one job."""
         return self._shown(InParts(self._inner, self._window_of, till, notes))
 
-    def context(self, conversation: Sequence[ChatMessage]) -> Sequence[ChatMessage]:
-        """The last messages of a conversation, as many as the window has room for.
+    def context(self, conversation: Sequence[ChatMessage], earlier: str = "") -> Sequence[ChatMessage]:
+        """The last messages of a conversation, as many as the window has room for beside the summary of `earlier` ones.
 
         Raises:
             InputTooLong: the last alone is too long.
         """
-        return context_in(self._window_of("chat.reply"), conversation)
+        return context_in(self._window_of("chat.reply"), conversation, earlier)
 
 
 class InParts:
@@ -129,9 +129,10 @@ class InParts:
             f"The brief may have up to {tokens_at_most(asked.brief)} tokens, which the model does not take."
         )
 
-    async def reply(self, conversation: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart]:
+    async def reply(self, conversation: Sequence[ChatMessage], earlier: str = "") -> AsyncGenerator[ReplyPart]:
         """Answer the last message, as far as the window lets more of the conversation be shown."""
-        async for part in self._inner.reply(context_in(self._window_of("chat.reply"), conversation)):
+        shown = context_in(self._window_of("chat.reply"), conversation, earlier)
+        async for part in self._inner.reply(shown, earlier):
             yield part
 
     async def aclose(self) -> None:
@@ -147,13 +148,13 @@ class InParts:
             return await asking.all(paying, "part", parts, known, ask)
 
 
-def context_in(window: int, conversation: Sequence[ChatMessage]) -> Sequence[ChatMessage]:
-    """The last turns of a conversation, as many as the window has room for.
+def context_in(window: int, conversation: Sequence[ChatMessage], earlier: str = "") -> Sequence[ChatMessage]:
+    """The last turns of a conversation, as many as the window has room for beside the summary of `earlier` ones.
 
     Raises:
         InputTooLong: the last alone is too long.
     """
-    left = window - BESIDE_A_REPLY
+    left = window - BESIDE_A_REPLY - tokens_at_most(earlier)
     for count, turn in enumerate(reversed(conversation)):
         left -= tokens_at_most(turn.text) + _A_TURN
         if left < 0:

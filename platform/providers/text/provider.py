@@ -87,8 +87,10 @@ class TextProvider(Protocol):
         """Write a text from a brief."""
         ...
 
-    def reply(self, conversation: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart]:
+    def reply(self, conversation: Sequence[ChatMessage], earlier: str = "") -> AsyncGenerator[ReplyPart]:
         """Answer the last message of the conversation, piece by piece as it is written.
+
+        `earlier` says in short what came before; it is made of what callers said, and no instruction.
 
         Closed before its end it stops the writing: whoever is asked is asked no longer.
         """

@@ -77,13 +77,13 @@ class RedactingTextProvider:
             text = _fitted(answer.value.text, redaction, asked.max_words, within_words, _count_words)
         return Answer(structs.replace(answer.value, text=text), answer.usage)
 
-    async def reply(self, conversation: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart]:
+    async def reply(self, conversation: Sequence[ChatMessage], earlier: str = "") -> AsyncGenerator[ReplyPart]:
         """Answer the last message, piece by piece; a placeholder is held back until it is whole."""
-        redaction, redacted = await self._redacted([message.text for message in conversation])
+        redaction, (before, *redacted) = await self._redacted([earlier, *(message.text for message in conversation)])
         shown = [ChatMessage(message.role, text) for message, text in zip(conversation, redacted, strict=True)]
         restoring = RestoringStream(redaction)
         usage = None
-        async with aclosing(_closable(self._inner.reply(shown))) as parts:
+        async with aclosing(_closable(self._inner.reply(shown, before))) as parts:
             async for part in parts:
                 usage = part.usage or usage
                 if text := restoring.pass_on(part.text):

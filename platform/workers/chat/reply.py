@@ -5,14 +5,21 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Final
 
-from domain.chat.conversation import ChatMessage, Trimmed, within
+from msgspec import Struct
+
+from domain.chat.condense import CONDENSE, Condense
+from domain.chat.conversation import StoredMessage, Trimmed
+from domain.chat.earlier import MOST_EXCERPTS, ChatSummary, Recalled, SaidMessage, covered_by, due, recall
 from domain.chat.reply import Replied, ReplyTo
 from domain.ids import MessageId
+from domain.jobs.job import NewJob
 from domain.jobs.verdict import Reject
 from providers.text.provider import ProviderAnswerMalformed, Usage
 from runtime.streams import Writing
 from storage.chat import add_message, read_context
 from storage.chat_history import is_cancelled, supersede_answer
+from storage.chat_summaries import find_summary, forget_summaries
+from storage.jobs import submit_jobs
 from workers.context import Context
 from workers.screening import screen
 from workers.spending import JobMeter, note_answer
@@ -31,12 +38,12 @@ async def reply(asked: ReplyTo, ctx: Context) -> Replied:
         InputBlocked: the tenant blocks messages like this.
         ProviderAnswerMalformed: the provider said nothing.
     """
-    context = await _read(asked, ctx)
-    await screen(ctx, context[-1].text)
+    talk = await _read(asked, ctx)
+    await screen(ctx, talk.said[-1].text)
     written = Trimmed()
     async with ctx.use.replies.writing(ctx.job.id, ctx.job.lease or "") as stream:
         try:
-            usage = await _ask(context, ctx, written, stream)
+            usage = await _ask(talk.recalled, ctx, written, stream)
         except asyncio.CancelledError:
             await _keep_partial(asked, ctx, written.text)
             raise
@@ -44,28 +51,37 @@ async def reply(asked: ReplyTo, ctx: Context) -> Replied:
     if not written.text:
         raise ProviderAnswerMalformed("The reply was empty.")
     note_answer(ctx, usage if usage is not _LOCAL else None)
-    return await _keep(asked, ctx, written.text, usage)
+    return await _keep(asked, ctx, talk, written.text, usage)
 
 
-async def _read(asked: ReplyTo, ctx: Context) -> Sequence[ChatMessage]:
+class _Talk(Struct, frozen=True, kw_only=True):
+    """A conversation as an attempt found it."""
+
+    said: Sequence[SaidMessage]
+    summary: ChatSummary | None
+    recalled: Recalled
+
+
+async def _read(asked: ReplyTo, ctx: Context) -> _Talk:
     window = ctx.use.chat_window
+    limit = window.messages + MOST_EXCERPTS
     async with ctx.use.database.read() as connection:
-        messages = await read_context(
-            connection,
-            ctx.tenant_id,
-            ctx.caller_id,
-            asked.conversation_id,
-            asked.message_id,
-            limit=window.messages,
+        said = await read_context(
+            connection, ctx.tenant_id, ctx.caller_id, asked.conversation_id, asked.message_id, limit=limit
         )
-    if not messages:
-        raise _gone()
-    return within(window, messages)
+        if not said:
+            raise _gone()
+        # one that was made since, where this is an old message answered late, tells of what came after it
+        is_short = len(said) < limit and not due(window, said)
+        summary = None if is_short else await find_summary(connection, asked.conversation_id, before=said[-1].turn)
+    recalled = recall(window, said, summary, is_all=len(said) < limit)
+    return _Talk(said=said, summary=summary, recalled=recalled)
 
 
-async def _ask(context: Sequence[ChatMessage], ctx: Context, written: Trimmed, stream: Writing) -> Usage:
+async def _ask(recalled: Recalled, ctx: Context, written: Trimmed, stream: Writing) -> Usage:
     usage = _LOCAL
-    async with aclosing(ctx.use.text.metered(JobMeter(ctx)).reply(context)) as parts:
+    replying = ctx.use.text.metered(JobMeter(ctx)).reply(recalled.messages, recalled.earlier)
+    async with aclosing(replying) as parts:
         async for part in parts:
             if certain := written.add(part.text):
                 stream.add(certain)
@@ -73,7 +89,7 @@ async def _ask(context: Sequence[ChatMessage], ctx: Context, written: Trimmed, s
     return usage
 
 
-async def _keep(asked: ReplyTo, ctx: Context, said: str, usage: Usage) -> Replied:
+async def _keep(asked: ReplyTo, ctx: Context, talk: _Talk, said: str, usage: Usage) -> Replied:
     async with ctx.settling() as tx:
         # a job that was cancelled, and is run again by hand, may have left a part of an answer
         await supersede_answer(tx, asked.message_id)
@@ -92,6 +108,9 @@ async def _keep(asked: ReplyTo, ctx: Context, said: str, usage: Usage) -> Replie
         )
         if message is None:
             raise _gone()
+        await forget_summaries(tx, asked.conversation_id, asked.message_id)
+        if due(ctx.use.chat_window, _uncovered(talk, message)):
+            await submit_jobs(tx, [_summary_of(asked, ctx)])
     return Replied(message_id=message.id, text=said, engine=usage.engine)
 
 
@@ -115,6 +134,21 @@ async def _keep_partial(asked: ReplyTo, ctx: Context, said: str) -> None:
             reply_to=asked.message_id,
             partial=True,
         )
+        await forget_summaries(tx, asked.conversation_id, asked.message_id)
+
+
+def _uncovered(talk: _Talk, answer: StoredMessage) -> Sequence[SaidMessage]:
+    said = SaidMessage(id=answer.id, turn=talk.said[-1].turn, role=answer.role, text=answer.text)
+    return [*(one for one in talk.said if one.turn > covered_by(talk.summary)), said]
+
+
+def _summary_of(asked: ReplyTo, ctx: Context) -> NewJob:
+    return ctx.follow_up(
+        CONDENSE,
+        Condense(conversation_id=asked.conversation_id, message_id=asked.message_id),
+        # one at a time, and beside the next reply
+        concurrency_key=f"{asked.conversation_id}/earlier",
+    )
 
 
 def _gone() -> Reject:

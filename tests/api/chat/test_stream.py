@@ -1,15 +1,21 @@
 """A reply as a stream, read from a real server, and what changes the course of a conversation."""
 
+import asyncio
+import socket
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+import api.envelope
 from domain.jobs.state import State
 from domain.jobs.verdict import Verdict
-from runtime.streams import ReplyStreams
+from runtime.streams import Place, ReplyStreams
 from runtime.unique_ids import new_id
+from storage.chat_summaries import add_summary, read_said
 from tests.api.conftest import House
+from tests.api.events.test_slow_readers import is_open
 from tests.support.sse import Frame
 from tests.support.sse import frames as tell
 
@@ -94,6 +100,55 @@ async def test_an_attempt_after_another_begins_the_text_anew_and_fences_the_firs
     await stream.aclose()
 
 
+async def test_a_message_sent_again_under_its_key_is_told_from_where_it_broke_off(house: House, address: str) -> None:
+    path = f"/v1/conversations/{(await house.client.post('/v1/conversations', json={})).json()['id']}"
+    url = f"{address}{path}/stream"
+    headers = {"Authorization": house.client.headers["Authorization"], "Idempotency-Key": "once"}
+    asked = {"text": "Where is it?"}
+    async with httpx.AsyncClient(timeout=20, headers=headers) as client:
+        async with client.stream("POST", url, json=asked) as first:
+            job_id = first.headers["location"].rpartition("/")[2]
+            assert "idempotency-replayed" not in first.headers
+        lease = await house.claim(job_id)
+        await write(house, job_id, lease, "All ", "will be ", "well.")
+        await house.settle(job_id, lease, FAILED)
+        seen = await place_of(house, job_id, 2)
+        again = await client.post(url, json=asked, headers={"Last-Event-ID": seen})
+        other = await client.post(url, json={"text": "Where is she?"})
+    assert (again.headers["location"], again.headers["idempotency-replayed"]) == (f"/v1/jobs/{job_id}", "true")
+    assert '"text":"All will be "' in again.text.partition("event: delta")[0]
+    assert 'data: {"text":"well.","start":12}' in again.text
+    assert other.status_code == 422
+    assert len((await house.client.get(f"{path}/messages")).json()["items"]) == 1
+
+
+async def place_of(house: House, job_id: str, count: int) -> str:
+    """The id of the frame that told so many pieces."""
+    pieces = await ReplyStreams(house.wakeups).read(job_id)
+    told = "".join(piece.text for piece in pieces[: count + 1])  # the first says only that the attempt began
+    return str(Place(pieces[0].generation, len(told)).number)
+
+
+async def test_who_reads_no_word_of_a_reply_is_cut_off_and_has_all_of_it_later(
+    house: House, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.envelope, "_LONGEST_SEND_SECONDS", 0.2)
+    path, job = await say(house)
+    lease = await house.claim(job["id"])
+    where, key = urlsplit(address), house.client.headers["Authorization"]
+    with socket.socket() as never:
+        never.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        never.connect((where.hostname, where.port))
+        never.sendall(f"GET {path}/stream HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\n\r\n".encode())
+        await write(house, job["id"], lease, *["\N{GRINNING FACE}" * 250_000] * 4)
+        async with asyncio.timeout(20):
+            while is_open(never):
+                await asyncio.sleep(0.02)  # the kernel knows; nothing tells of it
+    await house.settle(job["id"], lease, FAILED)
+    [snapshot, _] = await read(house, f"{address}{path}/stream")
+    assert len(snapshot["data"]["text"]) == 1_000_000
+
+
 async def test_the_events_of_the_job_tell_the_text_before_its_end(house: House, address: str) -> None:
     _, job = await say(house)
     lease = await house.claim(job["id"])
@@ -127,6 +182,27 @@ async def test_an_edit_supersedes_what_came_after_and_keeps_it(house: House) -> 
     everything = (await house.client.get(f"{path}/messages", params={"superseded": True})).json()["items"]
     assert (now["text"], now["edit_of"], now["reply_job_id"]) == ("Where is she?", first["id"], edited.json()["id"])
     assert [one["text"] for one in everything] == ["Where is she?", "Where is it?"]
+
+
+async def test_the_summary_is_shown_until_what_it_covers_is_edited(house: House) -> None:
+    path, job = await say(house)
+    await house.run(job["id"], FAILED)
+    async with house.database.begin() as tx:
+        asked = job["input"]
+        said = await read_said(
+            tx,
+            house.tenant_id,
+            (await house.client.get("/v1/me")).json()["user_id"],
+            **asked,
+            covered=0,
+            limit=9,
+        )
+        await add_summary(tx, asked["conversation_id"], "They ask.", engine="local", before=None, of=said)
+    shown = (await house.client.get(path)).json()["summary"]
+    assert (shown["text"], shown["messages"], shown["engine"]) == ("They ask.", 1, "local")
+    assert (await house.client.get("/v1/conversations")).json()["items"][0]["summary"] is None
+    await house.client.patch(f"{path}/messages/{asked['message_id']}", json={"text": "Where is she?"})
+    assert (await house.client.get(path)).json()["summary"] is None
 
 
 async def test_a_message_is_answered_anew_once_at_a_time(house: House) -> None:

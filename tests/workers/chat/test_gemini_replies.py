@@ -1,5 +1,7 @@
 """What becomes of a chat reply when Gemini's stream goes wrong: one script each, as for the other texts."""
 
+import asyncio
+
 import msgspec
 import pytest
 from msgspec import Struct
@@ -7,19 +9,20 @@ from sqlalchemy import text
 
 from domain.chat.reply import REPLY, ReplyTo
 from domain.ids import ConversationId, MessageId
-from domain.jobs.job import JobError
+from domain.jobs.job import Job, JobError
 from domain.jobs.state import State
 from runtime.resources import open_text
 from runtime.settings import Settings
 from runtime.unique_ids import new_id
 from storage.chat import add_conversation, add_message
-from storage.jobs import submit_jobs
+from storage.jobs import cancel_jobs, submit_jobs
 from tests.support.bench import execute, open_bench, stored
 from tests.support.gemini_meeting import KEY, one_authority
 from tests.support.gemini_script import Blocks, Breaks, Hangs, Refuses, Resets, Says, Step
 from tests.support.gemini_server import gemini_server
 from tests.support.jobs import TENANT, USER, make_job
 from workers.chat.reply import reply
+from workers.execute import Bench
 from workers.handlers import bind
 
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class Aiohttp:DeprecationWarning")
@@ -59,6 +62,18 @@ CASES = (
 )
 
 
+async def ask(bench: Bench) -> Job:
+    """A message, and the job that replies to it."""
+    conversation_id, message_id = ConversationId(new_id("conv")), MessageId(new_id("msg"))
+    async with bench.use.database.begin() as tx:
+        await add_conversation(tx, conversation_id, tenant_id=TENANT, caller_id=USER)
+        await add_message(
+            tx, TENANT, USER, conversation_id, message_id=message_id, role="user", body="Will it be well?"
+        )
+        asked = ReplyTo(conversation_id=conversation_id, message_id=message_id)
+        return (await submit_jobs(tx, [make_job(REPLY, asked)]))[0]
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 async def test_a_reply_that_meets_it(
     database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch, case: Case
@@ -67,14 +82,7 @@ async def test_a_reply_that_meets_it(
     async with gemini_server(case.step) as server:
         settings = Settings(gemini_api_key=KEY, gemini_base_url=server.url, gemini_timeout_seconds=1.0)
         async with open_bench(database_url, redis_url, bind(REPLY, reply), text=open_text(settings)) as bench:
-            conversation_id, message_id = ConversationId(new_id("conv")), MessageId(new_id("msg"))
-            async with bench.use.database.begin() as tx:
-                await add_conversation(tx, conversation_id, tenant_id=TENANT, caller_id=USER)
-                await add_message(
-                    tx, TENANT, USER, conversation_id, message_id=message_id, role="user", body="Will it be well?"
-                )
-                asked = ReplyTo(conversation_id=conversation_id, message_id=message_id)
-                [job] = await submit_jobs(tx, [make_job(REPLY, asked)])
+            job = await ask(bench)
             await execute([job.id], bench)
             ended = await stored(bench.use.database, job)
             async with bench.use.database.read() as connection:
@@ -88,3 +96,24 @@ async def test_a_reply_that_meets_it(
         assert int(tokens) == case.tokens
     else:
         assert rows == 1
+
+
+async def test_gemini_is_left_when_a_reply_is_cancelled_and_what_it_said_is_kept(
+    database_url: str, redis_url: str
+) -> None:
+    async with gemini_server(Breaks(words=BEGUN, then=Hangs())) as server:
+        engines = open_text(Settings(gemini_api_key=KEY, gemini_base_url=server.url))
+        async with open_bench(database_url, redis_url, bind(REPLY, reply), text=engines) as bench:
+            job = await ask(bench)
+            running = asyncio.create_task(execute([job.id], bench))
+            async with asyncio.timeout(20):
+                while not any(piece.text for piece in await bench.use.replies.read(job.id)):
+                    await asyncio.sleep(0.01)  # a word is what is waited for
+            async with bench.use.database.begin() as tx:
+                await cancel_jobs(tx, TENANT, [job.id])
+            await running
+            await asyncio.wait_for(server.left_by_client.wait(), 5)
+            async with bench.use.database.read() as tx:
+                kept = (await tx.execute(text("SELECT text, partial FROM messages WHERE role = 'assistant'"))).one()
+            assert (await stored(bench.use.database, job)).state is State.CANCELLED
+    assert tuple(kept) == ("".join(BEGUN), True)

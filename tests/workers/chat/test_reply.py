@@ -21,6 +21,7 @@ from tests.support.scripted_text import ScriptedText
 from workers.chat.reply import reply
 from workers.execute import Bench
 from workers.handlers import bind
+from workers.rescue import rescue_lapsed
 
 
 @pytest.fixture
@@ -134,7 +135,7 @@ class Slow(ScriptedText):
         self.speaking = asyncio.Event()
         self.closed = asyncio.Event()
 
-    async def reply(self, conversation: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart]:  # noqa: ARG002 - the signature of a provider
+    async def reply(self, conversation: Sequence[ChatMessage], earlier: str = "") -> AsyncGenerator[ReplyPart]:  # noqa: ARG002 - the signature of a provider
         try:
             yield ReplyPart("All ")
             yield ReplyPart("will")
@@ -179,3 +180,44 @@ async def test_without_redis_a_reply_still_ends_well(database_url: str) -> None:
         job = await ask(bench, "Will it be well?")
         await execute([job.id], bench)
         assert (await stored(bench.use.database, job)).state is State.SUCCEEDED
+
+
+class Anew(ScriptedText):
+    """The first time says two words and waits before it goes on; the second time says something else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.speaking = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def reply(self, conversation: Sequence[ChatMessage], earlier: str = "") -> AsyncGenerator[ReplyPart]:  # noqa: ARG002 - the signature of a provider
+        if self.speaking.is_set():
+            yield ReplyPart("Nothing is certain.")
+            return
+        yield ReplyPart("All ")
+        yield ReplyPart("will")
+        self.speaking.set()
+        await self.go_on.wait()
+        yield ReplyPart(" be well.")
+
+
+async def test_a_reply_whose_worker_died_is_written_anew_by_another_and_the_dead_add_nothing(
+    database_url: str, redis_url: str
+) -> None:
+    text = Anew()
+    # a worker that does not renew its lease, and does not know that it is dead
+    async with open_bench(database_url, redis_url, bind(REPLY, reply), text=text, heartbeat_seconds=60) as bench:
+        job = await ask(bench, "Will it be well?")
+        dead = asyncio.create_task(execute([job.id], bench))
+        await text.speaking.wait()
+        async with bench.use.database.begin() as tx:
+            await tx.exec_driver_sql("UPDATE jobs SET lease_until = now() - interval '1 minute'")
+        assert await rescue_lapsed(bench.use) == 1
+        await execute([job.id], bench)
+        text.go_on.set()
+        await dead
+        [_, answer] = await messages_of(bench, job)
+        pieces = await bench.use.replies.read(job.id)
+    assert (answer.text, answer.partial) == ("Nothing is certain.", False)
+    assert ("".join(piece.text for piece in pieces), pieces[0].start, pieces[-1].is_end) == (answer.text, 0, True)
+    assert len({piece.generation for piece in pieces}) == 1

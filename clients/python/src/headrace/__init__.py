@@ -5,10 +5,12 @@ from headrace._aio.batches import AsyncBatch
 from headrace._aio.client import AsyncHeadrace
 from headrace._aio.job import AsyncJob
 from headrace._aio.listing import AsyncListing
+from headrace._aio.replies import AsyncReply
 from headrace._sync.batches import Batch
 from headrace._sync.client import Headrace
 from headrace._sync.job import Job
 from headrace._sync.listing import Listing
+from headrace._sync.replies import Reply
 from headrace.errors import (
     ApiError,
     Conflict,
@@ -38,6 +40,7 @@ from headrace.errors import (
 from headrace.events import Event
 from headrace.models import JobInfo, Money
 from headrace.options import Input, JobConditions, JobOptions, NewJob, SubmitOptions
+from headrace.replying import ReplyPart
 from headrace.requests import Answer
 from headrace.version import __version__
 
@@ -48,6 +51,7 @@ __all__ = [
     "AsyncHeadrace",
     "AsyncJob",
     "AsyncListing",
+    "AsyncReply",
     "Batch",
     "Conflict",
     "Event",
@@ -76,6 +80,8 @@ __all__ = [
     "Overloaded",
     "RateLimited",
     "Refused",
+    "Reply",
+    "ReplyPart",
     "ServerFault",
     "SignatureInvalid",
     "SubmitOptions",

@@ -142,6 +142,9 @@ class Place:
         self._is_end = event.is_end and self._is_of_one_job
         return True
 
+    def hears_nothing(self) -> None:
+        """A stream ended without a word: that tells nothing, for a story has at least a snapshot."""
+
     def passes(self, searched_id: str) -> None:
         """Up to this id there is nothing more to hear."""
         if searched_id and not _is_before(searched_id, self.last_id):

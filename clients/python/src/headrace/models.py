@@ -256,6 +256,13 @@ class Classification(Struct, frozen=True, kw_only=True):
     cached: bool = False
 
 
+class Condensed(Struct, frozen=True, kw_only=True):
+    """How many messages the summary covers now, and who wrote it; null: none was needed, or it came too late."""
+
+    messages: int | None = None
+    engine: str | None = None
+
+
 class Conversation(Struct, frozen=True, kw_only=True):
     """A conversation; `messages` is how many it has had, superseded ones too."""
 
@@ -263,6 +270,7 @@ class Conversation(Struct, frozen=True, kw_only=True):
     title: str | None
     messages: int
     tokens: Tokens
+    summary: ConversationSummary | None
     created_at: datetime
     updated_at: datetime
     links: ConversationLinks
@@ -274,6 +282,15 @@ class ConversationLinks(Struct, frozen=True, kw_only=True):
     self: str
     messages: str
     stream: str
+
+
+class ConversationSummary(Struct, frozen=True, kw_only=True):
+    """What replies are told of the messages that fell out of the context: of the first `messages` that are current."""
+
+    text: str
+    messages: int
+    engine: str
+    created_at: datetime
 
 
 class Counts(Struct, frozen=True, kw_only=True):

@@ -50,6 +50,7 @@ _WHO: Final = re.compile(
     re.IGNORECASE,
 )
 _WORD: Final = re.compile(r"\w{3,}")
+_SPEAKER: Final = re.compile(r"^(?:User|Assistant): ")
 
 
 class Known(Struct, frozen=True):
@@ -72,8 +73,8 @@ class Talker:
         self._passages: Vector = table.vectors([f"{passage.asks} {passage.says}" for passage in PASSAGES])
         self._questions: Vector = table.vectors([passage.asks for passage in PASSAGES])
 
-    def reply(self, conversation: Sequence[ChatMessage]) -> str:
-        """The reply to the last message of the user's; never empty."""
+    def reply(self, conversation: Sequence[ChatMessage], earlier: str = "") -> str:
+        """The reply to the last message of the user's; never empty. `earlier` tells of what came before."""
         context = list(conversation)
         asked = next((message.text for message in reversed(context) if message.role == "user"), "")
         question = one_line(asked)
@@ -87,7 +88,7 @@ class Talker:
             return (
                 f"I am Headrace's local text engine: rules and small models on this machine, no language model. {OFFER}"
             )
-        return self._done(asked.strip(), context) or self._found(question, context) or f"{NO_MODEL} {OFFER}"
+        return self._done(asked.strip(), context) or self._found(question, context, earlier) or f"{NO_MODEL} {OFFER}"
 
     def _done(self, asked: str, context: Sequence[ChatMessage]) -> str | None:
         """What an order such as `summarize: …` asks for, done on the text given or on the longest one said before."""
@@ -110,7 +111,7 @@ class Talker:
             return f"It sounds {mood.name} ({mood.score:+.2f} from -1 to 1)."
         return self._summarizer.summarize(text, min(SUMMARY_CHARS, max(FEWEST_CHARS, len(text) // 2)))
 
-    def _found(self, question: str, context: Sequence[ChatMessage]) -> str | None:
+    def _found(self, question: str, context: Sequence[ChatMessage], earlier: str) -> str | None:
         """The passage nearest to the question, quoted, if one is near enough."""
         wanted = self._table.vector(question)
         said = [
@@ -120,18 +121,27 @@ class Talker:
             for sentence in sentences_of(message.text)
             if not sentence.endswith("?")
         ][-MOST_SENTENCES:]
-        if said:
-            words = set(_WORD.findall(question.lower()))
-            near = self._table.vectors(said) @ wanted
-            shared = [len(words & set(_WORD.findall(sentence.lower()))) for sentence in said]
-            best = max(range(len(said)), key=lambda at: float(near[at]) + 0.05 * shared[at])
-            if float(near[best]) >= SAID_NEAR_ENOUGH and shared[best]:
-                return f"You said earlier: “{said[best]}”"
+        if quoted := self._nearest(question, wanted, said):
+            return f"You said earlier: “{quoted}”"
+        # not by whom, for a summary may put it in its own words
+        told = [_SPEAKER.sub("", sentence) for sentence in sentences_of(earlier) if not sentence.endswith("?")]
+        if quoted := self._nearest(question, wanted, told[:MOST_SENTENCES]):
+            return f"From the summary of what was said before: “{quoted}”"
         near = (self._passages @ wanted + self._questions @ wanted) / 2
         best = int(near.argmax())
         if float(near[best]) >= NEAR_ENOUGH:
             return f"From Headrace's documentation: {PASSAGES[best].says}"
         return None
+
+    def _nearest(self, question: str, wanted: Vector, sentences: Sequence[str]) -> str | None:
+        """The sentence nearest to the question, if it is near enough and shares a word with it."""
+        if not sentences:
+            return None
+        words = set(_WORD.findall(question.lower()))
+        near = self._table.vectors(sentences) @ wanted
+        shared = [len(words & set(_WORD.findall(sentence.lower()))) for sentence in sentences]
+        best = max(range(len(sentences)), key=lambda at: float(near[at]) + 0.05 * shared[at])
+        return sentences[best] if float(near[best]) >= SAID_NEAR_ENOUGH and shared[best] else None
 
 
 def _longest_said(context: Sequence[ChatMessage], asked: str) -> str:

@@ -81,9 +81,9 @@ class LocalTextProvider:
         text = await self._off_loop(lambda: write(asked))
         return Answer(Generated(text=text, engine=TEMPLATE_ENGINE), Usage(engine=TEMPLATE_ENGINE, model="frames"))
 
-    async def reply(self, conversation: Sequence[ChatMessage]) -> AsyncGenerator[ReplyPart]:
+    async def reply(self, conversation: Sequence[ChatMessage], earlier: str = "") -> AsyncGenerator[ReplyPart]:
         """Answer from the conversation and the platform's own documentation, or say that no model is configured."""
-        text = await self._off_loop(lambda: self._opened().talker.reply(conversation))
+        text = await self._off_loop(lambda: self._opened().talker.reply(conversation, earlier))
         for piece in _PIECE.findall(text):
             yield ReplyPart(piece)
             await asyncio.sleep(0)

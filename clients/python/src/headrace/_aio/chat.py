@@ -4,6 +4,7 @@ from headrace._aio.http import AsyncConnection
 from headrace._aio.job import AsyncJob
 from headrace._aio.jobs import job_in
 from headrace._aio.listing import AsyncListing, reads
+from headrace._aio.replies import AsyncReply
 from headrace.models import Conversation, Message, Replied
 from headrace.requests import Duration, as_seconds, ask, create, given, segment
 
@@ -51,6 +52,60 @@ class AsyncConversations:
         """Say something. The job writes the reply: its `events` bring the words as they come, its `result` all."""
         path = f"{_path(conversation_id)}/messages"
         request = create(path, {"text": text}, key=idempotency_key, wait=as_seconds(wait))
+        return job_in(self._connection, await self._connection.send(request), Replied)
+
+    async def ask(
+        self, conversation_id: str, text: str, *, timeout: Duration | None = None, idempotency_key: str | None = None
+    ) -> AsyncReply:
+        """Say something, and iterate the reply as it is written, part by part.
+
+        However often the connection breaks, the message is said once. `timeout` bounds all of the reading.
+
+        Raises:
+            NotFound: there is no such conversation.
+        """
+        request = create(f"{_path(conversation_id)}/stream", {"text": text}, key=idempotency_key)
+        reply = AsyncReply(self._connection, request, timeout=as_seconds(timeout), what="The reply")
+        return await reply.begin()
+
+    async def follow(self, conversation_id: str, *, timeout: Duration | None = None) -> AsyncReply | None:
+        """The reply under way, or the last there was, from its first word; None: there is none.
+
+        Raises:
+            NotFound: there is no such conversation.
+        """
+        request = ask("GET", f"{_path(conversation_id)}/stream")
+        reply = AsyncReply(self._connection, request, timeout=as_seconds(timeout), what="The reply")
+        await reply.begin()
+        return reply if reply.job_id else None
+
+    async def edit(
+        self, conversation_id: str, message_id: str, text: str, *, wait: Duration | None = None
+    ) -> AsyncJob[Replied]:
+        """Say something else in place of one of your messages. The job replies to it; what came after is superseded.
+
+        Raises:
+            Conflict: a reply is under way, or the message is none that can be edited.
+        """
+        path = f"{_path(conversation_id)}/messages/{segment(message_id)}"
+        request = ask("PATCH", path, body={"text": text}, is_repeatable=False, wait=as_seconds(wait))
+        return job_in(self._connection, await self._connection.send(request), Replied)
+
+    async def regenerate(
+        self,
+        conversation_id: str,
+        message_id: str,
+        *,
+        wait: Duration | None = None,
+        idempotency_key: str | None = None,
+    ) -> AsyncJob[Replied]:
+        """Have an answer written anew, named by its id or by that of the message it answers.
+
+        Raises:
+            Conflict: a reply is under way, or the message was superseded.
+        """
+        path = f"{_path(conversation_id)}/messages/{segment(message_id)}/regenerate"
+        request = create(path, None, key=idempotency_key, wait=as_seconds(wait))
         return job_in(self._connection, await self._connection.send(request), Replied)
 
 

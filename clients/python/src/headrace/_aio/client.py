@@ -22,7 +22,7 @@ from headrace._aio.schedules import AsyncSchedules
 from headrace._aio.session import AsyncSession
 from headrace._aio.shop import AsyncCustomers, AsyncOrders, AsyncProducts
 from headrace._aio.webhooks import AsyncWebhooks
-from headrace.events import Event
+from headrace.events import Event, Place
 from headrace.models import Caller, EventToken, Kind, State, Stats, User, Window
 from headrace.options import listed
 from headrace.requests import Answer, Duration, Query, ask, create, given, spelled_duration
@@ -200,7 +200,7 @@ class AsyncHeadrace:
         place = None if after is None else str(after)
         query = {"kind": kind, "tag": tag, "batch_id": batch_id, "state": state, "after": place}
         request = ask("GET", "/v1/events", query=query)
-        return follow(self._connection, request, is_of_one_job=False, timeout=timeout, what="The stream")
+        return follow(self._connection, request, Place(is_of_one_job=False), timeout=timeout, what="The stream")
 
     async def request(
         self,

@@ -24,7 +24,7 @@ from headrace._sync.schedules import Schedules
 from headrace._sync.session import Session
 from headrace._sync.shop import Customers, Orders, Products
 from headrace._sync.webhooks import Webhooks
-from headrace.events import Event
+from headrace.events import Event, Place
 from headrace.models import Caller, EventToken, Kind, State, Stats, User, Window
 from headrace.options import listed
 from headrace.requests import Answer, Duration, Query, ask, create, given, spelled_duration
@@ -202,7 +202,7 @@ class Headrace:
         place = None if after is None else str(after)
         query = {"kind": kind, "tag": tag, "batch_id": batch_id, "state": state, "after": place}
         request = ask("GET", "/v1/events", query=query)
-        return follow(self._connection, request, is_of_one_job=False, timeout=timeout, what="The stream")
+        return follow(self._connection, request, Place(is_of_one_job=False), timeout=timeout, what="The stream")
 
     def request(
         self,

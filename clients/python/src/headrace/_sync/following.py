@@ -11,6 +11,7 @@ from msgspec import structs
 from headrace._sync.http import Connection
 from headrace.errors import HeadraceError
 from headrace.events import Event, EventReader, Place
+from headrace.replying import ReplyStory
 from headrace.requests import Request, ask, segment
 from headrace.retrying import Waiting
 
@@ -25,21 +26,21 @@ def job_events(
     """What happens to one job, until its end."""
     query = {"after": None if after is None else str(after)}
     request = ask("GET", f"/v1/jobs/{segment(job_id)}/events", query=query)
-    return follow(connection, request, is_of_one_job=True, timeout=timeout, what=job_id)
+    return follow(connection, request, Place(is_of_one_job=True), timeout=timeout, what=job_id)
 
 
 def follow(
-    connection: Connection, request: Request, *, is_of_one_job: bool, timeout: float | None, what: str
+    connection: Connection, request: Request, place: Place | ReplyStory, *, timeout: float | None, what: str
 ) -> Generator[Event]:
-    """What `request` streams, each event once; of one job until its end, else until who listens has heard enough.
+    """What `request` streams, each event once; until `place` is where the story is over, if it has an end.
 
     Raises:
         ApiError: there is no such thing, or not for this caller.
         Unreachable: nothing has answered for a minute; at the beginning at once, if the client makes no retries.
         WaitTimedOut: `timeout` seconds have passed.
     """
-    place, waiting = Place(is_of_one_job=is_of_one_job), Waiting(timeout, what)
-    has_begun = False
+    waiting = Waiting(timeout, what)
+    has_begun = has_heard = False
     while True:
         reader = EventReader()
         headers = {**request.headers, **({"Last-Event-ID": place.last_id} if place.last_id else {})}
@@ -49,11 +50,14 @@ def follow(
                 has_begun = True
                 for piece in pieces:
                     waiting.heard()
+                    has_heard = True
                     for event in reader.feed(piece):
                         if place.hears(event):
                             yield event
                     place.passes(reader.searched_id)
                     waiting.check()
+            if not has_heard:
+                place.hears_nothing()
             pause = reader.retry_seconds or _PAUSE_SECONDS
         except HeadraceError as failure:
             # Who makes no retries is told at once that nobody is there; what has begun is carried on all the same.

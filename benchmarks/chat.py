@@ -1,0 +1,190 @@
+"""How soon the first word of a reply is there: from a message to the first of its text, beside asking Gemini directly.
+
+Starts a platform of its own whose Gemini is the stand-in of the tests, which takes `delay` seconds to its first word.
+By turns one client asks the stand-in itself, and sends a message and follows the reply, each over a connection that is
+kept. Prints one line of JSON with a verdict. Run by `headrace bench chat`.
+"""
+
+# ruff: noqa: INP001 - run by its path, never imported
+
+import argparse
+import asyncio
+import contextlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import msgspec
+from msgspec import Struct
+
+from runtime.settings import environment_without_settings
+
+ROOT = Path(__file__).parents[1]
+PATIENCE_SECONDS = 30
+WARM_UPS = 5
+MOST_MORE_MS = 20.0
+QUESTION = "Will the wheel turn when more water comes?"
+MODEL = "gemini-3.8-flash"
+
+
+class Times(Struct, frozen=True):
+    """Milliseconds."""
+
+    p50: float
+    p95: float
+
+
+class Figures(Struct, frozen=True, kw_only=True):
+    """What was measured. `more_*`: by how much the first word is later than from the stand-in itself."""
+
+    delay_ms: float
+    replies: int
+    direct: Times
+    streamed: Times
+    accepted: Times
+    more_p50_ms: float
+    more_p95_ms: float
+    whole: int
+    holds: bool
+
+
+class Reply(Struct, frozen=True):
+    """Milliseconds to the answer's head, and to the first of its text; and whether all of the text came."""
+
+    accepted: float
+    first: float
+    is_whole: bool
+
+
+class Ready(Struct):
+    """What of the ready line is used."""
+
+    api: str
+    api_key: str
+
+
+async def measure(*, replies: int, delay_seconds: float) -> Figures:
+    """Ask directly and by way of the platform, by turns."""
+    sys.path.append(str(ROOT))  # the stand-in is one of the tests'
+    from tests.support.gemini_script import Says  # noqa: PLC0415 - as above
+    from tests.support.gemini_server import gemini_server  # noqa: PLC0415 - as above
+
+    said = Says(text="It will turn, and the mill with it, as long as the water comes.", delay_seconds=delay_seconds)
+    script = [said] * (2 * (replies + WARM_UPS))
+    async with (
+        gemini_server(*script) as gemini,
+        _platform(gemini.url) as ready,
+        _direct_client(gemini.url) as direct,
+        _client(ready) as client,
+    ):
+        for _ in range(WARM_UPS):
+            await _ask_directly(direct)
+            await _reply(client, said.text)
+        by_hand, streamed = [], []
+        for _ in range(replies):
+            by_hand.append(await _ask_directly(direct))
+            streamed.append(await _reply(client, said.text))
+    alone, beside = _times(by_hand), _times([one.first for one in streamed])
+    return Figures(
+        delay_ms=delay_seconds * 1000,
+        replies=replies,
+        direct=alone,
+        streamed=beside,
+        accepted=_times([one.accepted for one in streamed]),
+        more_p50_ms=round(beside.p50 - alone.p50, 2),
+        more_p95_ms=round(beside.p95 - alone.p95, 2),
+        whole=sum(one.is_whole for one in streamed),
+        holds=beside.p50 - alone.p50 <= MOST_MORE_MS and all(one.is_whole for one in streamed),
+    )
+
+
+async def _ask_directly(client: httpx.AsyncClient) -> float:
+    body = {"contents": [{"role": "user", "parts": [{"text": QUESTION}]}]}
+    path = f"/v1beta/models/{MODEL}:streamGenerateContent"
+    began = time.perf_counter()
+    first = None
+    async with client.stream("POST", path, params={"alt": "sse"}, json=body) as answer:
+        async for line in answer.aiter_lines():
+            if first is None and line.startswith("data: "):
+                first = time.perf_counter()
+    if first is None:
+        raise SystemExit("headrace: the stand-in said nothing; there is nothing to measure.")
+    return (first - began) * 1000
+
+
+async def _reply(client: httpx.AsyncClient, wanted: str) -> Reply:
+    """A first message in a conversation of its own, and the reply to it."""
+    conversation = (await client.post("/v1/conversations", json={})).raise_for_status().json()
+    text, event, first = "", "", None
+    began = time.perf_counter()
+    async with client.stream(
+        "POST", f"/v1/conversations/{conversation['id']}/stream", json={"text": QUESTION}
+    ) as answer:
+        accepted = time.perf_counter()
+        async for line in answer.aiter_lines():
+            if line.startswith("event: "):
+                event = line.removeprefix("event: ")
+            elif line.startswith("data: ") and event in {"snapshot", "delta"}:
+                told = msgspec.json.decode(line.removeprefix("data: "))
+                text = told["text"] if event == "snapshot" else text + told["text"]
+                first = first or (time.perf_counter() if text else None)
+    if first is None:
+        raise SystemExit(f"headrace: a reply ended as {event}, without a word; there is nothing to measure.")
+    return Reply((accepted - began) * 1000, (first - began) * 1000, text == wanted)
+
+
+def _times(values: list[float]) -> Times:
+    ranked = sorted(values)
+    return Times(*(round(ranked[min(len(ranked) - 1, int(len(ranked) * q))], 2) for q in (0.5, 0.95)))
+
+
+def _direct_client(url: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=url, headers={"x-goog-api-key": "any"}, timeout=PATIENCE_SECONDS, trust_env=False)
+
+
+def _client(ready: Ready) -> httpx.AsyncClient:
+    headers = {"Authorization": f"Bearer {ready.api_key}"}
+    return httpx.AsyncClient(base_url=ready.api, headers=headers, timeout=PATIENCE_SECONDS, trust_env=False)
+
+
+@asynccontextmanager
+async def _platform(gemini_url: str) -> AsyncIterator[Ready]:
+    settings = {
+        "HEADRACE_GEMINI_API_KEY": "any",
+        "HEADRACE_GEMINI_BASE_URL": gemini_url,
+        "HEADRACE_GEMINI_MODEL": MODEL,
+        "HEADRACE_LOG_LEVEL": "error",  # that nobody has said what the stand-in costs is no news
+    }
+    with tempfile.TemporaryDirectory(prefix="headrace-bench-", ignore_cleanup_errors=True) as folder:
+        os.chmod(folder, 0o711)  # noqa: PTH101, S103 - the servers run as somebody else; of a moment, and before anything runs
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "cli.main", "up", "--json", "--no-flower", "--data-dir", folder),
+            stdout=asyncio.subprocess.PIPE,
+            env=environment_without_settings(PYTHONPATH=str(ROOT / "platform"), **settings),
+        )
+        assert process.stdout is not None  # noqa: S101 - asked for above
+        try:
+            yield msgspec.json.decode(await process.stdout.readline(), type=Ready)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            await process.wait()
+
+
+def main() -> None:
+    """Measure as the arguments say."""
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--replies", type=int, default=100)
+    arguments.add_argument("--delay", type=float, default=0.2)
+    given = arguments.parse_args()
+    figures = asyncio.run(measure(replies=given.replies, delay_seconds=given.delay))
+    print(msgspec.json.encode(figures).decode())  # noqa: T201 - what it is run for
+
+
+if __name__ == "__main__":
+    main()
