@@ -12,7 +12,9 @@ from msgspec import Struct
 from domain.text.budget import refuse_beyond
 from domain.text.cost import cost_of, estimate
 from providers.text.provider import Usage
+from storage.database import Tx
 from storage.usage import Booking, book_usage, lock_budgets, read_used, release, reserve
+from workers.booked import booked
 from workers.context import Context
 
 log: Final = structlog.get_logger()
@@ -63,11 +65,14 @@ class JobMeter:
         ctx = self._ctx
         if usage is None and not self._is_reserved:
             return
-        async with ctx.noting() as tx:
+
+        async def write(tx: Tx) -> None:
             if usage is not None:
                 await book_usage(tx, ctx.tenant_id, kind, _booking(ctx, usage))
             if self._is_reserved:
                 await release(tx, ctx.job.id, ctx.job.lease or "")
+
+        await booked(ctx, write)
         self._is_reserved = False
 
 

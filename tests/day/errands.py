@@ -99,7 +99,7 @@ class Errands:
         else:
             await self._submit(errand, client)
         if errand.is_withdrawn and errand.job_id is not None:
-            await asyncio.sleep(_PAUSE_SECONDS * (errand.number % 4))
+            await asyncio.sleep(_PAUSE_SECONDS * (errand.number % 4) / 4)
             await self._ask(errand, client, f"/v1/jobs/{errand.job_id}/cancel", None, {}, allowed=(409,))
 
     async def _submit(self, errand: Errand, client: httpx.AsyncClient) -> None:

@@ -26,6 +26,7 @@ class Call(Struct, kw_only=True):
 
     number: int
     process: str
+    hour: str
     kind: str
     tag: str
     sent: str
@@ -69,6 +70,7 @@ class Gemini(GeminiServer):
         call = Call(
             number=number,
             process=found[0] if found else "",
+            hour=self.hour.name,
             kind=kind,
             tag=tag,
             sent="\n".join((asked.system, *(content.text for content in asked.wanted.contents))),
