@@ -24,10 +24,13 @@ class _Known(Struct, frozen=True):
 class Spent:
     """What one process knows of the tenants' budgets: for a second, so that it asks once a second for each tenant.
 
-    What it lets pass is judged again, exactly, when it runs.
+    What it lets pass is judged again, exactly, when it runs. Not `is_costly`: no engine costs, and nothing is refused.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, database: Database, clock: Callable[[], float] = time.monotonic, *, is_costly: bool = True
+    ) -> None:
+        self._is_costly = is_costly
         self._database = database
         self._clock = clock
         self._known: dict[str, _Known] = {}
@@ -40,7 +43,7 @@ class Spent:
             DatabaseDown: nobody knows.
         """
         wanted = {None, *kinds}
-        if len(wanted) == 1:
+        if len(wanted) == 1 or not self._is_costly:
             return
         known = self._known.get(tenant_id)
         if known is None or known.until <= self._clock():

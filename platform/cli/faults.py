@@ -135,14 +135,14 @@ def faults(  # noqa: PLR0913 - one an option
         "clock": clock or ("real" if scenario == "redis" else "tenth"),
         "ledger": ledger.absolute(),
     }
-    program, takes = (_DAY, {"jobs", "seed", "ledger"}) if scenario == "day" else (_CAMPAIGN, wanted.keys())
+    program, told = (_DAY, {"jobs", "seed", "ledger"}) if scenario == "day" else (_CAMPAIGN, set(wanted))
     done = subprocess.run(  # noqa: S603 - our own program
         [
             sys.executable,
             "-P",
             "-m",
             program,
-            *(word for name, one in wanted.items() if name in takes for word in (f"--{name}", str(one))),
+            *(word for name, one in wanted.items() if name in told for word in (f"--{name}", str(one))),
         ],
         cwd=_ROOT,
         env=environment_without_settings(PYTHONPATH=f"{_ROOT / 'platform'}:{_ROOT}"),

@@ -47,7 +47,8 @@ class JobMeter:
             ProviderRationed: all workers together have asked as much as they may.
         """
         ctx = self._ctx
-        wanted = estimate(ctx.use.prices, model, kind, given_bytes=given_bytes)
+        most = ctx.use.most_output_tokens.get(kind)
+        wanted = estimate(ctx.use.prices, model, kind, given_bytes=given_bytes, most_output_tokens=most)
         async with ctx.noting() as tx:
             if await lock_budgets(tx, ctx.tenant_id):
                 used, now = await read_used(tx, ctx.tenant_id, kind, but=ctx.job.id)

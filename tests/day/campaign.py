@@ -59,11 +59,12 @@ FAILURES: Final = 3
 REST_SECONDS: Final = 4.0
 FALLBACK: Final = frozenset({"text.moderate", "text.classify", "chat.reply"})
 KINDS: Final = ("text.summarize", "text.moderate", "text.classify", "text.generate", "chat.reply")
+MOST_OUTPUT: Final = 200
 A_ROUND: Final = 400
 """Jobs between one morning's hours and the next round of them."""
 
-_TOKENS_A_JOB: Final = 25  # of South's budget: about half of what its jobs would use
-_FEWEST_TOKENS: Final = 1_500
+_TOKENS_A_JOB: Final = 30  # of South's budget: about half of what its jobs would use
+_FEWEST_TOKENS: Final = 3_000
 _A_SECOND: Final = 12.0  # errands at most
 _FEW: Final = 6  # jobs that wait, when another hour may begin
 _HOUR_SECONDS: Final = 20.0  # at most, past the last of its errands
@@ -74,10 +75,10 @@ _TOMORROW_SECONDS: Final = 60
 SECTION: Final = Section(
     title="A day of texts",
     about="""\
-Texts of all kinds for three tenants, many alike, against a stand-in for Gemini in changing weather: it throttles, fails,
-talks nonsense, blocks, is away and recovers, while workers are killed. Then every job must have ended as the weather
-allows, with the right answer; every token Gemini billed be booked; no budget be passed, and no question asked twice, too
-early, or while the breaker is open (`tests/day/invariants.py`). What Gemini did counts questions; a repair is one.""",
+Texts of all kinds for three tenants, many alike, against a stand-in for Gemini in changing weather: it throttles,
+fails, talks nonsense, blocks, is away and recovers, while workers are killed. Then every job must have ended as the
+weather allows, with the right answer; every token Gemini billed be booked; no budget be passed, and no question asked
+twice, too early, or while the breaker is open (`tests/day/invariants.py`). What Gemini did counts questions.""",
     columns=("jobs", "ends", "Gemini did", "tokens billed", "from the cache", "local", "breaker opened", "kills"),
 )
 
@@ -151,7 +152,7 @@ async def run_day(
 
 def settings_for(gemini_url: str) -> dict[str, str]:
     """What the platform is told of Gemini. Silence is met in one kind alone, whose time is short."""
-    parameters: dict[str, dict[str, float]] = {kind: {"most_output_tokens": 512} for kind in KINDS}
+    parameters: dict[str, dict[str, float]] = {kind: {"most_output_tokens": MOST_OUTPUT} for kind in KINDS}
     parameters[HANGS_IN]["timeout_seconds"] = 1.5
     return TENTH.settings | {
         "HEADRACE_GEMINI_API_KEY": "any",

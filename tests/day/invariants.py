@@ -260,9 +260,9 @@ def _is_explained(day: Day, job: Job, about: Sequence[Call], code: str | None) -
 def _number_of(job: Job) -> int:
     result = job.result or {}
     if job.kind == "text.moderate":
-        return round(result["toxicity"] * MILLION)
+        return int(round(result["toxicity"] * MILLION))
     if job.kind == "text.classify":
-        return round(result["sentiment_score"] * MILLION)
+        return int(round(result["sentiment_score"] * MILLION))
     found = _NUMBER.search(result.get("summary") or result.get("text") or "")
     return int(found[1]) if found else 0
 

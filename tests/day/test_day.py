@@ -22,6 +22,8 @@ RULES = Rules(
     micros_a_prompt_token=300_000,
     micros_an_output_token=2_500_000,
 )
+OURS: dict[str, object] = {"engine": "gemini", "cached": False}
+LOCALLY: dict[str, object] = {"toxicity": 0.2, "engine": "local"}
 
 
 @pytest.mark.timeout(240)
@@ -157,10 +159,6 @@ def test_the_breaker_opens_after_failures_in_a_row_and_again_when_the_probe_fail
     probe = replace(call(30, begun_at=14.5, outcome="failed", good=None), over_at=14.6)
     assert openings([*calls, probe], 3, 4.0) == [10.2, 14.6]
     assert openings([*calls[:2], call(30, begun_at=10.15), calls[2]], 3, 4.0) == []
-
-
-OURS = {"engine": "gemini", "cached": False}
-LOCALLY = {"toxicity": 0.2, "engine": "local"}
 
 
 def quiet_day() -> Day:

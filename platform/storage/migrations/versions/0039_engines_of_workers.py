@@ -1,0 +1,25 @@
+"""A worker reports how the engines it asks are, as it has found them.
+
+Goes before the deploy: the release before writes the column's default without knowing. No row is rewritten.
+"""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.postgresql import JSON
+
+revision: str = "0039"
+down_revision: str | Sequence[str] | None = "0021"
+branch_labels: str | Sequence[str] | None = None
+depends_on: str | Sequence[str] | None = None
+
+
+def upgrade() -> None:
+    op.add_column(
+        "workers", sa.Column("engines", JSON(), server_default=sa.text("'[]'"), nullable=False), if_not_exists=True
+    )
+
+
+def downgrade() -> None:
+    op.drop_column("workers", "engines")
