@@ -78,6 +78,6 @@ async def forget_workers(tx: Tx, *, silent_seconds: float) -> None:
 
 
 def _as_worker(row: RowMapping) -> WorkerSeen:
-    engines = msgspec.json.decode(row["engines"], type=tuple[EngineStanding, ...])
+    engines = msgspec.json.decode(row["engines"] or b"[]", type=tuple[EngineStanding, ...])
     fields: dict[str, Any] = {**row, "queues": tuple(row["queues"]), "engines": engines}
     return WorkerSeen(**fields)

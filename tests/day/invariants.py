@@ -260,9 +260,11 @@ def _is_explained(day: Day, job: Job, about: Sequence[Call], code: str | None) -
 def _number_of(job: Job) -> int:
     result = job.result or {}
     if job.kind == "text.moderate":
-        return int(round(result["toxicity"] * MILLION))
+        score: float = result["toxicity"]
+        return round(score * MILLION)
     if job.kind == "text.classify":
-        return int(round(result["sentiment_score"] * MILLION))
+        score = result["sentiment_score"]
+        return round(score * MILLION)
     found = _NUMBER.search(result.get("summary") or result.get("text") or "")
     return int(found[1]) if found else 0
 

@@ -1,13 +1,12 @@
 """A worker reports how the engines it asks are, as it has found them.
 
-Goes before the deploy: the release before writes the column's default without knowing. No row is rewritten.
+Goes before the deploy: the release before writes nothing in it. No row is rewritten.
 """
 
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects.postgresql import JSON
 
 revision: str = "0039"
 down_revision: str | Sequence[str] | None = "0021"
@@ -16,9 +15,7 @@ depends_on: str | Sequence[str] | None = None
 
 
 def upgrade() -> None:
-    op.add_column(
-        "workers", sa.Column("engines", JSON(), server_default=sa.text("'[]'"), nullable=False), if_not_exists=True
-    )
+    op.add_column("workers", sa.Column("engines", sa.JSON(), nullable=True), if_not_exists=True)
 
 
 def downgrade() -> None:
