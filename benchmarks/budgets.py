@@ -27,7 +27,7 @@ MOST_OUTPUT = 200
 MODEL = "gemini-bench"
 TEXT = (
     "The town council met on Tuesday to settle where the new footbridge will stand. Engineers had drawn three plans, "
-    "and the cheapest of them, beside the old mill, won by 7 votes to 4. Work is to begin in March and to last nine months."
+    "and the cheapest of them, beside the old mill, won by 7 votes to 4. Work is to begin in March and to last a year."
 )
 
 

@@ -112,7 +112,7 @@ async def platform(gemini_url: str, **more: str) -> AsyncIterator[Ready]:
     settings = {
         "HEADRACE_GEMINI_API_KEY": "any",
         "HEADRACE_GEMINI_BASE_URL": gemini_url,
-        "HEADRACE_LOG_LEVEL": "warning",
+        "HEADRACE_LOG_LEVEL": "error",
         **more,
     }
     with tempfile.TemporaryDirectory(prefix="headrace-bench-", ignore_cleanup_errors=True) as folder:

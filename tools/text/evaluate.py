@@ -2,8 +2,8 @@
 
     python -m tools.text.evaluate --data DIR
 
-`headrace bench text` runs it among others (`tools.text.bench`). A
-measure of `MEASURES` whose files are not in DIR is left out, and said to be.
+`headrace bench text` runs it among others (`tools.text.bench`). A measure of `MEASURES` whose files are not in DIR is
+left out, and said to be.
 
 Moderation and sentiment are measured on the fifth of each set that training never saw (`rows.is_held_out`), and on the
 ShareAlike sources, none of which is trained on. Nothing was fitted to the topic sets' labels. The summarizer's weights
