@@ -81,7 +81,7 @@ HOURS: Final = (
     Hour(
         name="fog",
         share=0.2,
-        seconds=2.5,
+        seconds=2.0,
         weights={
             "well": 20,
             "words": 4,
@@ -95,7 +95,7 @@ HOURS: Final = (
             "echo": 3,
         },
     ),
-    Hour(name="outage", share=0.2, seconds=5.0, weights={"error 503": 6, "error 500": 2, "reset": 3, "truncated": 1}),
+    Hour(name="outage", share=0.2, seconds=4.5, weights={"error 503": 6, "error 500": 2, "reset": 3, "truncated": 1}),
     Hour(name="recovery", share=0.1, seconds=2.0, kills=True, weights={"well": 9, "slow": 2, "error 503": 1}),
     Hour(name="clear evening", share=0.1, seconds=0.2, weights={"well": 1}),
 )
