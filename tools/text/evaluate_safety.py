@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from tools.text.evaluate import Figure
 from tools.text.figures import auroc
 from tools.text.rows import Row
 from tools.text.safety_rows import ordinary_rows, screened_rows
+
+
+_INJECTION: Final[tuple[Detector, ...]] = ("injection",)
 
 
 def main() -> None:
@@ -39,7 +43,7 @@ def safety_figures(folder: Path) -> Iterator[Figure]:
     for detector, rows in zip(DETECTORS, screened_rows(folder), strict=True):
         yield from _measured(guard, detector, [row for row in rows if row.held_out])
         flagged = [bool(guard.flags(row.text, (detector,))) for row in ordinary]
-        yield _figure(detector, "flagged", np.mean(flagged), "texts of other kinds", len(ordinary))
+        yield _figure(detector, "flagged", float(np.mean(flagged)), "texts of other kinds", len(ordinary))
     yield from own_figures(guard)
     texts = [row.text for row in ordinary]
     start = time.process_time()
@@ -81,7 +85,7 @@ def _figure(kind: str, figure: str, value: float, measured_on: str, n: int) -> F
 
 
 def _share(guard: Guard, texts: list[str] | tuple[str, ...]) -> float:
-    return float(np.mean([bool(guard.flags(text, ("injection",))) for text in texts]))
+    return float(np.mean([bool(guard.flags(text, _INJECTION)) for text in texts]))
 
 
 if __name__ == "__main__":
