@@ -170,7 +170,7 @@ class Errands:
             if answer.status_code in allowed:
                 return None
             code = _code_of(answer.content)
-            if answer.status_code == httpx.codes.TOO_MANY_REQUESTS and code == "budget_exhausted":
+            if answer.status_code == int(httpx.codes.TOO_MANY_REQUESTS) and code == "budget_exhausted":
                 errand.refused = code
                 return None
             if answer.status_code not in {409, 503}:

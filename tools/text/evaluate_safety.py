@@ -23,7 +23,6 @@ from tools.text.figures import auroc
 from tools.text.rows import Row
 from tools.text.safety_rows import ordinary_rows, screened_rows
 
-
 _INJECTION: Final[tuple[Detector, ...]] = ("injection",)
 
 
