@@ -53,7 +53,10 @@ class Figures:
             registry=self._registry,
         )
         self._open_seconds = Gauge(
-            "headrace_text_breaker_open_seconds", "For how long it has", of_engine, registry=self._registry
+            "headrace_text_breaker_open_seconds",
+            "Since when it failed; 0: it does not",
+            of_engine,
+            registry=self._registry,
         )
         self._asked = Gauge(
             "headrace_text_questions",
@@ -99,7 +102,7 @@ class Figures:
             gauge.clear()
         for worker in workers:
             for engine in worker.engines:
-                self._open.labels(worker.name, engine.name).set(engine.open_seconds is not None)
+                self._open.labels(worker.name, engine.name).set(engine.state == "open")
                 self._open_seconds.labels(worker.name, engine.name).set(engine.open_seconds or 0)
                 for outcome in ("calls", "failures", "throttled", "refused", "fallbacks"):
                     self._asked.labels(worker.name, engine.name, outcome).set(getattr(engine, outcome))

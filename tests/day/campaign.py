@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import msgspec
@@ -32,9 +32,10 @@ from runtime.unique_ids import new_id
 from storage.accounts import get_or_add_tenant
 from storage.database import open_database
 from tests.day.errands import EAST, NEVER, SOUTH, TENANTS, Errands
-from tests.day.evidence import LOCAL, Day, Rules, leaks_in, read_rows, times_of
-from tests.day.invariants import openings, violations
+from tests.day.evidence import Day, Rules, leaks_in, log_of, read_rows, times_of
+from tests.day.invariants import violations
 from tests.day.ledger import Gemini
+from tests.day.record import entry_of
 from tests.day.weather import HANGS_IN, HOURS, Hour
 from tests.faults.invariants import (
     Evidence,
@@ -45,7 +46,7 @@ from tests.faults.invariants import (
     no_two_attempts_at_a_job_overlap,
     nothing_is_left_over,
 )
-from tests.faults.ledger import Entry, Section, append, commit_now
+from tests.faults.ledger import Entry, append
 from tests.faults.outside_log import Told
 from tests.faults.scene import TENTH, Tell
 from tests.support.people import Person, add_person
@@ -71,16 +72,6 @@ _HOUR_SECONDS: Final = 20.0  # at most, past the last of its errands
 _AT_ONCE: Final = 60
 _POLL_SECONDS: Final = 0.1
 _TOMORROW_SECONDS: Final = 60
-
-SECTION: Final = Section(
-    title="A day of texts",
-    about="""\
-Texts of all kinds for three tenants, many alike, against a stand-in for Gemini in changing weather: it throttles,
-fails, talks nonsense, blocks, is away and recovers, while workers are killed. Then every job must have ended as the
-weather allows, with the right answer; every token Gemini billed be booked; no budget be passed, and no question asked
-twice, too early, or while the breaker is open (`tests/day/invariants.py`). What Gemini did counts questions.""",
-    columns=("jobs", "ends", "Gemini did", "tokens billed", "from the cache", "local", "breaker opened", "kills"),
-)
 
 _LIVE: Final = """
 SELECT count(*) FROM jobs JOIN tenants ON tenants.id = jobs.tenant_id
@@ -122,7 +113,7 @@ async def run_day(
         over = time.monotonic()
         put_off = await _wait_until_quiet(up, clients, quiet_seconds)
         tell(f"quiet {time.monotonic() - over:.0f} s after the last errand")
-        log = _log_of(folder)
+        log = log_of(folder)
         rows = await read_rows(up.ready["database_url"], TENANTS)
         rows["leaks"] += leaks_in(log)
         day = Day(
@@ -146,7 +137,7 @@ async def run_day(
         (folder / "questions.jsonl").write_bytes(b"\n".join(map(msgspec.json.encode, day.calls)))
         (folder / "errands.jsonl").write_bytes(b"\n".join(map(msgspec.json.encode, day.errands)))
         found = violations(day) + _of_the_platform(up.ready["database_url"])
-    entry = _entry(day, seed, found, kills, time.monotonic() - begun)
+    entry = entry_of(day, seed, kills, violations=len(found), seconds=time.monotonic() - begun)
     return Findings(day=day, entry=entry, violations=found)
 
 
@@ -251,10 +242,6 @@ async def _pass(  # noqa: PLR0913, PLR0917 - as above
         await asyncio.sleep(pause)
 
 
-def _log_of(folder: Path) -> str:
-    return "".join(path.read_text(errors="replace") for path in (folder / "up.err", *folder.glob("logs/*")))
-
-
 async def _until_few_wait(up: RunningUp) -> None:
     """On a slow machine the hours are longer: what was asked for in one meets its weather."""
     patience_ends = time.monotonic() + _HOUR_SECONDS
@@ -292,39 +279,6 @@ def _of_the_platform(database_url: str) -> list[Violation]:
         "I16 nothing is left over": nothing_is_left_over,
     }
     return [Violation(name, what) for name, check in checks.items() for what in check(evidence)]
-
-
-def _entry(day: Day, seed: int, found: list[Violation], kills: Counter[str], seconds: float) -> Entry:
-    jobs = day.jobs.values()
-    processes = {call.process for call in day.calls}
-    opened = sum(
-        len(openings([call for call in day.calls if call.process == one], FAILURES, REST_SECONDS)) for one in processes
-    )
-    figures: dict[str, Any] = {
-        "jobs": len(jobs),
-        "ends": _told(Counter(f"{job.state} {job.code}" if job.code else job.state for job in jobs)),
-        "Gemini did": _told(Counter(call.outcome for call in day.calls)),
-        "tokens billed": sum(call.prompt_tokens + call.output_tokens for call in day.calls),
-        "from the cache": sum(bool((job.result or {}).get("cached")) for job in jobs),
-        "local": sum(job.engine in LOCAL for job in jobs),
-        "breaker opened": opened,
-        "kills": kills.total(),
-    }
-    return Entry(
-        commit=commit_now(),
-        seed=seed,
-        jobs=len(jobs),
-        kills=kills,
-        section=SECTION,
-        clock=TENTH.name,
-        figures=figures,
-        violations=len(found),
-        seconds=round(seconds),
-    )
-
-
-def _told(counts: Counter[str]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -161,6 +162,11 @@ async def read_rows(database_url: str, tenants: Sequence[str]) -> dict[str, Any]
             }
     finally:
         await local.aclose()
+
+
+def log_of(folder: Path) -> str:
+    """All that the processes of a platform wrote."""
+    return "".join(path.read_text(errors="replace") for path in (folder / "up.err", *folder.glob("logs/*")))
 
 
 def leaks_in(log: str) -> list[str]:

@@ -1,6 +1,7 @@
 """What must hold when a day is over: each promise a few lines over what both sides wrote down.
 
-They know Gemini's books, the errands and the rows, and nothing of how the platform does it.
+They know Gemini's books, the errands and the rows, and nothing of how the platform does it. Long because the whole
+promise should be read in one place.
 """
 
 import itertools
