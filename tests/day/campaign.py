@@ -205,8 +205,7 @@ async def _live(  # noqa: PLR0913 - what a day is made of
             for hour in HOURS:
                 gemini.hour = hour
                 count = max(1, round(jobs * hour.share / rounds))
-                if rounds > 1:
-                    tell(f"round {at + 1}: {hour.name}, {count} errands")
+                tell(f"round {at + 1}: {hour.name}, {count} errands")
                 await _pass(errands, clients, hour, count, room, running, chance, up, kills)
                 await _until_few_wait(up)
     gemini.hour = HOURS[-1]
