@@ -61,7 +61,7 @@ async def measure(*, hits: int, alike: int, delay_seconds: float) -> Figures:
     from tests.support.gemini_server import gemini_server  # noqa: PLC0415 - as above
 
     slow = [Answers(delay_seconds=delay_seconds) for _ in range(MOST_MISSES + hits + alike + 10)]
-    async with gemini_server(*slow) as gemini, _platform(gemini.url) as ready, _client(ready) as client:
+    async with gemini_server(*slow) as gemini, platform(gemini.url) as ready, client_of(ready) as client:
         await _time(client, "Warm-up, the first.")
         misses = sorted([await _time(client, f"The wheel turns {n} times.") for n in range(MOST_MISSES)])
         before = len(gemini.requests)
@@ -99,18 +99,21 @@ async def _ends(client: httpx.AsyncClient, text: str) -> bool:
     return answer.status_code == httpx.codes.OK and answer.json()["state"] == "succeeded"
 
 
-def _client(ready: Ready) -> httpx.AsyncClient:
+def client_of(ready: Ready) -> httpx.AsyncClient:
+    """A client that waits for its jobs, on as many connections as it likes."""
     headers = {"Authorization": f"Bearer {ready.api_key}", "Prefer": f"wait={PATIENCE_SECONDS}"}
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=200)
     return httpx.AsyncClient(base_url=ready.api, headers=headers, timeout=PATIENCE_SECONDS + 5, limits=limits)
 
 
 @asynccontextmanager
-async def _platform(gemini_url: str) -> AsyncIterator[Ready]:
+async def platform(gemini_url: str, **more: str) -> AsyncIterator[Ready]:
+    """A platform of its own whose Gemini is at that address; `more` are settings."""
     settings = {
         "HEADRACE_GEMINI_API_KEY": "any",
         "HEADRACE_GEMINI_BASE_URL": gemini_url,
-        "HEADRACE_LOG_LEVEL": "warning",
+        "HEADRACE_LOG_LEVEL": "error",
+        **more,
     }
     with tempfile.TemporaryDirectory(prefix="headrace-bench-", ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o711)  # noqa: PTH101, S103 - the servers run as somebody else; of a moment, and before anything runs

@@ -139,7 +139,7 @@ def make_app(  # noqa: PLR0913 - what surrounds it
         settings=settings,
         accept=accept,
         backlog=backlog,
-        spent=Spent(database),
+        spent=Spent(database, is_costly=settings.gemini_api_key is not None),
         health=health or database,
         figures=figures,
         outbound=outbound or open_outbound(settings),

@@ -6,6 +6,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from storage.job_lists import QueueCount
+from storage.workers import WorkerSeen
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4"
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -44,6 +45,26 @@ class Figures:
         self._limit = Gauge(
             "headrace_http_submissions_limit", "How many of them may be at present", registry=self._registry
         )
+        of_engine = ("worker", "engine")
+        self._open = Gauge(
+            "headrace_text_breaker_open",
+            "1: the worker leaves the engine alone, for it failed; 0: it does not",
+            of_engine,
+            registry=self._registry,
+        )
+        self._open_seconds = Gauge(
+            "headrace_text_breaker_open_seconds",
+            "Since when it failed; 0: it does not",
+            of_engine,
+            registry=self._registry,
+        )
+        self._asked = Gauge(
+            "headrace_text_questions",
+            "What became of questions to the engine since the worker started: calls, of which failures and throttled; "
+            "refused ones, not put to it; fallbacks, put to the next engine",
+            (*of_engine, "outcome"),
+            registry=self._registry,
+        )
         # finding a child by its labels costs more than the observation
         self._known: dict[tuple[str, str, int], Histogram] = {}
 
@@ -74,6 +95,17 @@ class Figures:
         self._live.clear()
         for count in counts:
             self._live.labels(count.queue, count.state).set(count.count)
+
+    def engines(self, workers: Iterable[WorkerSeen]) -> None:
+        """Take over what workers have found of the engines they ask."""
+        for gauge in (self._open, self._open_seconds, self._asked):
+            gauge.clear()
+        for worker in workers:
+            for engine in worker.engines:
+                self._open.labels(worker.name, engine.name).set(engine.state == "open")
+                self._open_seconds.labels(worker.name, engine.name).set(engine.open_seconds or 0)
+                for outcome in ("calls", "failures", "throttled", "refused", "fallbacks"):
+                    self._asked.labels(worker.name, engine.name, outcome).set(getattr(engine, outcome))
 
     def render(self) -> bytes:
         """Everything, in Prometheus's text format."""

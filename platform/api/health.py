@@ -17,6 +17,7 @@ from api.problems import MEDIA_TYPE as PROBLEM_TYPE
 from api.problems import problem_of
 from domain.errors import Unavailable
 from storage.job_lists import count_live
+from storage.workers import LEASES_MISSED, list_workers
 
 _POSTGRES_SECONDS: Final = 2.0
 _REDIS_SECONDS: Final = 0.5
@@ -78,6 +79,8 @@ async def metrics(use: NamedDependency[Use]) -> Response[bytes]:
     try:
         async with use.platform.read(within_seconds=_POSTGRES_SECONDS) as tx:
             use.figures.live(await count_live(tx))
+            seconds = use.settings.lease_seconds * LEASES_MISSED
+            use.figures.engines(await list_workers(tx, seen_within_seconds=seconds))
     except Unavailable:
         _LOG.warning("metrics.partial")
     return Response(use.figures.render())

@@ -28,10 +28,13 @@ class Spent:
 
     Who comes while it asks waits for the same answer, for at most 2 s.
 
-    What it lets pass is judged again, exactly, when it runs.
+    What it lets pass is judged again, exactly, when it runs. Not `is_costly`: no engine costs, and nothing is refused.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, database: Database, clock: Callable[[], float] = time.monotonic, *, is_costly: bool = True
+    ) -> None:
+        self._is_costly = is_costly
         self._database = database
         self._clock = clock
         self._known: dict[str, _Known] = {}
@@ -45,7 +48,7 @@ class Spent:
             DatabaseDown: nobody knows, or not in time.
         """
         wanted = {None, *kinds}
-        if len(wanted) == 1:
+        if len(wanted) == 1 or not self._is_costly:
             return
         known = self._known.get(tenant_id)
         if known is None or known.until <= self._clock():

@@ -15,6 +15,7 @@ from runtime.settings import environment_without_settings
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _CAMPAIGN: Final = "tests.faults.campaign"
+_DAY: Final = "tests.day.campaign"
 _LEDGER: Final = Path("docs/faults-ledger.md")
 # what else may be said of each
 _TAKES: Final = {
@@ -25,10 +26,11 @@ _TAKES: Final = {
     "postgres": {"times"},
     "restarts": {"times"},
     "streams": {"times"},
+    "day": {"jobs"},
 }
 # kills and jobs at random; how often each pair, emptying, crash or round of restarts
 _TIERS: Final = {
-    "ci": {"kills": 12, "jobs": 300, "matrix": 1, "redis": 2, "postgres": 3, "restarts": 2, "streams": 3},
+    "ci": {"kills": 12, "jobs": 300, "matrix": 1, "redis": 2, "postgres": 3, "restarts": 2, "streams": 3, "day": 60},
     "release": {
         "kills": 1000,
         "jobs": 10_000,
@@ -37,6 +39,7 @@ _TIERS: Final = {
         "postgres": 50,
         "restarts": 50,
         "streams": 100,
+        "day": 4000,
     },
 }
 
@@ -60,7 +63,8 @@ def _names(of: frozenset[str], what: str) -> Callable[[click.Context, click.Para
     type=click.Choice(tuple(_TAKES)),
     help="kills: anywhere, at random. points: one kill point after the other. matrix: each kill point with each kind. "
     "redis: emptied under a backlog. postgres: crashed. restarts: every process in turn. "
-    "streams: the API, under clients that follow events. Default: kills.",
+    "streams: the API, under clients that follow events. day: texts, against a stand-in Gemini in bad weather. "
+    "Default: kills.",
 )
 @click.option("--kills", type=click.IntRange(1), help="How many processes to kill, at random or at points.")
 @click.option("--jobs", type=click.IntRange(1), help="How many jobs to have accepted meanwhile.")
@@ -124,20 +128,21 @@ def faults(  # noqa: PLR0913 - one an option
         "scenario": scenario,
         "seed": seed,
         "kills": kills or (of_points if scenario == "points" else of_tier["kills"]),
-        "jobs": jobs or of_tier["jobs"],
+        "jobs": jobs or of_tier["day" if scenario == "day" else "jobs"],
         "times": times or of_tier.get(scenario, 1),
         "points": points,
         "kinds": kinds,
         "clock": clock or ("real" if scenario == "redis" else "tenth"),
         "ledger": ledger.absolute(),
     }
+    program, told = (_DAY, {"jobs", "seed", "ledger"}) if scenario == "day" else (_CAMPAIGN, set(wanted))
     done = subprocess.run(  # noqa: S603 - our own program
         [
             sys.executable,
             "-P",
             "-m",
-            _CAMPAIGN,
-            *(word for name, one in wanted.items() for word in (f"--{name}", str(one))),
+            program,
+            *(word for name, one in wanted.items() if name in told for word in (f"--{name}", str(one))),
         ],
         cwd=_ROOT,
         env=environment_without_settings(PYTHONPATH=f"{_ROOT / 'platform'}:{_ROOT}"),

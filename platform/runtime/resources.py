@@ -1,7 +1,7 @@
 """What the processes off the request path use: opened once, closed in order."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -62,6 +62,7 @@ class Resources(Stores):
 
     text: TextChain
     prices: Prices = field(default_factory=dict)
+    most_output_tokens: Mapping[str, int] = field(default_factory=dict)
     currency: str = "USD"
     rates: ProviderRates | None = None
     answers: Answers
@@ -118,6 +119,11 @@ async def open_resources(settings: Settings, *, name: str, connections: int = 8)
                 kill_points=stores.kill_points,
                 text=text,
                 prices=settings.prices_by_model,
+                most_output_tokens={
+                    kind: told.most_output_tokens
+                    for kind, told in settings.parameters_by_kind.items()
+                    if told.most_output_tokens is not None
+                },
                 currency=settings.text_currency,
                 rates=rates,
                 answers=Answers(cache),

@@ -48,6 +48,10 @@ class DatabaseDown(Unavailable):
     title = "The database does not answer"
 
 
+class DatabaseBusy(DatabaseDown):
+    """No connection was free for too long: nothing was asked of Postgres, so asking again does nothing twice."""
+
+
 class _Engine:
     """Connections of one sort, in transactions or with every statement standing alone."""
 
@@ -191,7 +195,7 @@ async def _patient(seconds: float | None) -> AsyncIterator[None]:
         async with last, limit:
             yield
     except PoolTimeout as error:
-        raise DatabaseDown("Every connection to Postgres is in use.", retry_after_seconds=1.0) from error
+        raise DatabaseBusy("Every connection to Postgres is in use.", retry_after_seconds=1.0) from error
     except TimeoutError as error:
         if not limit.expired():
             raise

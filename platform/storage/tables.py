@@ -508,6 +508,7 @@ workers = Table(
     Column("concurrency", Integer, nullable=False),
     Column("running", Integer, nullable=False, server_default="0"),
     Column("stopping", Boolean, nullable=False, server_default="false"),
+    Column("engines", JSON),
     Column("started_at", Moment, nullable=False, server_default=text("now()")),
     Column("seen_at", Moment, nullable=False, server_default=text("now()")),
 )

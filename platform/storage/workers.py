@@ -4,21 +4,27 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import RowMapping, text
 
+from domain.text.breaker import EngineStanding
 from storage.database import Tx
 
+LEASES_MISSED: Final = 10
+"""A worker that was silent for so many leases is not shown any more."""
+
 _REPORT: Final = text("""
-INSERT INTO workers (name, pid, queues, concurrency, running, stopping)
-VALUES (:name, :pid, CAST(:queues AS text[]), :concurrency, :running, :stopping)
+INSERT INTO workers (name, pid, queues, concurrency, running, stopping, engines)
+VALUES (:name, :pid, CAST(:queues AS text[]), :concurrency, :running, :stopping, CAST(:engines AS json))
 ON CONFLICT (name) DO UPDATE SET pid = excluded.pid, queues = excluded.queues, concurrency = excluded.concurrency,
-    running = excluded.running, stopping = excluded.stopping, seen_at = now(),
+    running = excluded.running, stopping = excluded.stopping, engines = excluded.engines,
+    seen_at = now(),
     started_at = CASE WHEN workers.pid = excluded.pid THEN workers.started_at ELSE now() END
 """)
 
 _LIST: Final = text("""
-SELECT name, pid, queues, concurrency, running, stopping, started_at, seen_at FROM workers
+SELECT name, pid, queues, concurrency, running, stopping, engines, started_at, seen_at FROM workers
 WHERE seen_at > now() - make_interval(secs => :seconds) ORDER BY name
 """)
 
@@ -34,6 +40,7 @@ class WorkerReport(Struct, frozen=True, kw_only=True):
     concurrency: int
     running: int
     stopping: bool
+    engines: tuple[EngineStanding, ...] = ()
 
 
 class WorkerSeen(WorkerReport, frozen=True, kw_only=True):
@@ -54,6 +61,7 @@ async def report_worker(tx: Tx, report: WorkerReport) -> None:
             "concurrency": report.concurrency,
             "running": report.running,
             "stopping": report.stopping,
+            "engines": msgspec.json.encode(report.engines).decode(),
         },
     )
 
@@ -70,5 +78,6 @@ async def forget_workers(tx: Tx, *, silent_seconds: float) -> None:
 
 
 def _as_worker(row: RowMapping) -> WorkerSeen:
-    fields: dict[str, Any] = {**row, "queues": tuple(row["queues"])}
+    engines = msgspec.json.decode(row["engines"] or b"[]", type=tuple[EngineStanding, ...])
+    fields: dict[str, Any] = {**row, "queues": tuple(row["queues"]), "engines": engines}
     return WorkerSeen(**fields)

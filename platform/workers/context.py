@@ -165,6 +165,12 @@ class Context:
         async with self.use.database.read() as connection:
             yield connection
 
+    @asynccontextmanager
+    async def booking(self) -> AsyncIterator[Tx]:
+        """A transaction of its own that the end of the attempt does not refuse: what was spent is spent."""
+        async with self.use.database.begin() as tx:
+            yield tx
+
     def note_usage(self, usage: Struct | None) -> None:
         """Keep what the attempt used up, to be written with its result."""
         if usage is not None:

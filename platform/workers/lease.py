@@ -172,6 +172,7 @@ class Leases:
                     concurrency=self._concurrency,
                     running=len(watched),
                     stopping=self._stopping,
+                    engines=self._use.text.standings,
                 ),
             )
             held = await extend_leases(tx, _leases(watched), lease_seconds=self.lease_seconds)

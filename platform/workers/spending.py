@@ -15,7 +15,9 @@ from domain.errors import Unavailable
 from domain.text.budget import refuse_beyond
 from domain.text.cost import BATCH_ENGINE, Amount, cost_of, estimate, halved, sum_of_amounts
 from providers.text.provider import Usage
+from storage.database import Tx
 from storage.usage import Booking, book_usage, has_budgets, lock_budgets, read_used, release, reserve, shrink
+from workers.booked import booked
 from workers.context import Context, LeaseLost
 
 log: Final = structlog.get_logger()
@@ -52,7 +54,7 @@ class JobMeter:
             ProviderRationed: all workers together have asked as much as they may.
         """
         kind = self._books_for or kind
-        wanted = estimate(self._ctx.use.prices, model, kind, given_bytes=given_bytes)
+        wanted = _estimated(self._ctx, model, kind, given_bytes)
         self._is_reserved = await _set_aside(self._ctx, kind, wanted) or self._is_reserved
         await _take_turn(self._ctx, wanted)
 
@@ -63,8 +65,8 @@ class JobMeter:
         Raises:
             BudgetExhausted: there is not so much left.
         """
-        prices, kind = self._ctx.use.prices, self._books_for or kind
-        wanted = sum_of_amounts([estimate(prices, model, kind, given_bytes=size) for size in sizes])
+        kind = self._books_for or kind
+        wanted = sum_of_amounts([_estimated(self._ctx, model, kind, size) for size in sizes])
         is_reserved = await _set_aside(self._ctx, kind, wanted)
         meter = PartsMeter(self._ctx, books_for=self._books_for, is_reserved=is_reserved)
         try:
@@ -77,11 +79,14 @@ class JobMeter:
         ctx, kind = self._ctx, self._books_for or kind
         if usage is None and not self._is_reserved:
             return
-        async with ctx.noting() as tx:
+
+        async def write(tx: Tx) -> None:
             if usage is not None:
                 await book_usage(tx, ctx.tenant_id, kind, booking_of(ctx, usage))
             if self._is_reserved:
                 await release(tx, ctx.job.id, ctx.job.lease or "")
+
+        await booked(ctx, write)
         self._is_reserved = False
 
 
@@ -100,7 +105,7 @@ class PartsMeter:
             ProviderRationed: all workers together have asked as much as they may.
         """
         kind = self._books_for or kind
-        await _take_turn(self._ctx, estimate(self._ctx.use.prices, model, kind, given_bytes=given_bytes))
+        await _take_turn(self._ctx, _estimated(self._ctx, model, kind, given_bytes))
 
     async def settle(self, kind: str, usage: Usage | None) -> None:
         """Book what was used up, and set so much less aside, in one transaction."""
@@ -108,12 +113,15 @@ class PartsMeter:
             return
         ctx, kind = self._ctx, self._books_for or kind
         booking = booking_of(ctx, usage)
-        async with ctx.noting() as tx:
+
+        async def write(tx: Tx) -> None:
             await book_usage(tx, ctx.tenant_id, kind, booking)
             if self._is_reserved:
                 tokens = booking.prompt_tokens + booking.output_tokens
                 amount = Amount(tokens=tokens, cost_micros=booking.cost_micros)
                 await shrink(tx, ctx.job.id, ctx.job.lease or "", amount)
+
+        await booked(ctx, write)
 
     async def let_go(self) -> None:
         """Let go of what is set aside still, if the attempt lasts: else it counts no more anyway."""
@@ -139,6 +147,11 @@ def note_answer(ctx: Context, usage: Usage | None) -> None:
             currency=ctx.use.currency,
         )
     )
+
+
+def _estimated(ctx: Context, model: str, kind: str, given_bytes: int) -> Amount:
+    most = ctx.use.most_output_tokens.get(kind)
+    return estimate(ctx.use.prices, model, kind, given_bytes=given_bytes, most_output_tokens=most)
 
 
 async def _set_aside(ctx: Context, kind: str, wanted: Amount) -> bool:

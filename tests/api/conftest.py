@@ -150,7 +150,7 @@ class House:
 
 @pytest.fixture
 async def house(database_url: str, redis_url: str) -> AsyncIterator[House]:
-    settings = Settings(secret_key="a secret key of the tests")
+    settings = Settings(secret_key="a secret key of the tests", gemini_api_key="of a Gemini nobody asks")
     database = open_database(database_url, name="test")
     wakeups = open_wakeups(redis_url)
     draining = asyncio.Event()

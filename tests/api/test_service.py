@@ -16,6 +16,7 @@ from domain.accounts.api_key import make_key
 from domain.catalog import KINDS
 from domain.jobs.state import State
 from domain.jobs.verdict import Verdict
+from domain.text.breaker import EngineStanding
 from runtime.settings import Settings
 from runtime.wakeups import open_wakeups
 from storage.database import open_database
@@ -207,6 +208,22 @@ async def test_workers_heard_of_lately_are_told(house: House) -> None:
         "running": 3,
     }
     assert worker["seen_at"].endswith("Z")
+
+
+async def test_how_workers_find_their_engines_is_told_and_stands_in_the_metrics(house: House) -> None:
+    engine = EngineStanding(name="gemini", state="open", wait_seconds=3.5, open_seconds=26.5, calls=9, failures=5)
+    report = WorkerReport(
+        name="worker-1", pid=42, queues=("text",), concurrency=8, running=3, stopping=False, engines=(engine,)
+    )
+    async with house.database.begin() as tx:
+        await report_worker(tx, report)
+    (worker,) = (await house.client.get("/v1/workers")).json()["items"]
+    assert worker["engines"] == [msgspec.to_builtins(engine)]
+    figures = (await house.client.get("/metrics")).text
+    of_it = 'worker="worker-1"'
+    assert f'headrace_text_breaker_open{{engine="gemini",{of_it}}} 1.0' in figures
+    assert f'headrace_text_breaker_open_seconds{{engine="gemini",{of_it}}} 26.5' in figures
+    assert f'headrace_text_questions{{engine="gemini",outcome="failures",{of_it}}} 5.0' in figures
 
 
 async def test_queues_tell_how_many_workers_take_from_them(house: House) -> None:

@@ -9,6 +9,7 @@ from tests.cli.conftest import Run
         (("--points", "worker.after_lunch"), "'worker.after_lunch' is no kill point"),
         (("--scenario", "matrix", "--kinds", "text.sing"), "'text.sing' is no kind"),
         (("--scenario", "redis", "--kills", "3"), "The scenario redis takes no --kills; it takes --times."),
+        (("--scenario", "day", "--times", "3"), "The scenario day takes no --times; it takes --jobs."),
         (("--points", "all", "--jobs", "9"), "The scenario points takes no --jobs; it takes --kills and --points."),
     ],
 )

@@ -5,7 +5,7 @@ import pytest
 
 from domain.text.generate import Format, Generate
 from providers.text.local.generate import count_words, facts_of, write
-from tools.text.evaluate_writing import OUR_BRIEFS, figures_of
+from tools.text.evaluate_writing import OUR_BRIEFS, writing_figures
 
 BRIEF = "Tell Ada Byron that her order 1843 ships on Friday and offer 10% off the next order."
 
@@ -64,7 +64,7 @@ def test_who_is_addressed_is_greeted_and_spoken_to(brief: str, greeting: str, sa
 
 def test_thirty_briefs_keep_their_facts_and_have_the_right_form() -> None:
     rows = [json.loads(line) for line in OUR_BRIEFS.read_text(encoding="utf-8").splitlines()]
-    figures = figures_of(rows)
+    figures = writing_figures(rows)
     assert figures == {"facts kept": 1.0, "invented numbers": 0, "length right": 1.0, "structure": 1.0}
 
 

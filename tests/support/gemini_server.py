@@ -57,6 +57,16 @@ class GeminiServer:
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
 
+    def step_for(self, asked: Asked) -> Step:  # noqa: ARG002 - who overrides it looks
+        """What to do with a request: the next step of the script, past its end a good answer."""
+        return self.script.pop(0) if self.script else Answers()
+
+    def told(self, asked: Asked, said: JsonObject) -> None:
+        """Called with each piece of an answer once it was sent; of a plain one with the whole."""
+
+    def over(self, asked: Asked, *, left: bool) -> None:
+        """Called when nothing more is done with a request; `left`: the client went away before."""
+
     async def start(self, port: int = 0) -> None:
         """Listen on loopback; port 0 takes any."""
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", port, limit=1 << 20)
@@ -96,6 +106,7 @@ class _Exchange:
 
     def __init__(self, server: GeminiServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._server, self._reader, self._writer = server, reader, writer
+        self._asked: Asked | None = None
 
     async def serve(self) -> bool:
         """Answer one request; whether the connection may carry another."""
@@ -118,14 +129,21 @@ class _Exchange:
         except msgspec.DecodeError as error:
             return await self._refuse(Refuses(code=400, message=f"Invalid JSON payload received. {error}"))
         asked = Asked(path=path, query=query, headers=headers, wanted=wanted, **route.groupdict())
+        self._asked = asked
         self._server.requests.append(asked)
         self._server.asked.set()
-        return await self._do(asked)
+        left = True
+        try:
+            goes_on = await self._do(asked)
+            left = False
+        finally:
+            self._server.over(asked, left=left)
+        return goes_on
 
     async def _do(self, asked: Asked) -> bool:
         if asked.verb == "countTokens":
             return await self._send(200, {"totalTokens": tokens(asked.user)})
-        step = self._server.script.pop(0) if self._server.script else Answers()
+        step = self._server.step_for(asked)
         await asyncio.sleep(step.delay_seconds)
         if (wrong := objection(asked)) is not None:
             return await self._refuse(Refuses(code=400, message=wrong))
@@ -196,7 +214,9 @@ class _Exchange:
         return await self._send(refusal.code, body, extra)
 
     async def _send(self, code: int, body: JsonObject, extra: dict[str, str] | None = None) -> bool:
-        return await self._send_bytes(code, json.dumps(body, indent=2).encode(), extra=extra)
+        goes_on = await self._send_bytes(code, json.dumps(body, indent=2).encode(), extra=extra)
+        self._tell(body)
+        return goes_on
 
     async def _send_bytes(
         self,
@@ -220,6 +240,7 @@ class _Exchange:
 
     async def _event(self, event: JsonObject) -> None:
         await self._chunk(f"data: {json.dumps(event, ensure_ascii=False)}\r\n\r\n".encode())
+        self._tell(event)
 
     async def _chunk(self, content: bytes) -> None:
         if content:  # an empty chunk would end the stream
@@ -228,6 +249,10 @@ class _Exchange:
     async def _end_stream(self) -> bool:
         await self._write(b"0\r\n\r\n")
         return True
+
+    def _tell(self, said: JsonObject) -> None:
+        if self._asked is not None:
+            self._server.told(self._asked, said)
 
     async def _write(self, content: bytes) -> None:
         if self._writer.is_closing():

@@ -2,7 +2,8 @@
 
     python -m tools.text.evaluate --data DIR
 
-`headrace bench text` runs it. A measure of `MEASURES` whose files are not in DIR is left out, and said to be.
+`headrace bench text` runs it among others (`tools.text.bench`). A measure of `MEASURES` whose files are not in DIR is
+left out, and said to be.
 
 Moderation and sentiment are measured on the fifth of each set that training never saw (`rows.is_held_out`), and on the
 ShareAlike sources, none of which is trained on. Nothing was fitted to the topic sets' labels. The summarizer's weights
@@ -31,7 +32,7 @@ from providers.text.local.engine import Parts, open_parts
 from providers.text.local.generate import write
 from providers.text.local.language import language_of
 from providers.text.local.shorten import cut_between_words
-from tools.text.evaluate_writing import OUR_BRIEFS, figures_of
+from tools.text.evaluate_writing import OUR_BRIEFS, writing_figures
 from tools.text.figures import auroc, calibration_error, ends_hanging, f1, new_numbers, rouge
 from tools.text.rows import SHARE_ALIKE, moderation_rows, rows_of
 
@@ -96,20 +97,26 @@ def main() -> None:
     arguments.add_argument("--data", type=Path, required=True, help="the folder with a folder for each set")
     arguments.add_argument("--json", action="store_true")
     given = arguments.parse_args()
-    found: list[Figure] = []
-    parts = _opened(found)
-    for measure in MEASURES:
-        missing = [name for name in measure.needs if not (given.data / name).is_file()]
-        if missing:
-            sys.stderr.write(f"left out, for want of {', '.join(missing)}: {measure.find.__name__.strip('_')}\n")
-            continue
-        found.extend(measure.find(parts, given.data))
+    found = figures_of(given.data)
     if given.json:
         sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
         return
     for each in found:
         where = f"  ({each.measured_on}, n {each.n})" if each.n else ""
         sys.stdout.write(f"{each.kind}: {each.figure} {each.value:g}{where}\n")
+
+
+def figures_of(folder: Path) -> list[Figure]:
+    """Every figure of the local engine that the sets below the folder allow."""
+    found: list[Figure] = []
+    parts = _opened(found)
+    for measure in MEASURES:
+        missing = [name for name in measure.needs if not (folder / name).is_file()]
+        if missing:
+            sys.stderr.write(f"left out, for want of {', '.join(missing)}: {measure.find.__name__.strip('_')}\n")
+            continue
+        found.extend(measure.find(parts, folder))
+    return found
 
 
 def _opened(found: list[Figure]) -> Parts:
@@ -252,7 +259,7 @@ def _writing_ours(_parts: Parts, _folder: Path) -> Iterator[Figure]:
 def _written(measured_on: str, path: Path) -> Iterator[Figure]:
     rows = _raw(path)
     tell = _teller("generate", measured_on, len(rows))
-    for figure, value in figures_of(rows).items():
+    for figure, value in writing_figures(rows).items():
         yield tell(figure, value)
 
 

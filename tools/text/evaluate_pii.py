@@ -12,7 +12,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -27,12 +27,18 @@ def main() -> None:
     """Print every figure."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--data", type=Path, help="the folder of the development sets")
-    folder: Path | None = arguments.parse_args().data
-    _tell("made", made_texts(_MADE))
-    for name in _SETS if folder else ():
-        rows = _read(folder / name / "dev.jsonl") if folder else []
-        _tell(f"{name}, tuned on", rows[::2])
-        _tell(f"{name}, the other half", rows[1::2])
+    for name, texts in sets_of(arguments.parse_args().data):
+        _tell(name, texts)
+
+
+def sets_of(folder: Path | None) -> Iterator[tuple[str, Sequence[Made]]]:
+    """The texts made here, and those of the development sets that are there, by what is said of them."""
+    yield "made", made_texts(_MADE)
+    for name in _SETS:
+        if folder is not None and (path := folder / name / "dev.jsonl").is_file():
+            rows = _read(path)
+            yield f"{name}, tuned on", rows[::2]
+            yield f"{name}, the other half", rows[1::2]
 
 
 def measured(texts: Sequence[Made]) -> dict[str, tuple[int, int, int]]:

@@ -15,7 +15,7 @@ OUR_BRIEFS: Final = Path(__file__).with_name("briefs.jsonl")
 """Thirty, ours (CC0), in the form of the development set's; nothing is fitted to them."""
 
 
-def figures_of(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+def writing_figures(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     """The shares of facts kept, of texts of the right length and of those with what must be there; numbers invented."""
     kept, invented, length, structure = [], 0, [], []
     for row in rows:

@@ -12,14 +12,15 @@ from api.auth import needs
 from api.bodies import ApiRequest
 from api.context import Use
 from api.paging import MOST, Cursor, Limit, Page, answer_short
-from storage.workers import WorkerSeen, list_workers
-
-_LEASES_MISSED: Final = 10
-"""A worker that was silent for so many leases is not shown any more."""
+from domain.text.breaker import EngineStanding
+from storage.workers import LEASES_MISSED, WorkerSeen, list_workers
 
 
 class WorkerView(Struct, frozen=True, kw_only=True):
-    """A worker process as it last reported itself; `stopping`: it finishes what it runs and takes nothing new."""
+    """A worker process as it last reported itself; `stopping`: it finishes what it runs and takes nothing new.
+
+    `engines` are those it leaves alone where they fail, as it has found them since it started.
+    """
 
     name: str
     pid: int
@@ -27,6 +28,7 @@ class WorkerView(Struct, frozen=True, kw_only=True):
     queues: tuple[str, ...]
     concurrency: int
     running: int
+    engines: tuple[EngineStanding, ...]
     started_at: Annotated[datetime, Meta(tz=True)]
     seen_at: Annotated[datetime, Meta(tz=True)]
 
@@ -37,7 +39,7 @@ async def get_workers(
 ) -> Response[Page[WorkerView]]:
     """The workers heard of lately, by name."""
     async with use.platform.read() as tx:
-        seen = await list_workers(tx, seen_within_seconds=use.settings.lease_seconds * _LEASES_MISSED)
+        seen = await list_workers(tx, seen_within_seconds=use.settings.lease_seconds * LEASES_MISSED)
     return answer_short(request, map(_view, seen), limit, cursor, name=lambda worker: worker.name)
 
 
@@ -52,6 +54,7 @@ def _view(worker: WorkerSeen) -> WorkerView:
         queues=worker.queues,
         concurrency=worker.concurrency,
         running=worker.running,
+        engines=worker.engines,
         started_at=worker.started_at,
         seen_at=worker.seen_at,
     )

@@ -47,10 +47,11 @@ class Succeeded(Struct, frozen=True, tag=True):
 
 
 class Failed(Struct, frozen=True, tag=True, kw_only=True):
-    """The handler raised, or ran out of time."""
+    """The handler raised, or ran out of time. It says `after` how long to try again, or how long to wait `at_least`."""
 
     error: JobError
     after: timedelta | None = None
+    at_least: timedelta = timedelta(0)
 
 
 class GivenBack(Struct, frozen=True, tag=True):
@@ -101,16 +102,14 @@ def judge(job: Job, outcome: Outcome, *, retry: RetryPolicy, spread: float) -> V
             if job.crashes + 1 >= MOST_CRASHES:
                 return Verdict(state=State.FAILED, error=error, counts_as_crash=True)
             return Verdict(state=State.QUEUED, error=error, counts_as_crash=True, counts_as_attempt=False)
-        case Failed(error=error, after=after):
+        case Failed(error=error, after=after, at_least=at_least):
             if not error.retryable:
                 return Verdict(state=State.FAILED, error=error)
             if job.attempt >= job.max_attempts:
                 return Verdict(state=State.FAILED, error=_exhausted(job, error))
-            return Verdict(
-                state=State.SCHEDULED,
-                error=error,
-                delay=after if after is not None else backoff(retry, job.attempt, spread),
-            )
+            # who says when to come again says the earliest: a short wait named over and over must not use up all tries
+            delay = after if after is not None else max(at_least, backoff(retry, job.attempt, spread))
+            return Verdict(state=State.SCHEDULED, error=error, delay=delay)
 
 
 def outcome_of(raised: BaseException) -> Failed:
@@ -124,7 +123,7 @@ def outcome_of(raised: BaseException) -> Failed:
         case Reject():
             return Failed(error=JobError(code=raised.reason, title=raised.title, detail=plain(raised.detail)))
         case Limited() | Unavailable() if raised.retry_after_seconds is not None:
-            return Failed(error=_said(raised), after=timedelta(seconds=raised.retry_after_seconds))
+            return Failed(error=_said(raised), at_least=timedelta(seconds=raised.retry_after_seconds))
         case HeadraceError():
             return Failed(error=_said(raised))
         case _:

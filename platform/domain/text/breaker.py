@@ -1,5 +1,7 @@
 """When a provider that fails is left alone, and who may try it again: a circuit breaker as a pure rule."""
 
+from typing import Literal
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -12,6 +14,27 @@ class BreakerRule(Struct, frozen=True, kw_only=True):
 
     failures: int = 5
     rest_seconds: float = 30.0
+
+
+class EngineStanding(Struct, frozen=True, kw_only=True):
+    """How an engine is, as one process has found it since it started.
+
+    `open`: nobody asks it for `wait_seconds`; `probing`: that time is over, and one question decides; `held`: it asked
+    not to be asked for so long. `open_seconds` is since when it failed; None while it is closed or held. `failures`
+    count questions that it did not answer, `throttled` those that it refused for there were too many, `refused` those
+    that were not put to it at all, `fallbacks` what the next engine answered in its place.
+    """
+
+    name: str
+    state: Literal["closed", "held", "open", "probing"] = "closed"
+    wait_seconds: float = 0.0
+    open_seconds: float | None = None
+    calls: int = 0
+    failures: int = 0
+    throttled: int = 0
+    refused: int = 0
+    fallbacks: int = 0
+    opened: int = 0
 
 
 class Breaker(Struct, frozen=True, kw_only=True):

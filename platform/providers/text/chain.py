@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from domain.chat.conversation import ChatMessage
 from domain.errors import HeadraceError
+from domain.text.breaker import EngineStanding
 from domain.text.budget import BudgetExhausted
 from domain.text.classify import Classification, Classify
 from domain.text.generate import Generate, Generated
@@ -164,6 +165,11 @@ class TextChain:
             else:
                 return
 
+    @property
+    def standings(self) -> tuple[EngineStanding, ...]:
+        """How the engines are that are left alone where they fail."""
+        return tuple(engine.guard.standing for engine in self.engines if engine.guard is not None)
+
     async def aclose(self) -> None:
         """Close every engine."""
         for engine in self.engines:
@@ -176,6 +182,8 @@ class TextChain:
         passes = isinstance(failure, self._reasons) and not (isinstance(failure, Costly) and failure.is_begun)
         if passes:
             log.warning("text.fell_back", kind=kind, engine=engine.name, code=failure.code)
+            if engine.guard is not None:
+                engine.guard.fell_back()
         return passes
 
     async def _ask(

@@ -1,13 +1,14 @@
 """A circuit breaker around one engine, for one process: the rule is `domain.text.breaker`, the clock is handed in."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
 from domain.errors import HeadraceError
-from domain.text.breaker import Breaker, BreakerRule, answered, asked, failed, held, left, wait_of
+from domain.text.breaker import Breaker, BreakerRule, EngineStanding, answered, asked, failed, held, left, wait_of
 from providers.text.provider import Costly, ProviderDown, ProviderRationed, ProviderThrottled
 
 log: Final = structlog.get_logger()
@@ -23,6 +24,25 @@ class Guard:
         self._rule = rule
         self._clock = clock
         self.breaker = Breaker()
+        self._opened_at: float | None = None
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def standing(self) -> EngineStanding:
+        """How the engine is by now, and what there was since the process started."""
+        now, wait = self._clock(), wait_of(self.breaker, self._clock())
+        is_open = self.breaker.open_until is not None
+        state: Literal["closed", "held", "open", "probing"] = "held" if wait > 0 else "closed"
+        if self.breaker.open_until is not None:
+            state = "open" if self.breaker.open_until > now else "probing"
+        since = now - self._opened_at if is_open and self._opened_at is not None else None
+        return EngineStanding(
+            name=self._engine, state=state, wait_seconds=wait, open_seconds=since, **dict(self._counts)
+        )
+
+    def fell_back(self) -> None:
+        """Count a question that the next engine was asked in this one's place."""
+        self._counts["fallbacks"] += 1
 
     @contextmanager
     def asking(self) -> Iterator[None]:
@@ -35,25 +55,31 @@ class Guard:
         self._refuse_early()
         breaker, is_probe = asked(self.breaker)
         self.breaker = breaker
+        self._counts["calls"] += 1
         is_learned = False
         try:
             yield
             self._turn(answered(self.breaker, is_probe=is_probe))
             is_learned = True
         except ProviderRationed:
+            self._counts["calls"] -= 1  # nobody was asked
             raise
         except ProviderThrottled as throttled:
+            self._counts["throttled"] += 1
             seconds = throttled.retry_after_seconds
             until = self._clock() + (_EPISODE_SECONDS if seconds is None else seconds)
             self._turn(held(self.breaker, until, is_probe=is_probe))
             is_learned = True
             raise
         except ProviderDown:
+            self._counts["failures"] += 1
             self._turn(failed(self.breaker, self._rule, self._clock(), is_probe=is_probe))
             is_learned = True
             raise
         except HeadraceError as failure:
-            if isinstance(failure, Costly):  # it lives, whatever it says
+            if not isinstance(failure, Costly):
+                self._counts["calls"] -= 1  # no budget, or no database to ask for one
+            else:  # it lives, whatever it says
                 self._turn(answered(self.breaker, is_probe=is_probe))
                 is_learned = True
             raise
@@ -65,6 +91,7 @@ class Guard:
         wait = wait_of(self.breaker, self._clock())
         if wait <= 0:
             return
+        self._counts["refused"] += 1
         if self.breaker.open_until is None:
             raise ProviderThrottled(f"{self._engine} asked to be left alone for a while.", retry_after_seconds=wait)
         raise ProviderDown(f"{self._engine} failed too often of late; it is left alone.", retry_after_seconds=wait)
@@ -72,6 +99,8 @@ class Guard:
     def _turn(self, after: Breaker) -> None:
         before, self.breaker = self.breaker, after
         if before.open_until is None and after.open_until is not None:
+            self._opened_at = self._clock()
+            self._counts["opened"] += 1
             log.error(
                 "text.breaker_opened", engine=self._engine, failures=after.failures, seconds=self._rule.rest_seconds
             )

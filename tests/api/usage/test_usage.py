@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from api.spent import Spent
 from domain.accounts.permissions import Role
+from domain.text.budget import BudgetExhausted
 from storage.usage import Booking, book_usage
 from tests.api.conftest import SUMMARIZE, House, Problem
 
@@ -52,6 +54,14 @@ async def test_a_question_that_makes_no_sense_is_refused(
     answer = await house.client.get(f"/v1/usage?{query}")
     assert answer.status_code == 422
     assert [error["pointer"] for error in problem(answer)["errors"]] == [pointer]
+
+
+async def test_a_budget_of_nothing_refuses_no_job_where_every_engine_is_free(house: House) -> None:
+    answer = await house.client.put("/v1/budgets", json={"budgets": [{"tokens": 0}]})
+    assert answer.status_code == 200, answer.text
+    await Spent(house.database, is_costly=False).demand(house.tenant_id, ["text.summarize"])
+    with pytest.raises(BudgetExhausted):
+        await Spent(house.database).demand(house.tenant_id, ["text.summarize"])
 
 
 async def test_a_budget_used_up_refuses_jobs_of_its_kind_until_the_days_end(house: House, problem: Problem) -> None:

@@ -92,12 +92,20 @@ def test_waits_double_up_to_the_ceiling_and_are_spread(attempt: int, spread: flo
 
 def test_what_a_handler_raises_decides_whether_and_when_it_is_tried_again() -> None:
     assert outcome_of(Retry("later", after=timedelta(seconds=9))).after == timedelta(seconds=9)
-    assert outcome_of(Unavailable("down", retry_after_seconds=4)).after == timedelta(seconds=4)
+    assert outcome_of(Unavailable("down", retry_after_seconds=4)).at_least == timedelta(seconds=4)
     assert outcome_of(Unavailable("down")).error.retryable
-    assert outcome_of(Limited("slow", retry_after_seconds=2.5)).after == timedelta(seconds=2.5)
+    assert outcome_of(Limited("slow", retry_after_seconds=2.5)).at_least == timedelta(seconds=2.5)
     assert not outcome_of(NotFound("gone")).error.retryable
     rejected = outcome_of(Reject("no_such_thing", "It is not there.")).error
     assert (rejected.code, rejected.retryable) == ("no_such_thing", False)
+
+
+@given(st.integers(1, 4), st.floats(0, 0.999), st.integers(0, 100_000))
+def test_who_says_when_to_come_again_says_the_earliest(attempt: int, spread: float, seconds: int) -> None:
+    job = running_job(attempt=attempt, max_attempts=5)
+    busy = outcome_of(Limited("slow", retry_after_seconds=seconds))
+    verdict = judge(job, busy, retry=POLICY, spread=spread)
+    assert verdict.delay == max(timedelta(seconds=seconds), backoff(POLICY, attempt, spread))
 
 
 def test_an_unexpected_error_is_named_but_its_words_stay_in_the_log() -> None:

@@ -23,6 +23,14 @@ def test_an_estimate_grows_with_the_text_and_has_no_price_without_a_table() -> N
     assert estimate({}, "m", "text.summarize", given_bytes=1).cost_micros is None
 
 
+def test_an_estimate_is_a_bound_where_the_model_is_told_one_and_holds_for_an_answer_asked_for_twice() -> None:
+    prompt = estimate(PRICES, "m", "chat.reply", given_bytes=300, most_output_tokens=50).tokens - 50
+    twice = estimate(PRICES, "m", "text.summarize", given_bytes=300, most_output_tokens=50)
+    assert twice == Amount(
+        tokens=2 * prompt + 3 * 50, cost_micros=cost_of(PRICES, "m", prompt_tokens=2 * prompt + 50, output_tokens=100)
+    )
+
+
 def test_what_is_used_up_is_refused_until_the_days_end_and_not_one_token_before() -> None:
     budget = Budget(tokens=1000)
     refuse_spent([Used(budget=budget, tokens=999)], NOON)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     ]
     EndpointState: TypeAlias = Literal["active", "disabled", "paused"]
     EndpointWanted: TypeAlias = Literal["active", "paused"]
+    EngineStandingState: TypeAlias = Literal["closed", "held", "open", "probing"]
     GenerateFormat: TypeAlias = Literal["blog", "email", "product_description"]
     HealthStatus: TypeAlias = Literal["degraded", "ready", "unavailable"]
     JobSort: TypeAlias = Literal["-created_at", "-finished_at", "-priority", "created_at", "finished_at", "priority"]
@@ -61,6 +62,7 @@ else:  # a word that a newer API says is none that an older client refuses
     DomainEventType = str
     EndpointState = str
     EndpointWanted = str
+    EngineStandingState = str
     GenerateFormat = str
     HealthStatus = str
     JobSort = str
@@ -358,6 +360,21 @@ class EmailSent(Struct, frozen=True, kw_only=True):
     message_id: str
     accepted: tuple[str, ...]
     refused: dict[str, str]
+
+
+class EngineStanding(Struct, frozen=True, kw_only=True):
+    """How an engine is, as one process has found it since it started."""
+
+    name: str
+    state: EngineStandingState = "closed"
+    wait_seconds: float = 0.0
+    open_seconds: float | None = None
+    calls: int = 0
+    failures: int = 0
+    throttled: int = 0
+    refused: int = 0
+    fallbacks: int = 0
+    opened: int = 0
 
 
 class EventToken(Unspoken, frozen=True, kw_only=True):
@@ -913,6 +930,7 @@ class Worker(Struct, frozen=True, kw_only=True):
     queues: tuple[str, ...]
     concurrency: int
     running: int
+    engines: tuple[EngineStanding, ...]
     started_at: datetime
     seen_at: datetime
 

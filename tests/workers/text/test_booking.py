@@ -1,0 +1,104 @@
+"""What was spent is booked, whatever becomes of the attempt."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from sqlalchemy import text
+
+from domain.jobs.job import Job
+from domain.jobs.state import State
+from storage.database import DatabaseBusy, Tx
+from storage.jobs import cancel_job
+from storage.usage import Booking, book_usage
+from tests.support.bench import execute, open_bench, reaches
+from tests.support.jobs import TENANT, Ask, Reply, submit
+from workers.booked import booked
+from workers.context import Context
+from workers.execute import Bench
+
+BOOKING = Booking(engine="e", model="m", prompt_tokens=40, output_tokens=2, cost_micros=1)
+Write = Callable[[Tx], Awaitable[None]]
+
+
+class Booker:
+    """Handles a job by booking, with a write that does first as the test says."""
+
+    def __init__(self, first: Write) -> None:
+        self.first = first
+        self.is_writing = asyncio.Event()
+        self.may_go_on = asyncio.Event()
+
+    async def handle(self, asked: Ask, ctx: Context) -> Reply:
+        async def write(tx: Tx) -> None:
+            await self.first(tx)
+            await book_usage(tx, ctx.tenant_id, "text.summarize", BOOKING)
+
+        await booked(ctx, write)
+        return Reply(text=asked.question)
+
+
+async def queued(bench: Bench) -> Job:
+    async with bench.use.database.begin() as tx:
+        [job] = await submit(tx)
+    return job
+
+
+async def tokens(bench: Bench) -> int:
+    async with bench.use.database.read() as tx:
+        return int((await tx.execute(text("SELECT coalesce(sum(prompt_tokens), 0) FROM usage"))).scalar_one())
+
+
+async def test_who_is_stopped_while_booking_is_stopped_once_it_is_booked(database_url: str, redis_url: str) -> None:
+    async def slowly(_: Tx) -> None:
+        booker.is_writing.set()
+        await booker.may_go_on.wait()
+
+    booker = Booker(slowly)
+    async with open_bench(database_url, redis_url, ask=booker.handle) as bench:
+        job = await queued(bench)
+        running = asyncio.create_task(execute([job.id], bench))
+        await booker.is_writing.wait()
+        async with bench.use.database.begin() as tx:
+            await cancel_job(tx, TENANT, job.id)
+        bench.use.wakeups.tell_cancelled([job.id])
+        [watch] = bench.leases._watched.values()  # noqa: SLF001 - nothing outside tells that the stop has arrived
+        await watch.stopped
+        booker.may_go_on.set()
+        await running
+        await reaches(bench.use.database, job, State.CANCELLED)
+        assert await tokens(bench) == 40
+
+
+async def test_a_pool_that_is_in_use_is_waited_for_and_nothing_is_booked_twice(
+    database_url: str, redis_url: str
+) -> None:
+    tries: list[int] = []
+
+    async def busy_at_first(_: Tx) -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            raise DatabaseBusy("Every connection to Postgres is in use.")
+
+    async with open_bench(database_url, redis_url, ask=Booker(busy_at_first).handle) as bench:
+        job = await queued(bench)
+        await execute([job.id], bench)
+        await reaches(bench.use.database, job, State.SUCCEEDED)
+        assert (len(tries), await tokens(bench)) == (3, 40)
+
+
+async def test_an_attempt_that_is_over_books_all_the_same(database_url: str, redis_url: str) -> None:
+    over: list[Context] = []
+
+    async def nothing(_: Tx) -> None:
+        """Go on."""
+
+    async def handle(asked: Ask, ctx: Context) -> Reply:
+        over.append(ctx)
+        return Reply(text=asked.question)
+
+    async with open_bench(database_url, redis_url, ask=handle) as bench:
+        job = await queued(bench)
+        await execute([job.id], bench)
+        await reaches(bench.use.database, job, State.SUCCEEDED)
+        await Booker(nothing).handle(Ask(question="late"), over[0])
+        assert await tokens(bench) == 40
