@@ -17,9 +17,9 @@ ORDERED = {"kind": "emails.send", "input": {"to": ["ada@example.org"], "subject"
 
 
 @asynccontextmanager
-async def with_key(house: House) -> AsyncIterator[httpx.AsyncClient]:
-    """The same API, where Gemini has a key."""
-    app = make_app(house.database, house.wakeups, replace(house.settings, gemini_api_key="any"))
+async def without_key(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    """The same API, where nobody has a key for Gemini."""
+    app = make_app(house.database, house.wakeups, replace(house.settings, gemini_api_key=None))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(
         transport=transport, base_url="http://headrace.test", headers=house.client.headers
@@ -29,13 +29,11 @@ async def with_key(house: House) -> AsyncIterator[httpx.AsyncClient]:
 
 async def test_texts_of_an_economy_batch_wait_and_one_job_gathers_them(house: House) -> None:
     later = {**SUMMARIZE, "expires_in": "1h"}
-    async with with_key(house) as client:
-        answer = await client.post(
-            "/v1/batches", json={"jobs": [SUMMARIZE, ORDERED, later, SUMMARIZE], "mode": "economy"}
-        )
-        batch = answer.json()
-        gathering = (await client.get(f"/v1/jobs/{gatherer_of(BatchId(batch['id']))}")).json()
-        cancelled = (await client.post(f"/v1/batches/{batch['id']}/cancel")).json()
+    jobs = [SUMMARIZE, ORDERED, later, SUMMARIZE]
+    answer = await house.client.post("/v1/batches", json={"jobs": jobs, "mode": "economy"})
+    batch = answer.json()
+    gathering = (await house.client.get(f"/v1/jobs/{gatherer_of(BatchId(batch['id']))}")).json()
+    cancelled = (await house.client.post(f"/v1/batches/{batch['id']}/cancel")).json()
     assert (answer.status_code, batch["mode"], batch["total"]) == (202, "economy", 4)
     assert (batch["counts"]["scheduled"], batch["counts"]["queued"]) == (2, 2)
     assert (gathering["kind"], gathering["batch_id"], gathering["state"]) == ("text.economize", None, "queued")
@@ -46,7 +44,8 @@ async def test_texts_of_an_economy_batch_wait_and_one_job_gathers_them(house: Ho
 
 
 async def test_without_a_key_a_batch_is_standard_and_says_so(house: House) -> None:
-    answer = await house.client.post("/v1/batches", json={"jobs": [SUMMARIZE], "mode": "economy"})
+    async with without_key(house) as client:
+        answer = await client.post("/v1/batches", json={"jobs": [SUMMARIZE], "mode": "economy"})
     assert (answer.status_code, answer.json()["mode"]) == (202, "standard")
     assert answer.json()["counts"]["queued"] == 1
 
