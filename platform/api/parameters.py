@@ -7,13 +7,16 @@ from difflib import get_close_matches
 from types import UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
+from litestar.connection import Request
 from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter
+from litestar.types import Scope
 from litestar.typing import FieldDefinition
+from msgspec import ValidationError, convert
 
 from api.auth import Connection
 from api.bodies import BodyInvalid
-from api.fields import FieldError
+from api.fields import FieldError, readable
 from domain.errors import Invalid
 
 _YEAR: Final = re.compile(r"[0-9]{4}-")
@@ -73,6 +76,27 @@ def fields_of(handler: BaseRouteHandler) -> dict[str, FieldDefinition]:
     return {name: field for name, field in found.items() if name not in {"request", "data"}}
 
 
+def misfits(scope: Scope) -> Iterator[tuple[str, FieldDefinition, str]]:
+    """What of the query is not what the route takes: by the handler's name, with what msgspec says of it.
+
+    All of them: Litestar stops at the first function whose parameters do not fit, and a handler's come after those of
+    what is provided to it.
+    """
+    handler: BaseRouteHandler = scope["route_handler"]
+    given = Request[Any, Any, Any](scope).query_params
+    models = (handler.signature_model, *(one.signature_model for one in handler.resolve_dependencies().values()))
+    wanted = {field: annotation for model in models for field, annotation in model.__annotations__.items()}
+    for field, definition in fields_of(handler).items():
+        if not isinstance(definition.kwarg_definition, QueryParameter):
+            continue
+        if not (values := given.getall(definition.kwarg_definition.name or field, [])):
+            continue
+        try:
+            convert(values if _is_list(definition) else values[-1], wanted[field], strict=False)
+        except ValidationError as error:
+            yield field, definition, readable(error)
+
+
 def _in_query(fields: dict[str, FieldDefinition]) -> Iterator[tuple[str, FieldDefinition]]:
     """Those of the fields that stand in the query, by what they are called there."""
     for name, field in fields.items():
@@ -81,9 +105,9 @@ def _in_query(fields: dict[str, FieldDefinition]) -> Iterator[tuple[str, FieldDe
 
 
 def _faults(name: str, field: FieldDefinition, given: list[str]) -> Iterable[FieldError]:
-    members = _members(field.annotation)
-    if not given or members & {list, tuple}:
+    if not given or _is_list(field):
         return
+    members = _members(field.annotation)
     if len(given) > 1:
         # the last one would be taken, and the others lost without a word
         yield FieldError(f"query:{name}", f"This has one value, and stands {len(given)} times.")
@@ -93,6 +117,10 @@ def _faults(name: str, field: FieldDefinition, given: list[str]) -> Iterable[Fie
     elif datetime in members and not _YEAR.match(given[0]):
         # a number would be taken for seconds since 1970
         yield FieldError(f"query:{name}", "Expected a time such as 2030-01-01T00:00:00Z (RFC 3339).")
+
+
+def _is_list(field: FieldDefinition) -> bool:
+    return not _members(field.annotation).isdisjoint({list, tuple})
 
 
 def _members(annotation: Any) -> set[Any]:  # noqa: ANN401 - any annotation

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 import structlog
 from litestar.connection import Request
+from litestar.enums import ParamType
 from litestar.exceptions import HTTPException
 from litestar.response import Response
 from litestar.types import Scope
@@ -15,7 +16,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from api.bodies import BodyInvalid, BodyMalformed, BodySlow, MediaTypeUnsupported
 from api.context import notes_of
 from api.fields import FieldError
-from api.parameters import fields_of
+from api.parameters import fields_of, misfits
 from api.problem_codes import CODES
 from api.wording import in_words
 from domain.accounts.session import GrantRefused
@@ -140,6 +141,12 @@ def _of_litestar(scope: Scope, error: HTTPException) -> tuple[Problem, dict[str,
     if faults == ("data",):
         return problem_of(scope, BodyMalformed("The body is empty."))
     if isinstance(faults, list):
+        named = {fault.pointer for fault in faults}
+        faults += [
+            FieldError(_parameter(scope, field, ParamType.QUERY), in_words(sentence, _annotated(definition)))
+            for field, definition, sentence in misfits(scope)
+            if _parameter(scope, field, ParamType.QUERY) not in named
+        ]
         detail = f"{faults[0].pointer}: {faults[0].detail}"
         return _problem(scope, 422, "parameter_invalid", detail=detail, errors=tuple(faults)), {}
     code = _CODES_OF_STATUS.get(status, "malformed")

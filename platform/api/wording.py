@@ -81,6 +81,10 @@ def _moment(_: re.Match[str], __: object) -> str:
     return "Expected a time as RFC 3339 spells it, such as 2026-03-01T12:00:00Z."
 
 
+def _day(_: re.Match[str], __: object) -> str:
+    return "Expected a day as RFC 3339 spells it, such as 2026-03-01."
+
+
 def _zone(_: re.Match[str], __: object) -> str:
     return "Expected a time that names its zone: a Z at its end, or an offset such as +02:00."
 
@@ -96,6 +100,7 @@ _RULES: Final[tuple[_Rule, ...]] = (
     (re.compile(r"Expected `(str|array|object)` of length (>=|<=) (\d+)"), _length),
     (re.compile(r"Expected `(int|float)` (>=|<=|>|<) (-?[\d.]+)"), _bound),
     (re.compile(r"Invalid RFC3339 encoded datetime"), _moment),
+    (re.compile(r"Invalid RFC3339 encoded date"), _day),
     (re.compile(r"Expected `datetime` with a timezone component"), _zone),
     (re.compile(r"Object missing required field `(.*)`"), _missing),
 )

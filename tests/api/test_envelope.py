@@ -210,6 +210,16 @@ async def test_a_query_that_cannot_be_meant_is_refused(house: House, problem: Pr
     assert problem(answer)["errors"]
 
 
+async def test_every_parameter_that_does_not_fit_is_named_whichever_function_takes_it(
+    house: House, problem: Problem
+) -> None:
+    answer = await house.client.get("/v1/jobs?limit=abc&sort=zz&state=foo&state=queued&tag=x")
+    assert {error["pointer"] for error in problem(answer)["errors"]} == {"query:limit", "query:sort", "query:state"}
+    answer = await house.client.get("/v1/usage?from=5&to=zz")
+    assert {error["pointer"] for error in problem(answer)["errors"]} == {"query:from", "query:to"}
+    assert "such as 2026-03-01" in answer.text
+
+
 async def test_no_route_takes_a_parameter_that_it_does_not_know(house: House, problem: Problem) -> None:
     for path in ("/v1/schedules", "/v1/kinds", "/v1/me"):
         answer = await house.client.get(f"{path}?no_such=1")

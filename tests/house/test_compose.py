@@ -12,6 +12,7 @@ from runtime.settings import PREFIX, Settings, read_settings
 from tests.house.source import ROOT, listed
 
 _PROCESSES = {"api", "relay", "worker", "beat", "flower", "migrate"}
+_OF_TEXTS = tuple(f"{PREFIX}{slice_}_" for slice_ in ("CACHE", "GEMINI", "REDACT", "SAFETY", "TEXT"))
 _INTERPOLATED = re.compile(r"\$\{(\w+)(:?[-?+])?([^}]*)\}")
 
 
@@ -67,6 +68,17 @@ def test_workers_have_names_of_their_own_and_time_to_give_their_jobs_back() -> N
     assert all("--name" in service["command"] for service in workers)
     grace = Settings().grace_seconds
     assert all(int(service["stop_grace_period"].removesuffix("s")) >= grace + 10 for service in workers)
+
+
+def test_the_api_is_told_of_texts_what_workers_are() -> None:
+    # by other settings it would find none of their answers, refuse nothing for a budget and take no economy batch
+    told = {
+        frozenset((name, value) for name, value in service["environment"].items() if name.startswith(_OF_TEXTS))
+        for service in _ours().values()
+        if service["command"][0] in {"api", "worker"}
+    }
+    assert len(told) == 1
+    assert {name for name, _ in told.pop()} >= {f"{PREFIX}GEMINI_API_KEY"}
 
 
 def test_the_images_example_of_an_environment_names_what_compose_asks_for() -> None:

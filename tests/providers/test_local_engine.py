@@ -10,6 +10,7 @@ from domain.text.classify import Classify
 from domain.text.generate import Generate
 from domain.text.moderate import Moderate
 from domain.text.summarize import Summarize
+from providers.text.local.about import PASSAGES
 from providers.text.local.engine import LocalTextProvider
 from providers.text.provider import TextProvider
 
@@ -100,6 +101,12 @@ async def test_a_reply_quotes_the_summary_of_what_was_said_before_and_calls_it_t
 
 async def test_a_reply_quotes_the_documentation(provider: TextProvider) -> None:
     assert "/cancel" in await reply_of(provider, "How can I cancel a job?")
+
+
+async def test_every_question_that_the_documentation_answers_is_answered_by_it(provider: TextProvider) -> None:
+    for passage in PASSAGES:
+        for question in passage.asks.split("? "):
+            assert passage.says in await reply_of(provider, f"{question.rstrip('?')}?"), question
 
 
 async def test_a_reply_summarizes_what_it_is_given(provider: TextProvider) -> None:

@@ -40,7 +40,7 @@ PERMISSIONS: Final[dict[str, str]] = {
     "jobs:read": "See jobs, their events and their results",
     "jobs:manage": "Cancel and retry jobs",
     "orders:read": "See orders, products and balances",
-    "orders:manage": "Order for somebody else, change the catalogue, deposit store credit",
+    "orders:manage": "Order for somebody else, and deposit store credit",
     "chat:use": "Hold conversations",
     "schedules:read": "See schedules and their runs",
     "schedules:manage": "Create, change, pause and trigger schedules",

@@ -32,9 +32,9 @@ PASSAGES: Final = (
     ),
     Passage(
         "Which kinds of jobs are there?",
-        "orders.place, orders.cancel, orders.ship, emails.send, text.summarize, text.moderate, text.classify, "
-        "text.generate, "
-        "chat.reply and webhooks.deliver. GET /v1/kinds lists them with their schemas.",
+        "You submit orders.place, orders.cancel, orders.ship, emails.send, text.summarize, text.moderate, "
+        "text.classify and text.generate; chat.reply, webhooks.deliver and others follow from what you do. "
+        "GET /v1/kinds lists them all with their schemas.",
     ),
     Passage(
         "What states does a job go through?",

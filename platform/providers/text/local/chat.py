@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
 from msgspec import Struct
 
 from domain.chat.conversation import ChatMessage
@@ -50,6 +51,7 @@ _WHO: Final = re.compile(
     re.IGNORECASE,
 )
 _WORD: Final = re.compile(r"\w{3,}")
+_QUESTION: Final = re.compile(r"[^?]+\?")
 _SPEAKER: Final = re.compile(r"^(?:User|Assistant): ")
 
 
@@ -71,7 +73,10 @@ class Talker:
         self._moderator = moderator
         self._sentiment = sentiment
         self._passages: Vector = table.vectors([f"{passage.asks} {passage.says}" for passage in PASSAGES])
-        self._questions: Vector = table.vectors([passage.asks for passage in PASSAGES])
+        # each by itself: together they are near to neither
+        asked = [_QUESTION.findall(passage.asks) for passage in PASSAGES]
+        self._questions: Vector = table.vectors([question for questions in asked for question in questions])
+        self._first_questions = [sum(map(len, asked[:n])) for n in range(len(asked))]
 
     def reply(self, conversation: Sequence[ChatMessage], earlier: str = "") -> str:
         """The reply to the last message of the user's; never empty. `earlier` tells of what came before."""
@@ -127,7 +132,8 @@ class Talker:
         told = [_SPEAKER.sub("", sentence) for sentence in sentences_of(earlier) if not sentence.endswith("?")]
         if quoted := self._nearest(question, wanted, told[:MOST_SENTENCES]):
             return f"From the summary of what was said before: “{quoted}”"
-        near = (self._passages @ wanted + self._questions @ wanted) / 2
+        nearest_asked = np.maximum.reduceat(self._questions @ wanted, self._first_questions)
+        near = (self._passages @ wanted + nearest_asked) / 2
         best = int(near.argmax())
         if float(near[best]) >= NEAR_ENOUGH:
             return f"From Headrace's documentation: {PASSAGES[best].says}"
