@@ -30,6 +30,7 @@ ADDRESSES: Final = frozenset({"address", "client", "host"})
 
 _FOREIGN: Final = (OURS | ADDRESSES) - {"event"}
 _SHOWN: Final = OURS | ADDRESSES
+_RAISED: Final = "exc_info"  # what the renderer makes a traceback of, which is masked as it is written
 _UNREAD: Final = frozenset({"frames", *_FOREIGN})  # of tracebacks: our files and lines, no locals
 # What every personal value has one of, and most of what is logged has not once our ids are struck out of it.
 _OUR_IDS: Final = re.compile(rf"\b(?:{'|'.join((*PREFIXES, 'req', 'lease'))})_[0-9a-f]{{32}}\b")
@@ -39,6 +40,7 @@ _HINT: Final = re.compile(
 _PLAIN: Final = (bool, int, float, type(None))
 _NAMED_ADDRESS: Final = re.compile(rf"\b(?:{'|'.join(sorted(ADDRESSES))})\"?[=:] ?[\[(\"']{{0,2}}\Z")
 _BEFORE: Final = 16
+_MARK: Final = 100  # characters, more than it takes to say how many are left out
 
 Mask = Callable[[str], str]
 
@@ -50,7 +52,7 @@ class FieldMask:
     """
 
     def __init__(self, *, foreign: bool) -> None:
-        self._let_through = _FOREIGN if foreign else _SHOWN
+        self._let_through = {_RAISED, *(_FOREIGN if foreign else _SHOWN)}
 
     def __call__(self, _logger: WrappedLogger, _name: str, fields: EventDict) -> EventDict:
         """The fields, masked in place."""
@@ -93,7 +95,12 @@ class _Line:
 
 
 def masked_text(text: str) -> str:
-    """A text of several lines, such as a traceback, with placeholders."""
+    """A text of several lines, such as a traceback, with placeholders; of a long one the middle is left out.
+
+    What was raised stands at a traceback's end.
+    """
+    if (more := len(text) - LONGEST) > 0:
+        text = f"{text[: LONGEST // 4]}… ({more + _MARK} more) …{text[-(LONGEST * 3 // 4 - _MARK) :]}"
     return _Line().value(text)  # type: ignore[no-any-return] # a text gives a text
 
 

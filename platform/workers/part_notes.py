@@ -21,8 +21,9 @@ class PartNotes:
 
     @property
     def may_come_back(self) -> bool:
-        """Whether the job has attempts left."""
-        return self._ctx.job.attempt < self._ctx.job.max_attempts
+        """Whether the job has attempts left, and what is kept is there for the next."""
+        job = self._ctx.job
+        return job.attempt < job.max_attempts and self._ctx.use.answers.cache.keeps(kind_named(job.kind))
 
     async def find(self, kind: str, step: str, asked: Input) -> Any:  # noqa: ANN401 - the kind's result
         """The answer, as it was given."""

@@ -38,7 +38,7 @@ class JobUsage(Struct, frozen=True, kw_only=True):
 class JobMeter:
     """Pays for the questions of one attempt from the budgets of its tenant; see `providers.text.chain.Meter`.
 
-    It is booked for the kind that is asked, or for the one that is named.
+    It is booked for the kind that is asked, or for the one that is named; what is set aside is what that asked takes.
     """
 
     def __init__(self, ctx: Context, *, books_for: str | None = None) -> None:
@@ -53,10 +53,9 @@ class JobMeter:
             BudgetExhausted: there is not so much left.
             ProviderRationed: all workers together have asked as much as they may.
         """
-        kind = self._books_for or kind
         wanted = _estimated(self._ctx, model, kind, given_bytes)
-        self._is_reserved = await _set_aside(self._ctx, kind, wanted) or self._is_reserved
-        await _take_turn(self._ctx, wanted)
+        self._is_reserved = await _set_aside(self._ctx, self._books_for or kind, wanted) or self._is_reserved
+        await _take_turn(self._ctx, kind, model, given_bytes)
 
     @asynccontextmanager
     async def together(self, kind: str, model: str, sizes: Sequence[int]) -> AsyncGenerator["PartsMeter"]:
@@ -65,9 +64,8 @@ class JobMeter:
         Raises:
             BudgetExhausted: there is not so much left.
         """
-        kind = self._books_for or kind
         wanted = sum_of_amounts([_estimated(self._ctx, model, kind, size) for size in sizes])
-        is_reserved = await _set_aside(self._ctx, kind, wanted)
+        is_reserved = await _set_aside(self._ctx, self._books_for or kind, wanted)
         meter = PartsMeter(self._ctx, books_for=self._books_for, is_reserved=is_reserved)
         try:
             yield meter
@@ -104,8 +102,7 @@ class PartsMeter:
         Raises:
             ProviderRationed: all workers together have asked as much as they may.
         """
-        kind = self._books_for or kind
-        await _take_turn(self._ctx, _estimated(self._ctx, model, kind, given_bytes))
+        await _take_turn(self._ctx, kind, model, given_bytes)
 
     async def settle(self, kind: str, usage: Usage | None) -> None:
         """Book what was used up, and set so much less aside, in one transaction."""
@@ -171,9 +168,10 @@ async def _set_aside(ctx: Context, kind: str, wanted: Amount) -> bool:
     return True
 
 
-async def _take_turn(ctx: Context, wanted: Amount) -> None:
+async def _take_turn(ctx: Context, kind: str, model: str, given_bytes: int) -> None:
     if ctx.use.rates is not None:
-        await ctx.use.rates.take(wanted.tokens)
+        # what it likely takes: by the most that it may, a minute would have room for a fraction of its questions
+        await ctx.use.rates.take(estimate(ctx.use.prices, model, kind, given_bytes=given_bytes).tokens)
 
 
 def booking_of(ctx: Context, usage: Usage) -> Booking:

@@ -68,6 +68,21 @@ def test_fields_causes_and_tracebacks_hold_placeholders(log_format: Literal["con
     assert "Unlucky" in said
 
 
+def test_a_traceback_on_a_terminal_is_shown_in_whatever_form_the_error_comes() -> None:
+    stream = configured("console")
+    raised: list[Unlucky] = []
+    try:
+        fail()
+    except Unlucky as error:
+        raised.append(error)
+    [unlucky] = raised  # nothing is being handled any more: what is not in the field is nowhere
+    structlog.get_logger().error("it.failed", exc_info=unlucky)
+    logging.getLogger("kombu").error("cannot tell", exc_info=(Unlucky, unlucky, unlucky.__traceback__))
+    sys.excepthook(Unlucky, unlucky, unlucky.__traceback__)
+    assert stream.getvalue().count("Unlucky: call [PHONE_1]") == 3
+    assert MAIL not in stream.getvalue()
+
+
 @pytest.mark.parametrize("name", ["celery.worker.strategy", "kombu", "flower", "litestar", "asyncio"])
 def test_what_other_libraries_log_is_masked_too(name: str) -> None:
     stream = configured()
@@ -109,6 +124,18 @@ def test_a_value_that_never_ends_is_cut() -> None:
     stream = configured()
     structlog.get_logger().info("it.was", detail="x" * (LONGEST + 500))
     assert json.loads(stream.getvalue())["detail"].endswith("x… (500 more)")
+
+
+def test_a_traceback_that_never_ends_still_says_what_was_raised() -> None:
+    stream = configured("console")
+    try:
+        raise Unlucky("\n".join(["SELECT 1"] * LONGEST)) from Unlucky(MAIL)  # noqa: TRY301 - to be caught
+    except Unlucky as error:
+        error.add_note("The disk is full.")
+        structlog.get_logger().exception("it.failed")
+    assert len(stream.getvalue()) < LONGEST + 500
+    assert "Unlucky: [EMAIL_1]" in stream.getvalue()
+    assert stream.getvalue().rstrip().endswith("The disk is full.")
 
 
 def test_what_nothing_caught_is_logged_and_masked() -> None:

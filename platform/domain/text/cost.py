@@ -68,17 +68,23 @@ def halved(cost_micros: int | None) -> int | None:
     return None if cost_micros is None else -(-cost_micros // 2)
 
 
-def estimate(
-    prices: Prices, model: str, kind: str, *, given_bytes: int, most_output_tokens: int | None = None
+def estimate(  # noqa: PLR0913 - what it depends on
+    prices: Prices,
+    model: str,
+    kind: str,
+    *,
+    given_bytes: int,
+    most_output_tokens: int | None = None,
+    is_repaired: bool = True,
 ) -> Amount:
     """What asking for `kind` with an input of so many bytes of UTF-8 will hardly exceed.
 
     With `most_output_tokens`, which the model is told, it is the most: also of an answer that does not fit, which is
-    shown to the model again and asked for once more.
+    shown to the model again and asked for once more, if it `is_repaired`.
     """
     prompt = _PROMPT_OVERHEAD + -(-given_bytes // _BYTES_A_TOKEN)
     output = most_output_tokens or _USUAL_OUTPUT.get(kind, max(_USUAL_OUTPUT.values()))
-    if most_output_tokens is not None and kind not in _ASKED_ONCE:
+    if most_output_tokens is not None and is_repaired and kind not in _ASKED_ONCE:
         prompt, output = 2 * prompt + output, 2 * output
     return Amount(
         tokens=prompt + output, cost_micros=cost_of(prices, model, prompt_tokens=prompt, output_tokens=output)

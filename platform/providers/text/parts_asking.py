@@ -120,12 +120,12 @@ class Asking:
                     return
                 try:
                     answers[place] = await self._ask(paying, part, ask)
+                    self._answered += 1
+                    await self._notes.keep(self._kind, step, part, answers[place].value)
+                    await self._tell()
                 except HeadraceError as failure:
                     self._failure = self._failure or failure
                     return
-                self._answered += 1
-                await self._notes.keep(self._kind, step, part, answers[place].value)
-                await self._tell()
 
         try:
             async with asyncio.TaskGroup() as takers:
@@ -145,7 +145,8 @@ class Asking:
             self._under_way += 1
             try:
                 return await paying.paid(size_of(part), lambda: ask(part))
-            except ProviderThrottled as throttled:
+            except ProviderThrottled as failure:
+                throttled = failure
                 wait = max(_SHORTEST_WAIT, throttled.retry_after_seconds or 1.0)
                 is_alone = not self._answered and self._under_way == 1
                 if is_alone or wait > left or self._failure is not None:
@@ -154,6 +155,8 @@ class Asking:
                 self._under_way -= 1
             left -= wait
             await asyncio.sleep(wait)
+            if self._failure is not None:  # meanwhile, of another part: this one is not begun again
+                raise throttled
 
     async def _find(self, step: str, part: Input) -> Any:  # noqa: ANN401 - the kind's result
         return await self._notes.find(self._kind, step, part)

@@ -31,6 +31,7 @@ from storage.economy import (
     WaitingText,
     count_answers,
     end_provider_batch,
+    hasten,
     is_batch_cancelled,
     let_run,
     list_provider_batches,
@@ -118,7 +119,14 @@ async def _demand_budgets(tx: Tx, economy: Economy, texts: Sequence[WaitingText]
         return
     by_kind: dict[str, Amount] = {}
     for one in texts:
-        full = estimate(ctx.use.prices, economy.model_of(one.kind), one.kind, given_bytes=len(one.input))
+        full = estimate(
+            ctx.use.prices,
+            economy.model_of(one.kind),
+            one.kind,
+            given_bytes=len(one.input),
+            most_output_tokens=ctx.use.most_output_tokens.get(one.kind),
+            is_repaired=False,  # an answer that does not fit is asked for as usual, and paid as usual
+        )
         amount = Amount(tokens=full.tokens, cost_micros=halved(full.cost_micros))
         by_kind[one.kind] = sum_of_amounts([by_kind[one.kind], amount]) if one.kind in by_kind else amount
     whole = sum_of_amounts(list(by_kind.values()))
@@ -153,32 +161,51 @@ async def _advance(economy: Economy, one: ProviderBatch, ctx: Context, *, is_lat
     async with ctx.use.database.read() as tx:
         texts = await texts_of(tx, one)
         is_cancelled = await is_batch_cancelled(tx, one.batch_id)
-    is_wanted = any(text.is_waiting for text in texts) and not is_cancelled
+    waiting = [] if is_cancelled else [text for text in texts if text.is_waiting]
     if one.name is None:
-        if not is_wanted or is_late:
+        if not waiting or is_late:
             return await _end(ctx, one, "never_sent", ())
-        wanted = await _questions(economy, one, [text for text in texts if text.is_waiting])
-        try:
-            # one that was made, and whose name was lost with a worker, is known by ours
-            name = await economy.batches.find(one.id) or await economy.batches.send(one.id, one.model, wanted)
-        except HeadraceError as failure:
-            if failure.retryable:
-                raise
-            log.warning("economy.refused", provider_batch_id=one.id, code=failure.code, detail=failure.detail)
-            return await _end(ctx, one, "refused", ())
-        ctx.use.kill_points.reach("ai.after_response", (ctx.job.id,))
-        async with ctx.noting() as tx:
-            await note_sent(tx, one.id, name, {key: question.prompt.version for key, question in wanted.items()})
-        return False
-    look = await economy.batches.look(one.name, one.model, {text.job_id: text.prompt_version for text in texts})
+        return await _send(economy, one, waiting, ctx)
+    try:
+        look = await economy.batches.look(one.name, one.model, {text.job_id: text.prompt_version for text in texts})
+    except HeadraceError as failure:
+        return await _give_up(ctx, one, "lost", failure)
     if look.outcome is not None:
         return await _end(ctx, one, look.outcome, look.answers, kinds={text.job_id: text.kind for text in texts})
-    if is_late or not is_wanted:
-        try:  # it ends by that, and is looked at once more: what it answered meanwhile is paid
-            await economy.batches.cancel(one.name)
-        except HeadraceError as failure:
-            log.warning("economy.not_cancelled", provider_batch_id=one.id, code=failure.code)
-    return await _end(ctx, one, "late", ()) if is_late else False
+    return await _stop(economy, one, one.name, waiting, ctx) if is_late or not waiting else False
+
+
+async def _send(economy: Economy, one: ProviderBatch, waiting: Sequence[WaitingText], ctx: Context) -> bool:
+    questions = await _questions(economy, one, waiting)
+    try:
+        # one that was made, and whose name was lost with a worker, is known by ours
+        name = await economy.batches.find(one.id) or await economy.batches.send(one.id, one.model, questions)
+    except HeadraceError as failure:
+        return await _give_up(ctx, one, "refused", failure)
+    ctx.use.kill_points.reach("ai.after_response", (ctx.job.id,))
+    async with ctx.noting() as tx:
+        await note_sent(tx, one.id, name, {key: question.prompt.version for key, question in questions.items()})
+    return False
+
+
+async def _stop(economy: Economy, one: ProviderBatch, name: str, waiting: Sequence[WaitingText], ctx: Context) -> bool:
+    try:  # it ends by that, and is looked at once more: what it answered meanwhile is paid
+        await economy.batches.cancel(name)
+    except HeadraceError as failure:
+        log.warning("economy.not_cancelled", provider_batch_id=one.id, code=failure.code)
+    if ctx.job.attempt >= ctx.job.max_attempts:
+        return await _end(ctx, one, "late", ())
+    async with ctx.noting() as tx:  # its texts wait for that no longer
+        await hasten(tx, [text.job_id for text in waiting])
+    ctx.use.wakeups.ring_relay()
+    return False
+
+
+async def _give_up(ctx: Context, one: ProviderBatch, outcome: str, failure: HeadraceError) -> bool:
+    if failure.retryable:
+        raise failure
+    log.warning("economy.given_up", provider_batch_id=one.id, outcome=outcome, code=failure.code, detail=failure.detail)
+    return await _end(ctx, one, outcome, ())
 
 
 async def _questions(economy: Economy, one: ProviderBatch, texts: Sequence[WaitingText]) -> dict[str, Question]:

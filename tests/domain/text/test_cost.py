@@ -31,6 +31,11 @@ def test_an_estimate_is_a_bound_where_the_model_is_told_one_and_holds_for_an_ans
     )
 
 
+def test_who_repairs_no_answers_is_bound_by_one() -> None:
+    once = estimate(PRICES, "m", "text.summarize", given_bytes=300, most_output_tokens=50, is_repaired=False)
+    assert once == estimate(PRICES, "m", "chat.reply", given_bytes=300, most_output_tokens=50)
+
+
 def test_what_is_used_up_is_refused_until_the_days_end_and_not_one_token_before() -> None:
     budget = Budget(tokens=1000)
     refuse_spent([Used(budget=budget, tokens=999)], NOON)

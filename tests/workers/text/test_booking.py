@@ -2,19 +2,25 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from sqlalchemy import text
 
 from domain.jobs.job import Job
 from domain.jobs.state import State
+from domain.text.budget import Budget
+from domain.text.cost import estimate
+from runtime.provider_rates import ProviderRates
+from runtime.quotas import open_quotas
 from storage.database import DatabaseBusy, Tx
 from storage.jobs import cancel_job
-from storage.usage import Booking, book_usage
+from storage.usage import Booking, book_usage, set_budgets
 from tests.support.bench import execute, open_bench, reaches
 from tests.support.jobs import TENANT, Ask, Reply, submit
 from workers.booked import booked
 from workers.context import Context
 from workers.execute import Bench
+from workers.spending import JobMeter
 
 BOOKING = Booking(engine="e", model="m", prompt_tokens=40, output_tokens=2, cost_micros=1)
 Write = Callable[[Tx], Awaitable[None]]
@@ -102,3 +108,49 @@ async def test_an_attempt_that_is_over_books_all_the_same(database_url: str, red
         await reaches(bench.use.database, job, State.SUCCEEDED)
         await Booker(nothing).handle(Ask(question="late"), over[0])
         assert await tokens(bench) == 40
+
+
+async def test_what_is_booked_for_another_kind_is_set_aside_for_it_as_much_as_the_kind_asked_takes(
+    database_url: str, redis_url: str
+) -> None:
+    reserved: list[tuple[str, int]] = []
+
+    async def handle(asked: Ask, ctx: Context) -> Reply:
+        meter = JobMeter(ctx, books_for="chat.condense")
+        await meter.reserve("text.summarize", "m", 300)
+        reserved.append(await set_aside(ctx))
+        async with meter.together("text.summarize", "m", [300, 300]):
+            reserved.append(await set_aside(ctx))
+        return Reply(text=asked.question)
+
+    async def set_aside(ctx: Context) -> tuple[str, int]:
+        async with ctx.reading() as connection:
+            kind, tokens = (await connection.execute(text("SELECT kind, tokens FROM reservations"))).one()
+        return kind, tokens
+
+    async with open_bench(database_url, redis_url, ask=handle) as opened:
+        bench = replace(opened, use=replace(opened.use, most_output_tokens={"text.summarize": 5_000}))
+        async with bench.use.database.begin() as tx:
+            await set_budgets(tx, TENANT, [Budget(tokens=1_000_000)])
+        job = await queued(bench)
+        await execute([job.id], bench)
+        await reaches(bench.use.database, job, State.SUCCEEDED)
+    one = estimate({}, "m", "text.summarize", given_bytes=300, most_output_tokens=5_000).tokens
+    assert reserved == [("chat.condense", one), ("chat.condense", 2 * one)]
+
+
+async def test_turns_are_taken_by_what_questions_likely_take_and_not_by_the_most_they_may(
+    database_url: str, redis_url: str
+) -> None:
+    async def handle(asked: Ask, ctx: Context) -> Reply:
+        for _ in range(4):
+            await JobMeter(ctx).reserve("text.summarize", "m", 300)
+        return Reply(text=asked.question)
+
+    rates = ProviderRates(open_quotas(redis_url), "test", requests_per_minute=None, tokens_per_minute=10_000)
+    async with open_bench(database_url, redis_url, ask=handle, rates=rates) as opened:
+        bench = replace(opened, use=replace(opened.use, most_output_tokens={"text.summarize": 5_000}))
+        job = await queued(bench)
+        await execute([job.id], bench)
+        await reaches(bench.use.database, job, State.SUCCEEDED)
+    await rates.close()

@@ -1,5 +1,6 @@
 """Texts of a batch by way of Gemini's batches: every step over real stores and the stand-in, and what may go wrong."""
 
+import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -217,16 +218,31 @@ async def test_a_cancelled_batch_cancels_the_providers(database_url: str, redis_
 
 
 async def test_a_provider_that_takes_longer_than_a_day_is_waited_for_no_more(database_url: str, redis_url: str) -> None:
-    async with meeting(database_url, redis_url, BatchStep(looks=100)) as (bench, server):
+    async with meeting(database_url, redis_url, BatchStep(looks=100, is_quicker=True)) as (bench, server):
         gathering, jobs = await submitted(bench)
         await looked(bench, gathering)
         async with bench.use.database.begin() as tx:
             await tx.execute(
                 sql("UPDATE jobs SET created_at = now() - interval '24 hours' WHERE id = :id"), {"id": gathering.id}
             )
+        await looked(bench, gathering)
+        done = await run_due(bench, jobs)
+        ended = await looked(bench, gathering)
+        told = await booked(bench)
+    assert server.batches.made[0].is_cancelled
+    assert ended.state is State.SUCCEEDED
+    assert {job.state for job in done} == {State.SUCCEEDED}
+    assert len(server.requests) == 3
+    assert (told["gemini"][0], told["gemini-batch"][0]) == (3, 3), "what it answered all the same is paid"
+
+
+async def test_a_batch_that_the_provider_knows_no_more_is_asked_text_by_text(database_url: str, redis_url: str) -> None:
+    async with meeting(database_url, redis_url) as (bench, server):
+        gathering, jobs = await submitted(bench)
+        await looked(bench, gathering)
+        server.batches.made.clear()
         ended = await looked(bench, gathering)
         done = await run_due(bench, jobs)
-    assert server.batches.made[0].is_cancelled
     assert ended.state is State.SUCCEEDED
     assert {job.state for job in done} == {State.SUCCEEDED}
     assert len(server.requests) == 3
@@ -241,10 +257,14 @@ async def test_without_a_key_in_the_worker_the_texts_run_at_once(database_url: s
     assert not server.batches.made
 
 
-async def test_beyond_the_budget_nothing_is_gathered(database_url: str, redis_url: str) -> None:
-    async with meeting(database_url, redis_url) as (bench, server):
+@pytest.mark.parametrize(("tokens", "most"), [(1_500, {}), (20_000, {"text.summarize": 16_000})])
+async def test_beyond_the_budget_nothing_is_gathered(
+    database_url: str, redis_url: str, tokens: int, most: dict[str, int]
+) -> None:
+    async with meeting(database_url, redis_url) as (opened, server):
+        bench = dataclasses.replace(opened, use=dataclasses.replace(opened.use, most_output_tokens=most))
         async with bench.use.database.begin() as tx:
-            await set_budgets(tx, TENANT, [Budget(tokens=1_500)])
+            await set_budgets(tx, TENANT, [Budget(tokens=tokens)])
         gathering, jobs = await submitted(bench)
         ended = await looked(bench, gathering)
         done = await run_due(bench, jobs)

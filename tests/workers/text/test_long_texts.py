@@ -182,6 +182,17 @@ async def test_an_attempt_that_breaks_off_is_gone_on_with_and_no_part_is_paid_tw
     assert calls == len(set(shown))
 
 
+async def test_an_attempt_whose_answers_are_not_kept_leaves_the_text_to_the_next_engine(
+    database_url: str, redis_url: str
+) -> None:
+    assert CLASSIFY.name not in KEPT.seconds
+    async with meeting(database_url, redis_url, Answers(), Answers(), Refuses(code=503)) as (bench, _):
+        job = await ended(bench, CLASSIFY, Classify(text=RIVER))
+    assert (job.state, job.attempt) == (State.SUCCEEDED, 1)
+    assert job.result is not None
+    assert msgspec.json.decode(job.result, type=Classification).engine == "local"
+
+
 async def test_a_provider_that_throttles_in_the_middle_is_waited_for(database_url: str, redis_url: str) -> None:
     throttled = Refuses(code=429, retry_delay="0.2s")
     async with meeting(database_url, redis_url, Answers(), Answers(), throttled) as (bench, server):

@@ -1,6 +1,7 @@
 """Batches whose texts are gathered into batches of the text provider's.
 
-Goes before the deploy: the release before writes the column's default without knowing. No row is rewritten.
+Goes before the deploy: the release before writes the column's default without knowing. No row is rewritten. Where the
+walls could not be raised, the rest stands already and is passed over when it is run again.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ def upgrade() -> None:
     op.add_column(
         "batches", sa.Column("mode", sa.Text(), server_default="standard", nullable=False), if_not_exists=True
     )
+    op.execute("ALTER TABLE batches DROP CONSTRAINT IF EXISTS ck_batches_mode")
     op.create_check_constraint(op.f("ck_batches_mode"), "batches", "mode IN ('standard', 'economy')")
     op.create_table(
         "provider_batches",
@@ -40,8 +42,9 @@ def upgrade() -> None:
         sa.CheckConstraint("(ended_at IS NULL) = (outcome IS NULL)", name="outcome_when_ended"),
         sa.PrimaryKeyConstraint("id", name="pk_provider_batches"),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="fk_provider_batches_tenant_id"),
+        if_not_exists=True,
     )
-    op.create_index("ix_provider_batches_batch_id", "provider_batches", ["batch_id"])
+    op.create_index("ix_provider_batches_batch_id", "provider_batches", ["batch_id"], if_not_exists=True)
     op.create_table(
         "provider_answers",
         sa.Column("job_id", sa.Text(collation="C"), nullable=False),
@@ -53,8 +56,9 @@ def upgrade() -> None:
         sa.Column("prompt_tokens", sa.Integer()),
         sa.Column("output_tokens", sa.Integer()),
         sa.PrimaryKeyConstraint("job_id", name="pk_provider_answers"),
+        if_not_exists=True,
     )
-    op.create_index("ix_provider_answers_batch_id", "provider_answers", ["batch_id"])
+    op.create_index("ix_provider_answers_batch_id", "provider_answers", ["batch_id"], if_not_exists=True)
     with op.get_context().autocommit_block():
         for table in _WALLED:
             wall(table)
