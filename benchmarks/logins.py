@@ -165,7 +165,8 @@ async def stand_in(turn_seconds: float) -> None:
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal under_way
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
+        # cancelled at the end, as all are that wait still
+        with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
