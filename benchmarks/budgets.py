@@ -9,17 +9,18 @@ Starts a platform of its own whose Gemini is the stand-in of the tests, which an
 import argparse
 import asyncio
 import itertools
-import sys
 import time
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx
 import msgspec
 from msgspec import Struct
 
-ROOT = Path(__file__).parents[1]
+from benchmarks.cache import client_of
+from tests.support.gemini_server import GeminiServer
+from tests.support.own_platform import asking, own_platform
+
 SAMPLES = 40
 WARM_UP = 5
 _PROMPT_MOST = 400
@@ -49,9 +50,6 @@ class Figures(Struct, frozen=True, kw_only=True):
 
 async def measure(*, jobs: int) -> Figures:
     """Time single jobs; then set a budget for some of `jobs` that are asked for at once."""
-    sys.path.append(str(ROOT))  # the stand-in is one of the tests', the platform another benchmark's
-    from benchmarks.cache import client_of, platform  # noqa: PLC0415 - as above
-    from tests.support.gemini_server import GeminiServer  # noqa: PLC0415 - as above
 
     class Books(GeminiServer):
         """The stand-in, with its own books: the platform's might be wrong."""
@@ -70,7 +68,7 @@ async def measure(*, jobs: int) -> Figures:
         gemini = Books()
         await gemini.start()
         stack.push_async_callback(gemini.stop)
-        ready = await stack.enter_async_context(platform(gemini.url, **told))
+        ready = await stack.enter_async_context(own_platform(asking(gemini.url) | told))
         client = await stack.enter_async_context(client_of(ready))
         took = sorted([await _timed(client, f"{TEXT} Number {n}.") for n in range(WARM_UP + SAMPLES)][WARM_UP:])
         before, one = sum(gemini.billed), gemini.billed[-1]

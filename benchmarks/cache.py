@@ -9,22 +9,16 @@ new text at once. Prints one line of JSON. Run by `headrace bench cache`.
 
 import argparse
 import asyncio
-import contextlib
-import os
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import httpx
 import msgspec
 from msgspec import Struct
 
-from runtime.settings import environment_without_settings
+from tests.support.gemini_script import Answers
+from tests.support.gemini_server import gemini_server
+from tests.support.own_platform import Ready, asking, own_platform
 
-ROOT = Path(__file__).parents[1]
 PATIENCE_SECONDS = 60
 MOST_MISSES = 20
 MOST_P50_MS = 10.0
@@ -47,21 +41,10 @@ class Figures(Struct, frozen=True, kw_only=True):
     holds: bool
 
 
-class Ready(Struct):
-    """What of the ready line is used."""
-
-    api: str
-    api_key: str
-
-
 async def measure(*, hits: int, alike: int, delay_seconds: float) -> Figures:
     """Ask anew, ask again, and ask at once."""
-    sys.path.append(str(ROOT))  # the stand-in is one of the tests'
-    from tests.support.gemini_script import Answers  # noqa: PLC0415 - as above
-    from tests.support.gemini_server import gemini_server  # noqa: PLC0415 - as above
-
     slow = [Answers(delay_seconds=delay_seconds) for _ in range(MOST_MISSES + hits + alike + 10)]
-    async with gemini_server(*slow) as gemini, platform(gemini.url) as ready, client_of(ready) as client:
+    async with gemini_server(*slow) as gemini, own_platform(asking(gemini.url)) as ready, client_of(ready) as client:
         await _time(client, "Warm-up, the first.")
         misses = sorted([await _time(client, f"The wheel turns {n} times.") for n in range(MOST_MISSES)])
         before = len(gemini.requests)
@@ -104,31 +87,6 @@ def client_of(ready: Ready) -> httpx.AsyncClient:
     headers = {"Authorization": f"Bearer {ready.api_key}", "Prefer": f"wait={PATIENCE_SECONDS}"}
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=200)
     return httpx.AsyncClient(base_url=ready.api, headers=headers, timeout=PATIENCE_SECONDS + 5, limits=limits)
-
-
-@asynccontextmanager
-async def platform(gemini_url: str, **more: str) -> AsyncIterator[Ready]:
-    """A platform of its own whose Gemini is at that address; `more` are settings."""
-    settings = {
-        "HEADRACE_GEMINI_API_KEY": "any",
-        "HEADRACE_GEMINI_BASE_URL": gemini_url,
-        "HEADRACE_LOG_LEVEL": "error",
-        **more,
-    }
-    with tempfile.TemporaryDirectory(prefix="headrace-bench-", ignore_cleanup_errors=True) as folder:
-        os.chmod(folder, 0o711)  # noqa: PTH101, S103 - the servers run as somebody else; of a moment, and before anything runs
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "cli.main", "up", "--json", "--no-flower", "--data-dir", folder),
-            stdout=asyncio.subprocess.PIPE,
-            env=environment_without_settings(PYTHONPATH=str(ROOT / "platform"), **settings),
-        )
-        assert process.stdout is not None  # noqa: S101 - asked for above
-        try:
-            yield msgspec.json.decode(await process.stdout.readline(), type=Ready)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
-            await process.wait()
 
 
 def main() -> None:

@@ -9,22 +9,16 @@ kept. Prints one line of JSON with a verdict. Run by `headrace bench chat`.
 
 import argparse
 import asyncio
-import contextlib
-import os
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import httpx
 import msgspec
 from msgspec import Struct
 
-from runtime.settings import environment_without_settings
+from tests.support.gemini_script import Says
+from tests.support.gemini_server import gemini_server
+from tests.support.own_platform import Ready, asking, own_platform
 
-ROOT = Path(__file__).parents[1]
 PATIENCE_SECONDS = 30
 WARM_UPS = 5
 MOST_MORE_MS = 20.0
@@ -61,24 +55,13 @@ class Reply(Struct, frozen=True):
     is_whole: bool
 
 
-class Ready(Struct):
-    """What of the ready line is used."""
-
-    api: str
-    api_key: str
-
-
 async def measure(*, replies: int, delay_seconds: float) -> Figures:
     """Ask directly and by way of the platform, by turns."""
-    sys.path.append(str(ROOT))  # the stand-in is one of the tests'
-    from tests.support.gemini_script import Says  # noqa: PLC0415 - as above
-    from tests.support.gemini_server import gemini_server  # noqa: PLC0415 - as above
-
     said = Says(text="It will turn, and the mill with it, as long as the water comes.", delay_seconds=delay_seconds)
     script = [said] * (2 * (replies + WARM_UPS))
     async with (
         gemini_server(*script) as gemini,
-        _platform(gemini.url) as ready,
+        own_platform(asking(gemini.url) | {"HEADRACE_GEMINI_MODEL": MODEL}) as ready,
         _direct_client(gemini.url) as direct,
         _client(ready) as client,
     ):
@@ -150,30 +133,6 @@ def _direct_client(url: str) -> httpx.AsyncClient:
 def _client(ready: Ready) -> httpx.AsyncClient:
     headers = {"Authorization": f"Bearer {ready.api_key}"}
     return httpx.AsyncClient(base_url=ready.api, headers=headers, timeout=PATIENCE_SECONDS, trust_env=False)
-
-
-@asynccontextmanager
-async def _platform(gemini_url: str) -> AsyncIterator[Ready]:
-    settings = {
-        "HEADRACE_GEMINI_API_KEY": "any",
-        "HEADRACE_GEMINI_BASE_URL": gemini_url,
-        "HEADRACE_GEMINI_MODEL": MODEL,
-        "HEADRACE_LOG_LEVEL": "error",  # that nobody has said what the stand-in costs is no news
-    }
-    with tempfile.TemporaryDirectory(prefix="headrace-bench-", ignore_cleanup_errors=True) as folder:
-        os.chmod(folder, 0o711)  # noqa: PTH101, S103 - the servers run as somebody else; of a moment, and before anything runs
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "cli.main", "up", "--json", "--no-flower", "--data-dir", folder),
-            stdout=asyncio.subprocess.PIPE,
-            env=environment_without_settings(PYTHONPATH=str(ROOT / "platform"), **settings),
-        )
-        assert process.stdout is not None  # noqa: S101 - asked for above
-        try:
-            yield msgspec.json.decode(await process.stdout.readline(), type=Ready)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
-            await process.wait()
 
 
 def main() -> None:

@@ -10,15 +10,9 @@ result. Screening is timed in this process, on the processor, over the same text
 
 import argparse
 import asyncio
-import contextlib
-import os
 import statistics
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Callable
 
 import httpx
 import msgspec
@@ -28,9 +22,10 @@ from domain.text.injection import rules_in
 from domain.text.personal import find_personal
 from domain.text.unveil import layers_of, unveiled
 from providers.text.local.guard import Guard
-from runtime.settings import environment_without_settings
+from tests.support.gemini_script import Answers
+from tests.support.gemini_server import gemini_server
+from tests.support.own_platform import Ready, asking, own_platform
 
-ROOT = Path(__file__).parents[1]
 PATIENCE_SECONDS = 60
 LONG = 100_000
 TIMES = 5
@@ -57,28 +52,15 @@ class Figure(Struct, frozen=True, kw_only=True):
     screening_ms: float | None = None
 
 
-class Ready(Struct):
-    """What of the ready line is used."""
-
-    api: str
-    api_key: str
-
-
 async def measure(*, jobs: int, delay_seconds: float) -> list[Figure]:
     """Jobs of each kind beside each engine, then the parts of screening over one long text."""
-    sys.path.append(str(ROOT))  # the stand-in is one of the tests'
-    from tests.support.gemini_script import Answers  # noqa: PLC0415 - as above
-    from tests.support.gemini_server import gemini_server  # noqa: PLC0415 - as above
-
     guard = Guard()
     guard.flags("read the model")
     found: list[Figure] = []
     slow = [Answers(delay_seconds=delay_seconds) for _ in range(12 * jobs + 100)]
-    async with gemini_server(*slow) as gemini:
-        settings = {"HEADRACE_GEMINI_API_KEY": "any", "HEADRACE_GEMINI_BASE_URL": gemini.url}
-        async with _platform(settings) as ready, _client(ready) as client:
-            found += await _shares(client, guard, "gemini", jobs)
-    async with _platform({}) as ready, _client(ready) as client:
+    async with gemini_server(*slow) as gemini, own_platform(asking(gemini.url)) as ready, _client(ready) as client:
+        found += await _shares(client, guard, "gemini", jobs)
+    async with own_platform({"HEADRACE_LOG_LEVEL": "warning"}) as ready, _client(ready) as client:
         found += await _shares(client, guard, "local", jobs)
     return found + _parts(guard)
 
@@ -162,26 +144,6 @@ def _client(ready: Ready) -> httpx.AsyncClient:
         "Cache-Control": "no-cache",
     }
     return httpx.AsyncClient(base_url=ready.api, headers=headers, timeout=PATIENCE_SECONDS + 5)
-
-
-@asynccontextmanager
-async def _platform(settings: dict[str, str]) -> AsyncIterator[Ready]:
-    with tempfile.TemporaryDirectory(prefix="headrace-bench-", ignore_cleanup_errors=True) as folder:
-        os.chmod(folder, 0o711)  # noqa: PTH101, S103 - the servers run as somebody else; of a moment, and before anything runs
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "cli.main", "up", "--json", "--no-flower", "--data-dir", folder),
-            stdout=asyncio.subprocess.PIPE,
-            env=environment_without_settings(
-                PYTHONPATH=str(ROOT / "platform"), HEADRACE_LOG_LEVEL="warning", **settings
-            ),
-        )
-        assert process.stdout is not None  # noqa: S101 - asked for above
-        try:
-            yield msgspec.json.decode(await process.stdout.readline(), type=Ready)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
-            await process.wait()
 
 
 def main() -> None:

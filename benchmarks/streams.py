@@ -10,15 +10,10 @@ one line of JSON with a verdict. Run by `headrace bench streams`.
 
 import argparse
 import asyncio
-import contextlib
 import os
 import re
 import socket
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,9 +21,8 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from runtime.settings import environment_without_settings
+from tests.support.own_platform import Ready, own_platform
 
-PLATFORM = Path(__file__).parents[1] / "platform"
 READERS = 10
 MOST_BYTES_A_STREAM = 256 * 1024
 MOST_RATIO = 1.2
@@ -73,14 +67,6 @@ class Figures(Struct, frozen=True, kw_only=True):
     holds: bool
 
 
-class Ready(Struct):
-    """What of the ready line is used."""
-
-    api: str
-    api_key: str
-    processes: dict[str, int]
-
-
 class Readers:
     """Clients that follow the tenant's events and note when they are told of each job."""
 
@@ -114,7 +100,7 @@ class Readers:
 
 async def measure(*, never: int, idle: int, rate: float, seconds: float) -> Figures:
     """Alone, and beside `never` streams that are not read and `idle` ones of which nothing is told."""
-    async with _platform() as ready, _client(ready) as client:
+    async with own_platform(SETTINGS) as ready, _client(ready) as client:
         pid = ready.processes["api"]
         events = await _fill(client)
         await _load(ready, client, rate, 2)  # warm-up
@@ -246,24 +232,6 @@ def _client(ready: Ready) -> httpx.AsyncClient:
     headers = {"Authorization": f"Bearer {ready.api_key}"}
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=200)
     return httpx.AsyncClient(base_url=ready.api, headers=headers, timeout=PATIENCE_SECONDS, limits=limits)
-
-
-@asynccontextmanager
-async def _platform() -> AsyncIterator[Ready]:
-    with tempfile.TemporaryDirectory(prefix="headrace-bench-", ignore_cleanup_errors=True) as folder:
-        os.chmod(folder, 0o711)  # noqa: PTH101, S103 - the servers run as somebody else; of a moment, and before anything runs
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "cli.main", "up", "--json", "--no-flower", "--data-dir", folder),
-            stdout=asyncio.subprocess.PIPE,
-            env=environment_without_settings(PYTHONPATH=str(PLATFORM), **SETTINGS),
-        )
-        assert process.stdout is not None  # noqa: S101 - asked for above
-        try:
-            yield msgspec.json.decode(await process.stdout.readline(), type=Ready)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
-            await process.wait()
 
 
 def main() -> None:

@@ -126,7 +126,7 @@ def text(use: Use, sets: Path, only: str) -> None:
     """
     figures = _measured(
         ["-m", "tools.text.bench", "--json", "--data", str(sets.resolve()), "--only", only],
-        environment_with(PYTHONPATH=f"{_FOLDER.parent / 'platform'}:{_FOLDER.parent}"),
+        environment_with(),
         needs=_FOLDER.parent / "tools" / "text" / "bench.py",
         may_end_with=(0, 1),
     )
@@ -243,7 +243,7 @@ def _measured(
         raise CommandFailed(f"{needs} is not there: run it from a checkout.", Exit.NOT_FOUND)
     done = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-P", *arguments],
-        env=environ,
+        env=environ | {"PYTHONPATH": f"{_FOLDER.parent / 'platform'}:{_FOLDER.parent}"},
         input=told.encode(),
         stdout=subprocess.PIPE,
         check=False,
