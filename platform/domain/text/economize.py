@@ -52,7 +52,7 @@ def patient(job: NewJob) -> NewJob:
 
 def pause_before_look(attempt: int) -> timedelta:
     """How long to wait before another look at a provider's batch, after so many: longer each time."""
-    return min(_LONGEST_PAUSE, _FIRST_LOOK * (1.3 ** (attempt - 1)))
+    return min(_LONGEST_PAUSE, _FIRST_LOOK * 1.3 ** min(attempt - 1, 50))
 
 
 ECONOMIZE: Final = Kind(
