@@ -18,7 +18,8 @@ PARTS = [Moderate(text="first"), Moderate(text="second")]
 class Free:
     """Nothing is paid, and everything let through."""
 
-    async def paid(self, _size: int, ask: Callable[[], Awaitable[Answer[ResultT]]]) -> Answer[ResultT]:
+    async def paid(self, size: int, ask: Callable[[], Awaitable[Answer[ResultT]]]) -> Answer[ResultT]:
+        del size
         return await ask()
 
 
