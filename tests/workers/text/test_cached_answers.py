@@ -241,7 +241,7 @@ async def test_who_waits_too_long_asks_for_itself(database_url: str, redis_url: 
         )
         assert spot is not None
         await redis.set(f"hr:flight:{{{spot.name}}}", "somebody who never ends")
-        [job] = await run(bench, make_job(SUMMARIZE, timeout=timedelta(seconds=0.6)))
+        [job] = await run(bench, make_job(SUMMARIZE, timeout=timedelta(seconds=2.4)))
     await redis.aclose()
     assert not summary_of(job).cached
     assert len(provider.asked) == 1
