@@ -4,14 +4,11 @@ A platform of its own, three tenants, workers that are killed; then silence, and
 books. Run by `headrace faults --scenario day`. Exits 1 on any violation and leaves everything where it was.
 """
 
-# ruff: noqa: T201 - run by its name, and prints what it found
-
 import argparse
 import asyncio
 import json
 import os
 import random
-import shutil
 import signal
 import sys
 import tempfile
@@ -46,9 +43,10 @@ from tests.faults.invariants import (
     no_two_attempts_at_a_job_overlap,
     nothing_is_left_over,
 )
-from tests.faults.ledger import Entry, append
+from tests.faults.ledger import Entry
 from tests.faults.outside_log import Told
 from tests.faults.scene import TENTH, Tell
+from tests.faults.verdict import tell, tell_verdict
 from tests.support.people import Person, add_person
 from tests.support.running_up import RunningUp, running_up
 from tests.support.servers import memory_folder
@@ -288,22 +286,8 @@ def main() -> int:
     given = arguments.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="headrace-day-", dir=memory_folder()))
     folder.chmod(0o711)  # the servers' account reaches it when root runs the campaign
-
-    def tell(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-
     findings = asyncio.run(run_day(jobs=given.jobs, seed=given.seed, folder=folder, tell=tell))
-    append(given.ledger, findings.entry)
-    for name, figure in findings.entry.figures.items():
-        print(f"{name}: {figure}")
-    for violation in findings.violations:
-        print(f"VIOLATED {violation.invariant}: {violation.what}")
-    print(findings.entry.line)
-    if findings.violations:
-        print(f"seed {given.seed}: {len(findings.violations)} violations; everything is in {folder}")
-        return 1
-    shutil.rmtree(folder)
-    return 0
+    return tell_verdict(findings.entry, findings.entry.figures, findings.violations, ledger=given.ledger, folder=folder)
 
 
 if __name__ == "__main__":

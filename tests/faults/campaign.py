@@ -3,11 +3,8 @@
 Run by `headrace faults`. Exits 1 on any violation and leaves everything where it was, to be looked at.
 """
 
-# ruff: noqa: T201 - run by its name, and prints what it found
-
 import argparse
 import asyncio
-import shutil
 import sys
 import tempfile
 import time
@@ -25,11 +22,12 @@ from msgspec.structs import replace
 
 from tests.faults.hearing import Hearing, hearing
 from tests.faults.invariants import Evidence, Violation, violations
-from tests.faults.ledger import Entry, append, commit_now
+from tests.faults.ledger import Entry, commit_now
 from tests.faults.load import Load
 from tests.faults.outside_log import OutsideLog, Told, read_log
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.scene import REAL, TENTH, Campaign, Harm, Scenario, Scene, Tell
+from tests.faults.verdict import tell, tell_verdict
 from tests.support.running_up import RunningUp, running_up
 from tests.support.servers import memory_folder
 
@@ -227,22 +225,8 @@ def main() -> int:
         kinds=tuple(filter(None, given.kinds.split(","))),
         clock=REAL if given.clock == "real" else TENTH,
     )
-
-    def tell(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-
     findings = run_campaign(campaign, folder, tell)
-    append(given.ledger, findings.entry)
-    for name, figure in findings.figures.items():
-        print(f"{name}: {figure}")
-    for violation in findings.violations:
-        print(f"VIOLATED {violation.invariant}: {violation.what}")
-    print(findings.entry.line)
-    if findings.violations:
-        print(f"seed {given.seed}: {len(findings.violations)} violations; everything is in {folder}")
-        return 1
-    shutil.rmtree(folder)
-    return 0
+    return tell_verdict(findings.entry, findings.figures, findings.violations, ledger=given.ledger, folder=folder)
 
 
 if __name__ == "__main__":
