@@ -177,7 +177,7 @@ def _operation(route: HTTPRoute, method: str, handler: HTTPRouteHandler, schemas
         content = {media_type: {"schema": schemas.of(body)} for media_type, body in bodies.items()}
         if example := handler.opt.get("example"):
             content[next(iter(content))]["example"] = example
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": data is None or not data.has_default, "content": content}
     permissions = _permissions(handler)
     is_open = bool(handler.opt.get("open"))
     failures = failures_of(route.path_format or "/", method, handler, has_body=bool(bodies))

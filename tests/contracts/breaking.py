@@ -59,6 +59,8 @@ class _Comparison:
             if stands is not None and stands.get("required"):
                 yield f"{name}: a body is now needed."
             return
+        if stands is not None and stands.get("required") and not stood.get("required"):
+            yield f"{name}: a body is now needed."
         for media_type, media in stood["content"].items():
             after = (stands or {"content": {}})["content"].get(media_type)
             if after is None:

@@ -98,6 +98,7 @@ async def test_no_client_of_the_description_last_accepted_breaks(description: Js
 JOB = ("components", "schemas", "JobView")
 BODY = ("components", "schemas", "BulkActionBody")
 LIST = ("paths", "/v1/jobs", "get")
+BAN = ("paths", "/v1/users/{user_id}/ban", "post")
 BREAKS: list[tuple[tuple[str, ...], object, str]] = [
     (("paths", "/v1/jobs", "post"), None, "POST /v1/jobs is gone."),
     ((*LIST, "operationId"), "jobs_of", "is now called jobs_of"),
@@ -111,6 +112,7 @@ BREAKS: list[tuple[tuple[str, ...], object, str]] = [
     ((*BODY, "properties", "dry_run"), None, "the field dry_run is gone"),
     (("components", "schemas", "BulkVerb", "enum"), ["retry"], "the value 'cancel' is taken no more"),
     ((*LIST, "parameters"), [], "the parameter cursor in the query is gone"),
+    ((*BAN, "requestBody", "required"), True, "a body is now needed"),
     ((*LIST, "security"), [{"bearer": []}], "what it takes to be let in has changed"),
     ((*LIST, "responses", "200"), None, "the answer 200 is gone"),
 ]

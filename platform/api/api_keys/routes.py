@@ -43,6 +43,8 @@ MANAGE: Final = "keys:manage"
 PER_MINUTE: Final = 600
 """How many requests a key may make that says nothing else."""
 
+USUAL: Final = RotateBody()
+
 _RANDOMNESS: Final = 40
 _LONGEST: Final = timedelta(days=3650)
 
@@ -106,9 +108,9 @@ async def show(key_id: KeyPath, use: NamedDependency[Use], caller: NamedDependen
 async def rotate(
     request: ApiRequest,
     key_id: KeyPath,
-    data: JSONBody[RotateBody],
     use: NamedDependency[Use],
     caller: NamedDependency[Caller],
+    data: JSONBody[RotateBody] = USUAL,
 ) -> Response[NewKeyView]:
     """Make a key in place of this one, with its name, scopes, limit and end. Both open until the overlap is over.
 

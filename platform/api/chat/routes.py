@@ -48,6 +48,8 @@ from storage.jobs import find_job
 
 ConversationPath = FromPath[str]
 
+UNTITLED: Final = ConversationBody()
+
 _MAY_CHAT: Final = [needs("chat:use")]
 _EXAMPLE: Final = {"title": "Questions about an order"}
 _LAST_POSITION: Final = 2**31 - 1
@@ -55,7 +57,10 @@ _LAST_POSITION: Final = 2**31 - 1
 
 @post("/conversations", guards=_MAY_CHAT, status_code=201, opt={**ONCE, "example": _EXAMPLE})
 async def begin(
-    request: ApiRequest, data: JSONBody[ConversationBody], use: NamedDependency[Use], caller: NamedDependency[Caller]
+    request: ApiRequest,
+    use: NamedDependency[Use],
+    caller: NamedDependency[Caller],
+    data: JSONBody[ConversationBody] = UNTITLED,
 ) -> Response[ConversationView]:
     """Begin a conversation. Only its caller sees it."""
     conversation_id = ConversationId(new_id("conv"))

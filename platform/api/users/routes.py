@@ -72,6 +72,9 @@ class ReasonBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(max_length=500)] | None = None
 
 
+NO_REASON: Final = ReasonBody()
+
+
 @post("/users", status_code=201, guards=[needs("users:manage")], opt={**ONCE, **audited("user.created")})
 async def create(
     request: ApiRequest, data: JSONBody[UserBody], use: NamedDependency[Use], caller: NamedDependency[Caller]
@@ -165,9 +168,9 @@ async def change(
 async def disable(
     request: ApiRequest,
     user_id: UserPath,
-    data: JSONBody[ReasonBody],
     use: NamedDependency[Use],
     caller: NamedDependency[Caller],
+    data: JSONBody[ReasonBody] = NO_REASON,
 ) -> UserView:
     """Let a user in no more, by password, token or key. Jobs they submitted run on."""
     return await _shut_out(use, request, caller, user_id, UserState.DISABLED, data.reason)
@@ -185,9 +188,9 @@ async def enable(
 async def ban(
     request: ApiRequest,
     user_id: UserPath,
-    data: JSONBody[ReasonBody],
     use: NamedDependency[Use],
     caller: NamedDependency[Caller],
+    data: JSONBody[ReasonBody] = NO_REASON,
 ) -> UserView:
     """Let a user in no more, for what they did. Who manages users, or bans, is banned by those who manage them."""
     return await _shut_out(use, request, caller, user_id, UserState.BANNED, data.reason)

@@ -1,6 +1,7 @@
 """API keys over HTTP: shown once, narrowed, rotated with an overlap, revoked."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -113,6 +114,14 @@ async def test_a_rotated_key_opens_beside_the_new_one_until_the_overlap_is_over(
     for overlap in ("soon", "31d", "721h", "-1h"):
         answer = await house.as_(ada.key, "POST", f"/v1/api-keys/{ada.key_id}/rotate", {"overlap": overlap})
         assert [error["pointer"] for error in problem(answer)["errors"]] == ["/overlap"]
+
+
+async def test_a_key_is_rotated_without_a_body_by_the_usual_overlap(house: House) -> None:
+    ada = await house.person(Role.USER)
+    answer = await house.as_(ada.key, "POST", f"/v1/api-keys/{ada.key_id}/rotate")
+    assert answer.status_code == 201, answer.text
+    left = datetime.fromisoformat(answer.json()["replaced_expires_at"]) - datetime.now(UTC)
+    assert timedelta(hours=23) < left <= timedelta(hours=24)
 
 
 async def test_a_revoked_key_opens_nothing_and_is_revoked_once(house: House) -> None:

@@ -88,6 +88,11 @@ async def test_a_conversation_is_its_callers_alone(api: CalledApi, by: str) -> N
     assert (await api.call("GET", "/v1/jobs")).json()["items"] == []
 
 
+async def test_a_conversation_begins_without_a_body_and_without_a_title(api: CalledApi) -> None:
+    answer = await api.call("POST", "/v1/conversations", by=USER)
+    assert (answer.status_code, answer.json()["title"]) == (201, None)
+
+
 async def test_who_may_not_chat_begins_nothing(api: CalledApi) -> None:
     assert (await api.call("POST", "/v1/conversations", {}, by=VIEWER)).status_code == 403
 

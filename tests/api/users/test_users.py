@@ -9,6 +9,7 @@ from runtime.unique_ids import new_id
 from tests.api.conftest import House, Problem
 from tests.support.people import PASSWORD
 
+JSON = {"Content-Type": "application/json"}
 ANNE: dict[str, Any] = {"email": "anne@example.com", "name": "Anne", "role": "operator", "password": PASSWORD}
 
 
@@ -105,6 +106,18 @@ async def test_who_is_shut_out_enters_by_nothing_and_returns_when_let_in(house: 
     assert (await house.as_(ada.key, "GET", "/v1/me")).status_code == 200
     assert (await house.as_(tokens["access_token"], "GET", "/v1/me")).status_code == 401
     await house.log_in(ada)
+
+
+@pytest.mark.parametrize(("how", "state"), [("disable", "disabled"), ("ban", "banned")])
+async def test_who_says_no_reason_sends_no_body(house: House, problem: Problem, how: str, state: str) -> None:
+    ada = await house.person(Role.USER)
+    path = f"/v1/users/{ada.id}/{how}"
+    nothing = problem(await house.as_(house.admin_key, "POST", path, content=b"null", headers=JSON))
+    assert (nothing["status"], nothing["code"]) == (422, "body_invalid")
+    unsaid = await house.as_(house.admin_key, "POST", path, content=b"{}")
+    assert problem(unsaid)["code"] == "media_type_unsupported"
+    answer = await house.as_(house.admin_key, "POST", path)
+    assert (answer.status_code, answer.json()["state"], answer.json()["state_reason"]) == (200, state, None)
 
 
 async def test_a_new_role_holds_at_once_for_tokens_and_keys(house: House) -> None:
