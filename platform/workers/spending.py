@@ -84,7 +84,7 @@ class JobMeter:
             if self._is_reserved:
                 await release(tx, ctx.job.id, ctx.job.lease or "")
 
-        await booked(ctx, write)
+        await booked(ctx, write, usage=usage)
         self._is_reserved = False
 
 
@@ -118,7 +118,7 @@ class PartsMeter:
                 amount = Amount(tokens=tokens, cost_micros=booking.cost_micros)
                 await shrink(tx, ctx.job.id, ctx.job.lease or "", amount)
 
-        await booked(ctx, write)
+        await booked(ctx, write, usage=usage)
 
     async def let_go(self) -> None:
         """Let go of what is set aside still, if the attempt lasts: else it counts no more anyway."""

@@ -5,6 +5,7 @@ promise should be read in one place.
 """
 
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
@@ -21,7 +22,7 @@ SLACK_SECONDS: Final = 1.5
 
 _NEARLY_SECONDS: Final = 0.7  # of an answer that may be too late where time is short
 _CACHELESS_SECONDS: Final = 2.0
-_MOST_RISKY: Final = 14
+_MOST_WAYS: Final = 2**14
 _NUMBER: Final = re.compile(r"Answer (\d+) to case")
 _WITHOUT_A_WORD: Final = frozenset({"ai_unavailable", "ai_throttled", "ai_malformed", "budget_exhausted"})
 _DEADLY_CRASHES: Final = 3
@@ -103,7 +104,7 @@ def every_token_is_booked_once(day: Day) -> Iterator[str]:
         told = [call for call in day.calls if (call.tenant, call.kind) == (tenant, kind) and call.said_at is not None]
         risky = [call for call in told if _may_be_unheard(day, call)]
         certain = _sum([call for call in told if call not in risky])
-        if not _adds_up(certain, booked, risky):
+        if not _adds_up(certain, booked, [_heard(day, call) for call in risky]):
             unsure = f", and may have left out some of {len(risky)} questions" if risky else ""
             yield f"{tenant} was billed {certain} tokens for {kind}{unsure}; booked are {booked}"
         exact = booked[0] * day.rules.micros_a_prompt_token + booked[1] * day.rules.micros_an_output_token
@@ -298,14 +299,28 @@ def _may_be_unheard(day: Day, call: Call) -> bool:
     """Whether whoever asked may not have heard the answer: it died, was stopped, or went away meanwhile."""
     if call.left or (call.kind == HANGS_IN and call.over_at - call.begun_at > _NEARLY_SECONDS):
         return True
-    if call.kind == "chat.reply" and call.outcome in {"blocked", "malformed"}:
-        return True  # it stops reading at the first bad word, and the tokens are told after the last
+    if call.kind == "chat.reply" and call.outcome in {"blocked", "malformed", "failed"}:
+        return True  # it stops reading at the first bad word; and a reset may overtake the last ones
     return any(
         attempt.begun_at - SLACK_SECONDS <= call.over_at and call.begun_at <= attempt.over_at + SLACK_SECONDS
         for job in day.jobs_about(call)
         for attempt in job.attempts
         if attempt.outcome in {"queued", "cancelled"}
     )
+
+
+def _heard(day: Day, call: Call) -> set[tuple[int, int]]:
+    """What may have been heard of the cost of a question, if not all: none, or what a stream had told by some word.
+
+    Whoever stopped a reply, and lived, had heard what was told well before.
+    """
+    totals = [(prompt, output) for _, prompt, output in call.told] or [(call.prompt_tokens, call.output_tokens)]
+    about = [attempt for job in day.jobs_about(call) for attempt in job.attempts]
+    stops = [one.over_at for one in about if one.outcome == "cancelled" and one.over_at > call.begun_at]
+    if call.kind != "chat.reply" or not stops or any(one.outcome == "queued" for one in about):
+        return {(0, 0), *totals}
+    known = sum(at < min(stops) - SLACK_SECONDS for at, _, _ in call.told)
+    return set(totals[known - 1 :]) if known else {(0, 0), *totals}
 
 
 def _is_without_cache(day: Day, call: Call) -> bool:
@@ -324,12 +339,20 @@ def _sum(calls: Sequence[Call]) -> tuple[int, int]:
     return sum(call.prompt_tokens for call in calls), sum(call.output_tokens for call in calls)
 
 
-def _adds_up(certain: tuple[int, int], booked: tuple[int, int], risky: Sequence[Call]) -> bool:
-    """Whether what is booked is what is certain, and some of what is not."""
-    if len(risky) > _MOST_RISKY:
-        most = _sum(risky)
-        return all(low <= value <= low + more for low, value, more in zip(certain, booked, most, strict=True))
+def _adds_up(certain: tuple[int, int], booked: tuple[int, int], heard: Sequence[set[tuple[int, int]]]) -> bool:
+    """Whether what is booked is what is certain, and of each question that is not, what may have been heard.
+
+    Where there are too many ways to add that up, it has to be within bounds.
+    """
+    ways = math.prod(len(one) for one in heard)
+    if ways > _MOST_WAYS:
+        return all(
+            certain[which] + sum(min(bill[which] for bill in one) for one in heard)
+            <= booked[which]
+            <= certain[which] + sum(max(bill[which] for bill in one) for one in heard)
+            for which in (0, 1)
+        )
     sums = {certain}
-    for call in risky:
-        sums |= {(prompt + call.prompt_tokens, output + call.output_tokens) for prompt, output in sums}
+    for one in heard:
+        sums = {(prompt + more, output + further) for prompt, output in sums for more, further in one}
     return booked in sums

@@ -6,9 +6,10 @@ import re
 import time
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from tests.day.weather import Fate, Hour, fate_of
+from tests.support.gemini_answers import tokens_in
 from tests.support.gemini_script import Asked, JsonObject, Step
 from tests.support.gemini_server import GeminiServer
 
@@ -40,6 +41,8 @@ class Call(Struct, kw_only=True):
     left: bool = False
     prompt_tokens: int = 0
     output_tokens: int = 0
+    told: list[tuple[float, int, int]] = field(default_factory=list)
+    """What it had cost by when, each from the beginning; more than one of a stream."""
 
     @property
     def tenant(self) -> str:
@@ -86,11 +89,11 @@ class Gemini(GeminiServer):
 
     def told(self, asked: Asked, said: JsonObject) -> None:
         """Book what the message bills; each counts from the beginning."""
-        call, counted = self._under_way.get(id(asked)), said.get("usageMetadata")
-        if call is not None and counted is not None:
-            call.prompt_tokens = counted.get("promptTokenCount", 0)
-            call.output_tokens = counted.get("candidatesTokenCount", 0) + counted.get("thoughtsTokenCount", 0)
+        call, bill = self._under_way.get(id(asked)), tokens_in(said)
+        if call is not None and bill is not None:
+            call.prompt_tokens, call.output_tokens = bill
             call.said_at = time.time()
+            call.told.append((call.said_at, *bill))
 
     def over(self, asked: Asked, *, left: bool) -> None:
         """Note when it was over, and for whom."""

@@ -153,6 +153,26 @@ def test_what_a_worker_that_died_may_not_have_heard_may_be_booked_or_not() -> No
     assert [one.invariant for one in violations(half)] == ["D4 every token is booked once"]
 
 
+def test_of_a_reply_that_was_stopped_what_was_told_well_before_is_booked() -> None:
+    told = [(10.0, 100, 5), (11.0, 100, 10), (19.0, 100, 15)]
+    said = replace(
+        call(1, kind="chat.reply"),
+        over_at=20.0,
+        left=True,
+        told=told,
+        said_at=19.0,
+        prompt_tokens=100,
+        output_tokens=15,
+    )
+    stopped = Attempt(begun_at=9.0, over_at=19.5, outcome="cancelled")
+    day = with_job(quiet_day(), kind="chat.reply", state="cancelled", result=None, attempts=(stopped,))
+    day = replace(day, calls=[said], errands=[replace(day.errands[0], is_withdrawn=True)])
+    for output, found in ((15, []), (10, []), (5, ["D4 every token is booked once"])):
+        cost = round(100 * 0.3 + output * 2.5 + 0.5)
+        rows = [booked(calls=1, prompt_tokens=100, output_tokens=output, cost_micros=cost, kind="chat.reply")]
+        assert [one.invariant for one in violations(replace(day, booked=rows))] == found
+
+
 def test_the_breaker_opens_after_failures_in_a_row_and_again_when_the_probe_fails() -> None:
     calls = failures(10.0)
     assert openings(calls, 3, 4.0) == [10.2]
@@ -234,13 +254,19 @@ def failures(at: float) -> list[Call]:
     return [call(10 + n, begun_at=at + n / 10, outcome="failed", good=None) for n in range(3)]
 
 
-def booked(
-    tenant: str = NORTH, *, calls: int = 0, prompt_tokens: int = 0, output_tokens: int = 0, cost_micros: int = 0
+def booked(  # noqa: PLR0913 - a row
+    tenant: str = NORTH,
+    *,
+    kind: str = "text.summarize",
+    calls: int = 0,
+    prompt_tokens: int = 0,
+    output_tokens: int = 0,
+    cost_micros: int = 0,
 ) -> Booked:
     return Booked(
         tenant=tenant,
         day="2026-01-01",
-        kind="text.summarize",
+        kind=kind,
         calls=calls,
         prompt_tokens=prompt_tokens,
         output_tokens=output_tokens,

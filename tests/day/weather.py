@@ -143,10 +143,12 @@ _FATES: Final = {
 def _spoken(what: str, asked: Asked, kind: str, number: int, tag: str) -> Fate:
     """A good answer, in which stand its number and what it is about, so that nobody else's can pass for it."""
     step, good = _good(asked, kind, number, tag)
-    return Fate(step=replace(step, delay_seconds=0.2) if what == "slow" else step, outcome="answered", good=good)
+    if what == "slow":  # a reply comes word by word, so that some are stopped in the middle
+        step = replace(step, pause_seconds=0.1) if kind == "chat.reply" else replace(step, delay_seconds=0.2)
+    return Fate(step=step, outcome="answered", good=good)
 
 
-def _good(asked: Asked, kind: str, number: int, tag: str) -> tuple[Step, Any]:
+def _good(asked: Asked, kind: str, number: int, tag: str) -> tuple[Says, Any]:
     stand_ins = " ".join(dict.fromkeys(STAND_IN.findall(asked.user)))
     words = f"Answer {number} to case {tag}{f', for {stand_ins}' if stand_ins else ''}."
     if kind == "chat.reply":

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from domain.chat.conversation import ChatMessage
@@ -12,7 +13,7 @@ from domain.errors import HeadraceError
 from domain.text.breaker import BreakerRule
 from domain.text.parts import InputTooLong
 from domain.text.summarize import Summarize, Summary
-from providers.text.chain import Engine, TextChain
+from providers.text.chain import Engine, TextChain, Unmetered
 from providers.text.guard import Guard
 from providers.text.in_parts import context_in
 from providers.text.provider import (
@@ -22,8 +23,12 @@ from providers.text.provider import (
     ProviderRefused,
     ProviderThrottled,
     ReplyPart,
+    TextProvider,
+    Usage,
 )
-from tests.support.scripted_text import ScriptedText
+from tests.support.gemini_meeting import meeting
+from tests.support.gemini_script import Hangs, Says
+from tests.support.scripted_text import USAGE, ScriptedText
 
 GIVEN = Summarize(text="It rained.")
 
@@ -66,7 +71,7 @@ class Clock:
         return self.now
 
 
-def chain_of(first: Failing, clock: Clock, *, falls_back: bool = True) -> TextChain:
+def chain_of(first: TextProvider, clock: Clock, *, falls_back: bool = True) -> TextChain:
     guard = Guard("first", BreakerRule(failures=3, rest_seconds=30), clock)
     return TextChain(
         [
@@ -154,6 +159,46 @@ async def test_a_reply_nobody_reads_on_ends_the_providers_stream() -> None:
     async with aclosing(chain_of(first, Clock()).reply([])) as parts:
         await anext(parts)
     assert first.closed == 1
+
+
+class Books(Unmetered):
+    """Who pays, and keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[Usage | None] = []
+
+    async def settle(self, kind: str, usage: Usage | None) -> None:  # noqa: ARG002 - one kind is asked
+        self.told.append(usage)
+
+
+async def test_a_reply_given_up_half_way_costs_what_was_told_last() -> None:
+    class Counting(ScriptedText):
+        async def reply(self, conversation: Sequence[ChatMessage], earlier: str = "") -> AsyncGenerator[ReplyPart]:  # noqa: ARG002 - the signature of a provider
+            for tokens in (1, 2, 3):
+                yield ReplyPart("word ", replace(USAGE, output_tokens=tokens))
+
+    books = Books()
+    chain = chain_of(Counting(), Clock()).metered(books)
+    async with aclosing(chain.reply([])) as parts:
+        await anext(parts)
+        await anext(parts)
+    assert books.told == [replace(USAGE, output_tokens=2)]
+
+
+@pytest.mark.filterwarnings("ignore:Inheritance class Aiohttp:DeprecationWarning")
+async def test_who_is_stopped_while_an_answer_is_repaired_pays_for_the_first() -> None:
+    books = Books()
+    async with meeting(Says(text="Certainly!", prompt_tokens=50, answer_tokens=9), Hangs()) as (gemini, server):
+        asking = asyncio.create_task(chain_of(gemini, Clock()).metered(books).summarize(GIVEN))
+        for _ in range(2):
+            await asyncio.wait_for(server.asked.wait(), 10)
+            server.asked.clear()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    [spent] = books.told
+    assert spent is not None
+    assert (spent.prompt_tokens, spent.output_tokens) == (50, 9)
 
 
 def test_of_a_conversation_the_last_messages_are_shown_and_a_last_one_too_long_is_refused() -> None:

@@ -60,14 +60,17 @@ async def broken_reply(step: Step, *, timeout_seconds: float = 10.0) -> tuple[st
 
 
 @pytest.mark.usefixtures("each_transport")
-async def test_a_reply_comes_in_pieces_and_the_last_one_carries_the_usage() -> None:
+async def test_a_reply_comes_in_pieces_each_with_what_was_used_by_then() -> None:
     text = "I am a stand-in, café and 日本 included.\u2028Ask me anything."
     said = Says(text=text, chunk=7, thoughts="Who am I?", prompt_tokens=9, answer_tokens=11, thought_tokens=4)
     async with meeting(said) as (gemini, server):
         parts = await parts_of(gemini)
     assert "".join(part.text for part in parts) == text
     assert len(parts) > 5
-    assert [part.usage for part in parts[:-1]] == [None] * (len(parts) - 1)
+    used = [(part.usage.prompt_tokens, part.usage.output_tokens) for part in parts if part.usage is not None]
+    assert len(used) == len(parts)
+    assert used[0] == (9, 4), "of thoughts too, before a word is said"
+    assert used == sorted(used)
     assert parts[-1].usage == Usage(
         engine="gemini", model="gemini-test", prompt_tokens=9, output_tokens=15, prompt_version="reply-1"
     )

@@ -2,8 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from tests.support.gemini_script import Asked, Blocks, Echoes, JsonObject, NoCandidates, NoParts, Says, Step
 
@@ -63,23 +65,26 @@ def whole(asked: Asked, said: Says) -> JsonObject:
 
 
 def pieces(asked: Asked, said: Says) -> Iterator[JsonObject]:
-    """A streamed answer: finish reason on the last event only, usage as told."""
+    """A streamed answer: finish reason on the last event only; each event counts the tokens from the beginning."""
     if said.thoughts:
-        yield {"candidates": [candidate("", finish=None, thoughts=said.thoughts)]}
+        yield _beside(asked, said, "") | {"candidates": [candidate("", finish=None, thoughts=said.thoughts)]}
     starts = range(0, max(1, len(said.text)), said.chunk)
     for start in starts:
-        last = start == starts[-1]
-        event: JsonObject = {
-            "candidates": [candidate(said.text[start : start + said.chunk], finish=said.finish if last else None)]
-        }
-        yield event | (_closing(asked, said) if last else {"modelVersion": asked.model})
+        is_last, end = start == starts[-1], start + said.chunk
+        event = _closing(asked, said) if is_last else _beside(asked, said, said.text[:end])
+        yield event | {"candidates": [candidate(said.text[start:end], finish=said.finish if is_last else None)]}
 
 
-def silent(asked: Asked, step: Step) -> JsonObject:
-    """An answer without words: blocked, or empty."""
-    answer: JsonObject = {
-        "usageMetadata": {"promptTokenCount": tokens(asked.system + asked.user), "totalTokenCount": 0}
-    }
+def begun(asked: Asked, words: Sequence[str]) -> Iterator[JsonObject]:
+    """A streamed answer that has no end."""
+    for count, part in enumerate(words, start=1):
+        event = _beside(asked, Says(text=""), "".join(words[:count]))
+        yield event | {"candidates": [candidate(part, finish=None)]}
+
+
+def silent(asked: Asked, step: Step, after: str = "") -> JsonObject:
+    """An answer without words: blocked, or empty; in a stream it may come after some."""
+    answer: JsonObject = {"usageMetadata": usage(asked, Says(text=after))}
     match step:
         case Blocks(reason=reason):
             answer["promptFeedback"] = {"blockReason": reason}
@@ -139,6 +144,15 @@ def usage(asked: Asked, said: Says) -> JsonObject:
     return counts
 
 
+def tokens_in(said: JsonObject) -> tuple[int, int] | None:
+    """What a message bills, of the prompt and of the answer; None: it tells nothing of it."""
+    counted: JsonObject | None = said.get("usageMetadata")
+    if counted is None:
+        return None
+    output = counted.get("candidatesTokenCount", 0) + counted.get("thoughtsTokenCount", 0)
+    return counted.get("promptTokenCount", 0), output
+
+
 def tokens(text: str) -> int:
     """Roughly how many tokens a text has."""
     return (len(text) + 3) // 4
@@ -153,6 +167,14 @@ def error_body(code: int, status: str, message: str, retry_delay: str | None = N
             {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": retry_delay},
         ]
     return {"error": error}
+
+
+def _beside(asked: Asked, said: Says, text: str) -> JsonObject:
+    """What an event of a stream says besides its words, where `text` is what was said with it."""
+    if not said.counts_tokens:
+        return {"modelVersion": asked.model}
+    most = tokens(text) if said.answer_tokens is None else min(said.answer_tokens, tokens(text))
+    return {"modelVersion": asked.model, "usageMetadata": usage(asked, replace(said, answer_tokens=most))}
 
 
 def _closing(asked: Asked, said: Says) -> JsonObject:

@@ -20,13 +20,15 @@ class Answers(Step, frozen=True, kw_only=True):
 class Says(Step, frozen=True, kw_only=True):
     """Answers with these words; a stream sends them `chunk` characters at a time.
 
-    `finish` None leaves the finish reason out. `thoughts` is sent first, as a part marked as thought.
+    `finish` None leaves the finish reason out. `thoughts` is sent first, as a part marked as thought. `pause_seconds`
+    pass between two events of a stream.
     """
 
     text: str
     finish: str | None = "STOP"
     thoughts: str = ""
     chunk: int = 12
+    pause_seconds: float = 0.0
     prompt_tokens: int | None = None
     answer_tokens: int | None = None
     thought_tokens: int = 0

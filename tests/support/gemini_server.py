@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from tests.support.gemini_answers import candidate, error_body, objection, pieces, silent, spoken, tokens, whole
+from tests.support.gemini_answers import begun, error_body, objection, pieces, silent, spoken, tokens, tokens_in, whole
 from tests.support.gemini_batches import BatchDesk
 from tests.support.gemini_script import (
     Answers,
@@ -50,12 +50,19 @@ class GeminiServer:
         self.script = list(script)
         self.requests: list[Asked] = []
         self.batches = BatchDesk()
+        self.bills: dict[int, tuple[int, int]] = {}
+        """Tokens of prompts and of answers by request, the n-th, as each was told last."""
         self.connections = 0
         self.asked = asyncio.Event()
         self.left_by_client = asyncio.Event()
         self.url = ""
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
+
+    @property
+    def tokens_billed(self) -> int:
+        """All tokens of all requests."""
+        return sum(prompt + output for prompt, output in self.bills.values())
 
     def step_for(self, asked: Asked) -> Step:  # noqa: ARG002 - who overrides it looks
         """What to do with a request: the next step of the script, past its end a good answer."""
@@ -107,6 +114,7 @@ class _Exchange:
     def __init__(self, server: GeminiServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._server, self._reader, self._writer = server, reader, writer
         self._asked: Asked | None = None
+        self._number = 0
 
     async def serve(self) -> bool:
         """Answer one request; whether the connection may carry another."""
@@ -131,6 +139,7 @@ class _Exchange:
         asked = Asked(path=path, query=query, headers=headers, wanted=wanted, **route.groupdict())
         self._asked = asked
         self._server.requests.append(asked)
+        self._number = len(self._server.requests)
         self._server.asked.set()
         left = True
         try:
@@ -173,17 +182,18 @@ class _Exchange:
                 return await self._act(asked, step)
             case Breaks(words=words, then=then):
                 await self._begin_stream()
-                for part in words:
-                    await self._event({"candidates": [candidate(part, finish=None)]})
-                return await self._break(asked, then)
+                for event in begun(asked, words):
+                    await self._event(event)
+                return await self._break(asked, then, "".join(words))
             case _:
                 await self._begin_stream()
                 said = spoken(asked, step)
                 for event in pieces(asked, said) if said else [silent(asked, step)]:
                     await self._event(event)
+                    await asyncio.sleep(said.pause_seconds if said else 0)
                 return await self._end_stream()
 
-    async def _break(self, asked: Asked, then: Step) -> bool:
+    async def _break(self, asked: Asked, then: Step, after: str) -> bool:
         match then:
             case Refuses():
                 await self._event(error_body(then.code, then.status, then.message, then.retry_delay))
@@ -192,7 +202,7 @@ class _Exchange:
             case Hangs() | Resets() | Truncates():
                 return await self._vanish(then, b"40\r\ndata: {")
             case _:
-                await self._event(silent(asked, then))
+                await self._event(silent(asked, then, after))
         return await self._end_stream()
 
     async def _vanish(self, how: Step, beginning: bytes) -> bool:
@@ -252,6 +262,8 @@ class _Exchange:
 
     def _tell(self, said: JsonObject) -> None:
         if self._asked is not None:
+            if (bill := tokens_in(said)) is not None:
+                self._server.bills[self._number] = bill
             self._server.told(self._asked, said)
 
     async def _write(self, content: bytes) -> None:

@@ -1,7 +1,8 @@
 """Engines one behind the other: where the first cannot answer, the next does, and the answer says who it was."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext, suppress
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
@@ -31,6 +32,7 @@ from providers.text.provider import (
     ReplyPart,
     TextProvider,
     Usage,
+    spent_by,
 )
 
 ResultT = TypeVar("ResultT")
@@ -61,7 +63,7 @@ class PartsMeter(Protocol):
         ...
 
     async def settle(self, kind: str, usage: Usage | None) -> None:
-        """Book what it did cost, as far as is known, and let go of what was set aside."""
+        """Book what it did cost, as far as is known, and let go of what was set aside; tell whoever operates if not."""
         ...
 
 
@@ -218,21 +220,21 @@ class TextChain:
             return
         if engine.long is not None:
             conversation = engine.long.context(conversation, earlier)
-        usage: Usage | None = None
-        parts: AsyncIterator[ReplyPart] | None = None
+        usage: Usage | None = None  # as it was told last
         try:
             with engine.guard.asking():
                 await self._meter.reserve(kind, engine.model_of(kind), _size((conversation, earlier)))
-                parts = engine.provider.reply(conversation, earlier)
-                async for part in parts:
-                    usage = part.usage or usage
-                    yield part
+                # the provider's stream ends with the reader's, not with the garbage
+                async with aclosing(engine.provider.reply(conversation, earlier)) as parts:
+                    async for part in parts:
+                        usage = part.usage or usage
+                        yield part
         except HeadraceError as failure:
-            await self._meter.settle(kind, _spent(failure))
+            await self._meter.settle(kind, spent_by(failure) or usage)
             raise
-        finally:
-            if isinstance(parts, AsyncGenerator):
-                await parts.aclose()  # the provider's stream ends with the reader's, not with the garbage
+        except BaseException:  # stopped, given up by its reader, or a bug: what was told by then is billed
+            await _settle_cut_short(self._meter, kind, usage)
+            raise
         await self._meter.settle(kind, usage)
 
 
@@ -252,7 +254,10 @@ class _Paying:
                 await self._meter.reserve(self._kind, self._model, size)
                 answer = await ask()
         except HeadraceError as failure:
-            await self._meter.settle(self._kind, _spent(failure))
+            await self._meter.settle(self._kind, spent_by(failure))
+            raise
+        except asyncio.CancelledError as stop:
+            await _settle_cut_short(self._meter, self._kind, spent_by(stop))
             raise
         await self._meter.settle(self._kind, answer.usage)
         return answer
@@ -278,5 +283,7 @@ def _size(asked: Any) -> int:  # noqa: ANN401 - any input
     return len(msgspec.json.encode(asked))
 
 
-def _spent(failure: HeadraceError) -> Usage | None:
-    return failure.spent if isinstance(failure, Costly) else None
+async def _settle_cut_short(meter: PartsMeter, kind: str, usage: Usage | None) -> None:
+    """Book what is known of the cost. Whoever stops us hears of no failure, which the meter has told of."""
+    with suppress(HeadraceError):
+        await meter.settle(kind, usage)

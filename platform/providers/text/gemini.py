@@ -163,8 +163,9 @@ class GeminiTextProvider:
                     written += len(said.text)
                     if written > MOST_REPLY_CHARS:
                         raise AnswerCutShort(f"Gemini's reply is longer than {MOST_REPLY_CHARS} characters.")
-                    if shown := screen.pass_on(plain(said.text)):
-                        yield ReplyPart(shown)
+                    shown = screen.pass_on(plain(said.text))
+                    if shown or said.usage is not None:
+                        yield ReplyPart(shown, said.usage)
             if not written:
                 raise ProviderAnswerMalformed("Gemini's reply was empty.")
         except Costly as failure:

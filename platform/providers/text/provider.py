@@ -1,5 +1,6 @@
 """What the platform asks of whoever reads and writes texts for it, and the ways that can go wrong."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Generic, Protocol, TypeVar
@@ -38,7 +39,10 @@ class Answer(Struct, Generic[T], frozen=True):
 
 
 class ReplyPart(Struct, frozen=True):
-    """A piece of a reply, whose pieces joined are the reply. The last carries the usage; its text may be empty."""
+    """A piece of a reply, whose pieces joined are the reply; its text may be empty.
+
+    `usage` is what the whole reply has cost by then, where it was told; the last one's is what the reply cost.
+    """
 
     text: str
     usage: Usage | None = None
@@ -46,12 +50,28 @@ class ReplyPart(Struct, frozen=True):
 
 @contextmanager
 def billed(usage: Usage | None) -> Iterator[None]:
-    """A failure inside the block cost at least this."""
+    """A failure inside the block cost at least this, and so did whoever was stopped in it; see `spent_by`."""
     try:
         yield
     except Costly as failure:
         failure.spent = sum_of(usage, failure.spent)
         raise
+    except asyncio.CancelledError as stop:
+        # it must stay the same sort of error for whoever stopped us, and has room for no field
+        stop.args = (*stop.args, usage)
+        raise
+
+
+def spent_by(end: BaseException) -> Usage | None:
+    """What a question that ended so has cost, as far as the provider had told by then."""
+    if isinstance(end, Costly):
+        return end.spent
+    if isinstance(end, asyncio.CancelledError):
+        spent: Usage | None = None
+        for told in end.args:
+            spent = sum_of(spent, told if isinstance(told, Usage) else None)
+        return spent
+    return None
 
 
 def sum_of(first: Usage | None, second: Usage | None) -> Usage | None:

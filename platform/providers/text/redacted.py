@@ -82,12 +82,13 @@ class RedactingTextProvider:
         redaction, (before, *redacted) = await self._redacted([earlier, *(message.text for message in conversation)])
         shown = [ChatMessage(message.role, text) for message, text in zip(conversation, redacted, strict=True)]
         restoring = RestoringStream(redaction)
-        usage = None
+        usage = None  # heard last
         async with aclosing(_closable(self._inner.reply(shown, before))) as parts:
             async for part in parts:
                 usage = part.usage or usage
-                if text := restoring.pass_on(part.text):
-                    yield ReplyPart(text)
+                text = restoring.pass_on(part.text)
+                if text or part.usage is not None:
+                    yield ReplyPart(text, part.usage)
         yield ReplyPart(restoring.rest(), usage)
 
     async def aclose(self) -> None:

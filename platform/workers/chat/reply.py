@@ -14,7 +14,7 @@ from domain.chat.reply import Replied, ReplyTo
 from domain.ids import MessageId
 from domain.jobs.job import NewJob
 from domain.jobs.verdict import Reject
-from providers.text.provider import ProviderAnswerMalformed, Usage
+from providers.text.provider import ProviderAnswerMalformed, ReplyPart, Usage
 from runtime.streams import Writing
 from storage.chat import add_message, read_context
 from storage.chat_history import is_cancelled, supersede_answer
@@ -40,18 +40,35 @@ async def reply(asked: ReplyTo, ctx: Context) -> Replied:
     """
     talk = await _read(asked, ctx)
     await screen(ctx, talk.said[-1].text)
-    written = Trimmed()
+    heard = _Heard()
     async with ctx.use.replies.writing(ctx.job.id, ctx.job.lease or "") as stream:
         try:
-            usage = await _ask(talk.recalled, ctx, written, stream)
+            await _ask(talk.recalled, ctx, heard, stream)
         except asyncio.CancelledError:
-            await _keep_partial(asked, ctx, written.text)
+            await _keep_partial(asked, ctx, heard)
             raise
     ctx.use.kill_points.reach("ai.after_response", (ctx.job.id,))
-    if not written.text:
+    if not heard.text:
         raise ProviderAnswerMalformed("The reply was empty.")
-    note_answer(ctx, usage if usage is not _LOCAL else None)
-    return await _keep(asked, ctx, talk, written.text, usage)
+    note_answer(ctx, heard.usage)
+    return await _keep(asked, ctx, talk, heard.text, heard.usage or _LOCAL)
+
+
+class _Heard:
+    """What there is of a reply, and what it has cost as it was told last; no usage where nothing is counted."""
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self._written = Trimmed()
+
+    @property
+    def text(self) -> str:
+        return self._written.text
+
+    def add(self, part: ReplyPart) -> str:
+        """What of the text is certain with this part, and was not before."""
+        self.usage = part.usage or self.usage
+        return self._written.add(part.text)
 
 
 class _Talk(Struct, frozen=True, kw_only=True):
@@ -78,15 +95,12 @@ async def _read(asked: ReplyTo, ctx: Context) -> _Talk:
     return _Talk(said=said, summary=summary, recalled=recalled)
 
 
-async def _ask(recalled: Recalled, ctx: Context, written: Trimmed, stream: Writing) -> Usage:
-    usage = _LOCAL
+async def _ask(recalled: Recalled, ctx: Context, heard: _Heard, stream: Writing) -> None:
     replying = ctx.use.text.metered(JobMeter(ctx)).reply(recalled.messages, recalled.earlier)
     async with aclosing(replying) as parts:
         async for part in parts:
-            if certain := written.add(part.text):
+            if certain := heard.add(part):
                 stream.add(certain)
-            usage = part.usage or usage
-    return usage
 
 
 async def _keep(asked: ReplyTo, ctx: Context, talk: _Talk, said: str, usage: Usage) -> Replied:
@@ -114,11 +128,12 @@ async def _keep(asked: ReplyTo, ctx: Context, talk: _Talk, said: str, usage: Usa
     return Replied(message_id=message.id, text=said, engine=usage.engine)
 
 
-async def _keep_partial(asked: ReplyTo, ctx: Context, said: str) -> None:
+async def _keep_partial(asked: ReplyTo, ctx: Context, heard: _Heard) -> None:
     """Keep what was written, if the attempt was cut off because the job is cancelled, and not to be tried again."""
     lease = ctx.job.lease or ""
-    if not said:
+    if not heard.text:
         return
+    usage = heard.usage or Usage(engine="", model="")
     async with ctx.noting() as tx:
         if not await is_cancelled(tx, ctx.job.id, lease):
             return
@@ -130,8 +145,11 @@ async def _keep_partial(asked: ReplyTo, ctx: Context, said: str) -> None:
             asked.conversation_id,
             message_id=MessageId(ctx.stable_id("msg", lease)),
             role="assistant",
-            body=said,
+            body=heard.text,
             reply_to=asked.message_id,
+            engine=usage.engine or None,
+            prompt_tokens=usage.prompt_tokens,
+            output_tokens=usage.output_tokens,
             partial=True,
         )
         await forget_summaries(tx, asked.conversation_id, asked.message_id)

@@ -5,14 +5,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from domain.jobs.job import Job
 from domain.jobs.state import State
 from domain.text.budget import Budget
 from domain.text.cost import estimate
+from providers.text.provider import Usage
 from runtime.provider_rates import ProviderRates
 from runtime.quotas import open_quotas
-from storage.database import DatabaseBusy, Tx
+from storage.database import DatabaseBusy, DatabaseDown, Tx
 from storage.jobs import cancel_job
 from storage.usage import Booking, book_usage, set_budgets
 from tests.support.bench import execute, open_bench, reaches
@@ -22,6 +24,7 @@ from workers.context import Context
 from workers.execute import Bench
 from workers.spending import JobMeter
 
+USAGE = Usage(engine="e", model="m", prompt_tokens=40, output_tokens=2)
 BOOKING = Booking(engine="e", model="m", prompt_tokens=40, output_tokens=2, cost_micros=1)
 Write = Callable[[Tx], Awaitable[None]]
 
@@ -39,7 +42,7 @@ class Booker:
             await self.first(tx)
             await book_usage(tx, ctx.tenant_id, "text.summarize", BOOKING)
 
-        await booked(ctx, write)
+        await booked(ctx, write, usage=USAGE)
         return Reply(text=asked.question)
 
 
@@ -90,6 +93,32 @@ async def test_a_pool_that_is_in_use_is_waited_for_and_nothing_is_booked_twice(
         await execute([job.id], bench)
         await reaches(bench.use.database, job, State.SUCCEEDED)
         assert (len(tries), await tokens(bench)) == (3, 40)
+
+
+async def test_what_could_not_be_booked_is_told_also_where_a_stop_hides_the_failure(
+    database_url: str, redis_url: str
+) -> None:
+    async def down(_: Tx) -> None:
+        booker.is_writing.set()
+        await booker.may_go_on.wait()
+        raise DatabaseDown("It is away.")
+
+    booker = Booker(down)
+    async with open_bench(database_url, redis_url, ask=booker.handle) as bench:
+        job = await queued(bench)
+        with capture_logs() as logs:
+            running = asyncio.create_task(execute([job.id], bench))
+            await booker.is_writing.wait()
+            async with bench.use.database.begin() as tx:
+                await cancel_job(tx, TENANT, job.id)
+            bench.use.wakeups.tell_cancelled([job.id])
+            [watch] = bench.leases._watched.values()  # noqa: SLF001 - as above
+            await watch.stopped
+            booker.may_go_on.set()
+            await running
+        await reaches(bench.use.database, job, State.CANCELLED)
+    [told] = [entry for entry in logs if entry["event"] == "usage.not_booked"]
+    assert (told["prompt_tokens"], told["output_tokens"], told["error"]) == (40, 2, "DatabaseDown")
 
 
 async def test_an_attempt_that_is_over_books_all_the_same(database_url: str, redis_url: str) -> None:
