@@ -35,7 +35,7 @@ from storage.accounts import add_tenant
 from storage.database import Database, open_database
 from storage.jobs import Settlement, claim_jobs, settle_jobs, submit_jobs
 from storage.migrations.run import migrate
-from storage.outbox import count_sent, due_lanes, look_out, promote_due, take_due
+from storage.outbox import look_at, look_out, promote_due, take_due
 from workers.prune import prune
 
 TENANT: Final = "tenant_" + "1" * 32
@@ -177,8 +177,7 @@ async def release(database: Database) -> list[str]:
         await promote_due(tx, limit=1000)
         await look_out(tx)
     async with database.begin() as tx:
-        await count_sent(tx, KIND.queue, most=1000)
-        lanes = await due_lanes(tx, KIND.queue)
+        lanes = (await look_at(tx, KIND.queue, most=1000)).lanes
         portions = [Portion(tenant_id=one.tenant_id, kind=one.kind, most=AT_ONCE, share=AT_ONCE) for one in lanes]
         return [due.job_id for due in await take_due(tx, KIND.queue, portions)]
 

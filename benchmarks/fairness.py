@@ -34,10 +34,14 @@ class Waits(Struct, frozen=True):
 
 
 class Figures(Struct, frozen=True):
-    """What was measured. `backlog` is how long it was when the first job beside it was submitted, and the last."""
+    """What was measured. `backlog` is how long it was when the first job beside it was submitted, and the last.
+
+    `backlog_per_second` is what of it ran meanwhile: what the quiet tenant's head start costs the other.
+    """
 
     kind: str
     backlog: tuple[int, int]
+    backlog_per_second: int
     idle: Waits
     loaded: Waits
     p50_ratio: float
@@ -55,7 +59,9 @@ async def measure(url: str, keys: tuple[str, str], *, kind: str, backlog: int, s
         ]
         try:
             before = await _waiting(noisy, batches)
+            began = time.monotonic()
             loaded = await _waits(quiet, kind, samples)
+            seconds = time.monotonic() - began
             after = await _waiting(noisy, batches)
         finally:
             for batch in batches:
@@ -65,6 +71,7 @@ async def measure(url: str, keys: tuple[str, str], *, kind: str, backlog: int, s
     return Figures(
         kind=kind,
         backlog=(before, after),
+        backlog_per_second=round((before - after) / seconds),
         idle=idle,
         loaded=loaded,
         p50_ratio=round(loaded.p50_ms / idle.p50_ms, 2),

@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import text
 
 from domain.jobs.limits import Lane, Portion
 from storage.database import Tx
+from storage.queues import QueueSetting
 
 # Jobs are locked before their outbox rows, as everywhere: a cancel that comes at the same moment waits, or wins.
 _PROMOTE: Final = text("""
@@ -90,11 +92,10 @@ UPDATE outbox SET stage = 'sent', sent_at = now(), sends = sends + 1 FROM chosen
 RETURNING outbox.job_id, outbox.tenant_id, outbox.kind, outbox.priority, outbox.due_at, outbox.traceparent, chosen.rank
 """)  # noqa: S608 - the only thing formatted in is a constant condition
 
-# Who decides about concurrency keys must see what every other relay decided: one at a time, until its commit.
-_DECIDE_KEYS: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('headrace.concurrency_keys'))")
-
-# In one order at each look, for turns are counted by it.
-_DUE_LANES: Final = text("""
+# What is asked of a queue before its jobs are taken, in one statement as well. Lanes come in one order at each look,
+# for turns are counted by it. Who decides about concurrency keys must see what every other relay decided: one at a
+# time, until its commit; the key's use is counted by the statement that follows, which sees what was committed.
+_LOOK_AT: Final = text("""
 WITH RECURSIVE lanes AS (
     (SELECT tenant_id, kind FROM outbox WHERE queue = :queue AND stage = 'due' ORDER BY tenant_id, kind LIMIT 1)
     UNION ALL
@@ -103,29 +104,35 @@ WITH RECURSIVE lanes AS (
         WHERE queue = :queue AND stage = 'due' AND (tenant_id, kind) > (lanes.tenant_id, lanes.kind)
         ORDER BY tenant_id, kind LIMIT 1
     ) AS next
+), sent AS (
+    SELECT tenant_id, count(*) AS jobs FROM (
+        SELECT tenant_id FROM outbox WHERE queue = :queue AND stage = 'sent' LIMIT :most
+    ) AS unclaimed GROUP BY tenant_id
 )
-SELECT lanes.tenant_id, lanes.kind, coalesce(tenants.weight, 1) AS weight
-FROM lanes LEFT JOIN tenants ON tenants.id = lanes.tenant_id
-ORDER BY lanes.tenant_id, lanes.kind
+SELECT (
+    SELECT coalesce(json_object_agg(tenant_id, jobs), '{}') FROM sent
+) AS sent, (
+    SELECT coalesce(json_agg(json_build_object(
+        'tenant_id', lanes.tenant_id, 'kind', lanes.kind, 'weight', coalesce(tenants.weight, 1)
+    ) ORDER BY lanes.tenant_id, lanes.kind), '[]') FROM lanes LEFT JOIN tenants ON tenants.id = lanes.tenant_id
+) AS lanes, pg_try_advisory_xact_lock(hashtext('headrace.concurrency_keys')) AS may_decide_keys
 """)
 
 # What a look begins with, in one statement: somebody waits for each that is made before a job is sent.
 _LOOK: Final = text("""
-WITH RECURSIVE queues AS (
+WITH RECURSIVE due AS (
     (SELECT queue FROM outbox WHERE stage = 'due' ORDER BY queue LIMIT 1)
     UNION ALL
-    SELECT (SELECT queue FROM outbox WHERE stage = 'due' AND queue > queues.queue ORDER BY queue LIMIT 1)
-    FROM queues WHERE queues.queue IS NOT NULL
+    SELECT (SELECT queue FROM outbox WHERE stage = 'due' AND queue > due.queue ORDER BY queue LIMIT 1)
+    FROM due WHERE due.queue IS NOT NULL
 )
-SELECT ARRAY(SELECT queue FROM queues WHERE queue IS NOT NULL) AS queues,
-    (SELECT extract(epoch FROM min(due_at) - now()) FROM outbox WHERE stage = 'waiting') AS next_seconds
-""")
-
-_COUNT_SENT: Final = text("""
-SELECT tenant_id, count(*) AS jobs FROM (
-    SELECT tenant_id FROM outbox WHERE queue = :queue AND stage = 'sent' LIMIT :most
-) AS sent
-GROUP BY tenant_id
+SELECT (
+    SELECT coalesce(json_object_agg(due.queue, json_build_object(
+        'paused', coalesce(queues.paused, false), 'limits', queues.limits
+    )), '{}') FROM due LEFT JOIN queues ON queues.name = due.queue WHERE due.queue IS NOT NULL
+) AS queues, (
+    SELECT extract(epoch FROM min(due_at) - now()) FROM outbox WHERE stage = 'waiting'
+) AS next_seconds
 """)
 
 # The wait doubles with every send: a queue whose workers are gone must not fill the broker with copies.
@@ -157,10 +164,24 @@ UPDATE outbox SET stage = 'due', sent_at = NULL FROM returned WHERE outbox.job_i
 
 
 class Outlook(Struct, frozen=True, kw_only=True):
-    """The queues that have something to send, and how long until the next waiting job is due; None: nothing waits."""
+    """The queues that have something to send, with what is set on them, and how long until the next waiting job is due.
 
-    queues: frozenset[str]
+    None: nothing waits.
+    """
+
+    queues: dict[str, QueueSetting]
     next_seconds: float | None
+
+
+class Look(Struct, frozen=True, kw_only=True):
+    """A queue before its jobs are taken: how many of each tenant are with the broker, unclaimed, and what is due.
+
+    `may_decide_keys`: whether this transaction, and no other relay's, may now send jobs that have a concurrency key.
+    """
+
+    sent: Counter[str]
+    lanes: list[Lane]
+    may_decide_keys: bool
 
 
 class Due(Struct, frozen=True, kw_only=True):
@@ -172,6 +193,11 @@ class Due(Struct, frozen=True, kw_only=True):
     traceparent: str | None
 
 
+_QUEUES: Final = msgspec.json.Decoder(dict[str, QueueSetting])
+_COUNTS: Final = msgspec.json.Decoder(dict[str, int])
+_LANES: Final = msgspec.json.Decoder(list[Lane])
+
+
 async def promote_due(tx: Tx, *, limit: int) -> list[str]:
     """Queue the scheduled jobs whose time has come, on the database's clock; answers with their ids."""
     return list((await tx.execute(_PROMOTE, {"limit": limit})).scalars())
@@ -181,18 +207,20 @@ async def look_out(tx: Tx) -> Outlook:
     """What there is to do. Costs one index probe a queue, and one more, whatever the backlog."""
     row = (await tx.execute(_LOOK)).one()
     seconds = None if row.next_seconds is None else max(0.0, float(row.next_seconds))
-    return Outlook(queues=frozenset(row.queues), next_seconds=seconds)
+    return Outlook(queues=_QUEUES.decode(row.queues), next_seconds=seconds)
 
 
-async def due_lanes(tx: Tx, queue: str) -> list[Lane]:
-    """The lanes of `queue` with something due. Costs one index probe a lane, whatever the backlog."""
-    rows = await tx.execute(_DUE_LANES, {"queue": queue})
-    return [Lane(tenant_id=tenant_id, kind=kind, weight=weight) for tenant_id, kind, weight in rows]
+async def look_at(tx: Tx, queue: str, *, most: int) -> Look:
+    """What there is to do in `queue`; counts no more than `most` of what is with the broker.
 
-
-async def may_decide_keys(tx: Tx) -> bool:
-    """Whether this transaction, and no other relay's, may now send jobs that have a concurrency key."""
-    return bool((await tx.execute(_DECIDE_KEYS)).scalar_one())
+    Costs one index probe a lane, and what is with the broker, whatever the backlog.
+    """
+    row = (await tx.execute(_LOOK_AT, {"queue": queue, "most": most})).one()
+    return Look(
+        sent=Counter(_COUNTS.decode(row.sent)),
+        lanes=_LANES.decode(row.lanes),
+        may_decide_keys=row.may_decide_keys,
+    )
 
 
 async def take_due(
@@ -202,7 +230,7 @@ async def take_due(
 
     They come by turns: all tenants' firsts, then their seconds; within a turn by priority, then by age. Of the jobs
     that share a concurrency key, no more than `per_key` are ever sent or running; they are taken only `with_keys`,
-    after `may_decide_keys` in the same transaction.
+    which a look in the same transaction must have allowed.
     """
     rows = await tx.execute(
         _TAKE,
@@ -221,12 +249,6 @@ async def take_due(
         Due(job_id=row.job_id, tenant_id=row.tenant_id, kind=row.kind, traceparent=row.traceparent)
         for row in sorted(rows, key=lambda row: (row.rank, -row.priority, row.due_at))
     ]
-
-
-async def count_sent(tx: Tx, queue: str, *, most: int) -> Counter[str]:
-    """How many jobs of each tenant in `queue` are with the broker and not yet claimed; counts no more than `most`."""
-    rows = await tx.execute(_COUNT_SENT, {"queue": queue, "most": most})
-    return Counter({row.tenant_id: row.jobs for row in rows})
 
 
 async def put_back_lost(tx: Tx, *, resend_seconds: float, limit: int) -> list[str]:

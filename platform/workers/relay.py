@@ -8,23 +8,15 @@ from typing import Final
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain.errors import Unavailable
-from domain.jobs.limits import Gate, Lane, QueueLimits
+from domain.jobs.limits import Gate, QueueLimits
 from runtime.broker import BACK, FRONT, Bell, Sender
 from runtime.resources import Stores
 from storage.database import Tx
 from storage.limits import may_decide, use_of
-from storage.outbox import (
-    Due,
-    count_sent,
-    due_lanes,
-    look_out,
-    may_decide_keys,
-    promote_due,
-    take_due,
-)
-from storage.queues import read_queues
+from storage.outbox import Due, Look, look_at, look_out, promote_due, take_due
 from workers.window import LEAST, MOST, Window
 
 log: Final = structlog.get_logger()
@@ -89,21 +81,17 @@ class Relay:
         """
         # Each statement stands alone: a job that is promoted stays so, and what is due is asked again anyway.
         async with self._use.database.alone() as tx:
-            settings = await read_queues(tx)
             outlook = await look_out(tx)
             promoted: list[str] = []
             if outlook.next_seconds == 0.0:
                 promoted = await promote_due(tx, limit=_PROMOTED_AT_ONCE)
                 outlook = await look_out(tx)
-        queues = {queue for queue in outlook.queues if queue not in settings or not settings[queue].paused}
+        queues = {queue: setting for queue, setting in outlook.queues.items() if not setting.paused}
         next_due = outlook.next_seconds
         if promoted:
             self._use.wakeups.tell_jobs(promoted)
-        outcomes = [
-            await self._try_queue(queue, settings[queue].limits if queue in settings else None)
-            for queue in sorted(queues & self._known)
-        ]
-        for queue in sorted(queues - self._known - self._strange):
+        outcomes = [await self._try_queue(queue, queues[queue].limits) for queue in sorted(queues.keys() & self._known)]
+        for queue in sorted(queues.keys() - self._known - self._strange):
             self._strange.add(queue)
             log.error("relay.unknown_queue", queue=queue, hint="its kind is of a newer release; its jobs wait")
         failures = [outcome for outcome in outcomes if isinstance(outcome, Unavailable)]
@@ -132,20 +120,19 @@ class Relay:
         async with self._use.database.begin(within_seconds=_SEND_WITHIN_SECONDS) as tx:
             if limits is not None and not await may_decide(tx, queue):
                 return Looked(again_seconds=_FULL_SECONDS)
-            sent = await count_sent(tx, queue, most=MOST)
-            room = window.room(sent.total())
-            lanes = await due_lanes(tx, queue)
+            look = await look_at(tx, queue, most=MOST)
+            room = window.room(look.sent.total())
             if not room:
                 # the window is for crowds; who has few jobs with the broker does not wait for it
-                lanes = [lane for lane in lanes if sent[lane.tenant_id] < FEW]
-            if not lanes:
+                look = replace(look, lanes=[lane for lane in look.lanes if look.sent[lane.tenant_id] < FEW])
+            if not look.lanes:
                 return Looked(again_seconds=_FULL_SECONDS)
-            dealt = room or min(LEAST, FEW * len({lane.tenant_id for lane in lanes}))
-            due, again_seconds = await self._take(tx, queue, lanes, dealt, limits)
+            dealt = room or min(LEAST, FEW * len({lane.tenant_id for lane in look.lanes}))
+            due, again_seconds = await self._take(tx, queue, look, dealt, limits)
             if due:
                 self._use.kill_points.reach("relay.before_publish", (one.job_id for one in due))
                 most_ids = self._most_ids(queue, window) if len(due) >= room else _LEAST_IDS
-                bells = pack(due, sent=sent, most_ids=most_ids)
+                bells = pack(due, sent=look.sent, most_ids=most_ids)
                 if any(bell.line == FRONT for bell in bells):
                     self._polite_until[queue] = time.monotonic() + _POLITE_SECONDS
                 await self._sender.send(queue, bells)
@@ -160,18 +147,18 @@ class Relay:
         return min(window.size // 4, _POLITE_IDS if is_polite else _MOST_IDS)
 
     async def _take(
-        self, tx: Tx, queue: str, lanes: list[Lane], room: int, limits: QueueLimits | None
+        self, tx: Tx, queue: str, look: Look, room: int, limits: QueueLimits | None
     ) -> tuple[list[Due], float]:
-        """Deal the room to the lanes; what some leave unused is dealt again to those who want more.
+        """Deal the room to the lanes looked at; what some leave unused is dealt again to those who want more.
 
         Answers with what was taken, and when a rate will let more go.
         """
         gate = Gate(limits, None if limits is None else await use_of(tx, queue, limits))
         per_key = 1 if limits is None else limits.per_key
-        with_keys = await may_decide_keys(tx)
+        lanes = look.lanes
         taken: list[Due] = []
         while portions := gate.portions(lanes, room - len(taken), first=self._turns[queue]):
-            got = await take_due(tx, queue, portions, per_key=per_key, with_keys=with_keys)
+            got = await take_due(tx, queue, portions, per_key=per_key, with_keys=look.may_decide_keys)
             self._turns[queue] += bool(got)  # whose turn it was and who took it is done; the others are next
             taken += got
             by_lane = Counter((due.tenant_id, due.kind) for due in got)

@@ -43,7 +43,7 @@ from storage.jobs import (
     submit_jobs,
     take_lapsed,
 )
-from storage.outbox import may_decide_keys, promote_due, put_back, put_back_lost, take_due
+from storage.outbox import look_at, promote_due, put_back, put_back_lost, take_due
 from tests.faults.invariants import (
     Evidence,
     attempts_and_crashes_keep_to_their_limits,
@@ -199,7 +199,7 @@ class JobMachine(RuleBasedStateMachine):
         """The most urgent go first, as many as there is room for; of those that share a key one, until it has ended."""
 
         async def take(tx: Tx) -> list[str]:
-            assert await may_decide_keys(tx)
+            assert (await look_at(tx, ASK.queue, most=MOST)).may_decide_keys
             return [due.job_id for due in await take_due(tx, ASK.queue, portions(TENANT, most=room))]
 
         due = self.those(lambda one: one.stage == "due")

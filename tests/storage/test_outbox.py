@@ -15,14 +15,14 @@ from storage.database import Database
 from storage.jobs import find_job
 from storage.outbox import (
     Outlook,
-    count_sent,
-    due_lanes,
+    look_at,
     look_out,
     promote_due,
     put_back,
     put_back_lost,
     take_due,
 )
+from storage.queues import QueueSetting
 from tests.support.jobs import TENANT, claim, make_job, portions, submit
 
 
@@ -90,10 +90,10 @@ async def test_a_scheduled_job_is_queued_when_its_time_has_come(database: Databa
 
 async def test_the_queues_with_something_due_are_named_once(database: Database) -> None:
     async with database.begin() as tx:
-        assert await look_out(tx) == Outlook(queues=frozenset(), next_seconds=None)
+        assert await look_out(tx) == Outlook(queues={}, next_seconds=None)
         await submit(tx, *(make_job() for _ in range(5)), make_job(delay=timedelta(hours=1)))
         await tx.execute(text("UPDATE outbox SET queue = 'alpha' WHERE job_id = (SELECT min(job_id) FROM outbox)"))
-        assert (await look_out(tx)).queues == {"alpha", "tests"}
+        assert (await look_out(tx)).queues == {"alpha": QueueSetting(), "tests": QueueSetting()}
 
 
 async def test_what_was_sent_and_not_claimed_is_sent_again_and_each_time_later(database: Database) -> None:
@@ -142,9 +142,9 @@ async def test_a_claimed_job_is_never_sent_again(database: Database) -> None:
     async with database.begin() as tx:
         [job] = await submit(tx)
         await take_due(tx, "tests", portions(TENANT, most=10))
-        assert await count_sent(tx, "tests", most=10) == {TENANT: 1}
+        assert (await look_at(tx, "tests", most=10)).sent == {TENANT: 1}
         await claim(tx, job)
-        assert await count_sent(tx, "tests", most=10) == {}
+        assert (await look_at(tx, "tests", most=10)).sent == {}
         assert await put_back_lost(tx, resend_seconds=0.000001, limit=10) == []
 
 
@@ -158,11 +158,11 @@ async def test_a_worker_without_room_gives_ids_back_to_the_relay(database: Datab
 
 async def test_lanes_with_something_due_are_told_once_with_their_tenants_weight(database: Database) -> None:
     async with database.begin() as tx:
-        assert await due_lanes(tx, "tests") == []
+        assert (await look_at(tx, "tests", most=10)).lanes == []
         await submit(tx, *(make_job() for _ in range(5)), make_job(delay=timedelta(hours=1)))
         await submit(tx, *(replace(make_job(), kind="a.other") for _ in range(2)))
         await tx.execute(text("UPDATE tenants SET weight = 3"))
-        lanes = await due_lanes(tx, "tests")
+        lanes = (await look_at(tx, "tests", most=10)).lanes
     assert lanes == [Lane(tenant_id=TENANT, kind=kind, weight=3) for kind in ("a.other", "tests.ask")]
 
 

@@ -10,7 +10,7 @@ from domain.jobs.verdict import Verdict
 from runtime.broker import Sender
 from storage.accounts import add_tenant
 from storage.jobs import Settlement, settle_jobs, submit_jobs
-from storage.outbox import may_decide_keys, put_back, take_due
+from storage.outbox import look_at, put_back, take_due
 from tests.support.bench import open_bench, stored
 from tests.support.jobs import TENANT, Ask, Reply, claim, make_job, portions, submit
 from workers.context import Context
@@ -66,8 +66,8 @@ async def test_only_one_relay_at_a_time_decides_about_keys(database_url: str, re
             await submit(tx, make_job(concurrency_key="k"))
             [free] = await submit(tx)
         async with bench.use.database.begin() as one, bench.use.database.begin() as other:
-            assert await may_decide_keys(one)
-            assert not await may_decide_keys(other)
+            assert (await look_at(one, "tests", most=1)).may_decide_keys
+            assert not (await look_at(other, "tests", most=1)).may_decide_keys
             taken = await take_due(other, "tests", portions(TENANT, most=10), with_keys=False)
             assert [due.job_id for due in taken] == [free.id]
 

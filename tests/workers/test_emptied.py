@@ -5,7 +5,7 @@ import redis
 from sqlalchemy import text
 
 from runtime.broker import BrokerDown, Sender
-from storage.outbox import count_sent
+from storage.outbox import look_at
 from tests.support.bench import open_bench, sender_to
 from tests.support.jobs import submit
 from workers.emptied import Watch
@@ -59,4 +59,4 @@ async def test_a_broker_that_is_away_is_not_called_empty(database_url: str, redi
             await nobody.mark()
         nobody.close()
         async with bench.use.database.read() as tx:
-            assert (await count_sent(tx, "tests", most=2)).total() == 1
+            assert (await look_at(tx, "tests", most=2)).sent.total() == 1
