@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 LEAST: Final = 4
-REST_SECONDS: Final = 0.02
+REST_SECONDS: Final = 0.03
 
 _POLITE_SECONDS: Final = 5.0
 _SLOW_SECONDS: Final = 0.004
