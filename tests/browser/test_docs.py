@@ -4,7 +4,7 @@ from domain.accounts.permissions import PERMISSIONS
 from tests.api.conftest import House
 from tests.browser.chromium import Page
 
-SUBMIT = "document.querySelector('#jobs_submit_job')"
+SUBMIT = "document.querySelector('#submit_job')"
 
 
 async def test_a_job_is_submitted_from_the_page(page: Page, house: House) -> None:
@@ -28,4 +28,4 @@ async def test_what_is_looked_for_stays(page: Page) -> None:
     await page.until(f"{SUBMIT} !== null")
     await page.type_in("#find", "/attempts")
     shown = await page.ask("[...document.querySelectorAll('#operations details:not([hidden])')].map((each) => each.id)")
-    assert shown == ["jobs_get_attempts"]
+    assert shown == ["list_job_attempts"]
