@@ -54,12 +54,40 @@ def test_what_is_said_of_the_addressee_is_said_to_them() -> None:
             "We are very sorry: the parcel is lost.",
         ),
         ("Remind Ana of the deadline.", "Hello Ana,", "reminder of the deadline."),
+        (
+            "Apologize to Maria Lopez because the concert was cancelled.",
+            "Hello Maria Lopez,",
+            "We are very sorry: the concert was cancelled.",
+        ),
+        ("Apologise to Jo because of the noise.", "Hello Jo,", "We are very sorry for the noise."),
     ],
 )
 def test_who_is_addressed_is_greeted_and_spoken_to(brief: str, greeting: str, said: str) -> None:
     text = write(Generate(format="email", brief=brief, tone="friendly"))
     assert greeting in text
     assert said in text
+
+
+@pytest.mark.parametrize(
+    ("brief", "subject"),
+    [
+        (
+            "Tell Ada Byron that her order 1843 ships on Friday and that delivery is free.",
+            "Your order 1843 ships on Friday",
+        ),
+        (
+            "Announce our cordless drill: 18 V, two batteries, 30 day returns, 89 USD",
+            "Our cordless drill: 18 V, two batteries",
+        ),
+        (
+            "Tell Jo that the lift is out of order until Monday because of repairs",
+            "The lift is out of order until Monday",
+        ),
+        ("Apologise to Jo because of the noise.", "Our apologies: the noise"),
+    ],
+)
+def test_a_subject_ends_with_a_phrase(brief: str, subject: str) -> None:
+    assert write(Generate(format="email", brief=brief)).startswith(f"Subject: {subject}\n")
 
 
 def test_thirty_briefs_keep_their_facts_and_have_the_right_form() -> None:

@@ -119,7 +119,8 @@ _NAMED: Final = re.compile(rf"\b(?:named|called)\s+({_NAME})")
 _ADDRESSED: Final = re.compile(
     rf"^(?:to\s+|by\s+)?((?:the|our|all|my|a|an|every)\s+(?:[\w'\u2019-]+\s+){{0,4}}?[\w'\u2019-]+(?:\s+{_NAME})?"
     rf"|{_NAME}(?:\s+and\s+{_NAME})?|everyone|everybody|customers|colleagues|staff|them|him|her|you)"
-    r"(?=\s+(?:that|to|for|of|about|on|know|why|when|how|whether|if|not|in|at|regarding|the|a|an|his|her|their|\w{3,}ing)\b"
+    r"(?=\s+(?:that|to|for|of|about|on|know|why|when|how|whether|if|not|in|at|regarding|because|since|as|the|a|an|his|her|their"
+    r"|\w{3,}ing)\b"
     r"|\s*[:,;.]|\s*$)",
 )
 _TOPIC: Final = re.compile(r"^(.*?)\s*(?:[:\u2013\u2014]\s+|\s-\s+|[.;]\s+)(.*)$", re.DOTALL)

@@ -97,6 +97,7 @@ def _said(step: Step, voice: Voice, *, is_first: bool) -> Iterator[str]:  # noqa
         case "thank":
             yield from _thanks(step, what)
         case "apologise":
+            what = _regretted(what)
             joined = f" {what}" if re.match(r"(?:for|that|about|to)\b", what) else f": {what}"
             yield _sentence(f"{'Please accept our apologies' if formal else 'We are very sorry'}{joined}")
         case "confirm":
@@ -129,6 +130,11 @@ def _news(what: str, voice: Voice) -> str:
         return bare
     opening = {"formal": "I am writing to let you know", "friendly": "I just wanted to let you know"}
     return f"{opening[voice]} {'that ' if _CLAUSE.search(bare) else ''}{_small(bare)}"
+
+
+def _regretted(what: str) -> str:
+    """`because of the noise` is what one apologises for; `because the lift broke` is said by itself."""
+    return re.sub(r"^(?:because|since|as)\s+", "", re.sub(r"^because of\s+", "for ", what))
 
 
 def _thanks(step: Step, what: str) -> Iterator[str]:
@@ -166,14 +172,14 @@ def _subject(steps: Sequence[Step]) -> str:
     if not steps:
         return "A short note"
     step = steps[0]
-    what = _addressed(step.what)
+    what = _addressed(_regretted(step.what) if step.act == "apologise" else step.what)
     for said, named in _AS_TITLES.items():
         what = re.sub(rf"^{said}\s+", named, what, flags=re.IGNORECASE)
     words = _LINK.sub("", _LINK.sub("", what)).split()
     end = MOST_SUBJECT_WORDS
     while end < len(words) and end < MOST_SUBJECT_WORDS + 4 and re.match(r"[A-Z\d]", words[end]):
         end += 1
-    title = " ".join(words[:end]).rstrip(" ,;:.")
+    title = " ".join(words[: _phrase_end(words, end)]).rstrip(" ,;:.")
     while title.rsplit(" ", 1)[-1].lower() in _HANGING and " " in title:
         title = title.rsplit(" ", 1)[0].rstrip(" ,;:.")
     opening = {
@@ -185,6 +191,24 @@ def _subject(steps: Sequence[Step]) -> str:
     }.get(step.act, "")
     return _capital(opening + title) if title else "A short note"
 
+
+def _phrase_end(words: Sequence[str], most: int) -> int:
+    """How many of the words to keep, at most so many: to the end of a phrase, where one ends among them."""
+    if len(words) <= most:
+        return len(words)
+    ends = (at for at in range(most, _FEWEST_SUBJECT_WORDS - 1, -1) if _ends_phrase(words[at - 1], words[at]))
+    return next(ends, most)
+
+
+def _ends_phrase(word: str, next_word: str) -> bool:
+    return word.endswith((",", ";")) or next_word.lower() in _GOING_ON
+
+
+_FEWEST_SUBJECT_WORDS: Final = 4
+_GOING_ON: Final = frozenset(
+    "and or but because although while when where which who that so since if unless until after before".split()  # noqa: SIM905 - as below
+)
+"""Words with which the next phrase begins."""
 
 _HANGING: Final = frozenset(
     """a an the of in on at by for with from to and or but because which that is are was were be up only although
