@@ -36,6 +36,7 @@ NAMES: Final = frozenset(
         "order.after_reserve",
         "order.after_confirm",
         "event.after_seq",
+        "event.after_publish",
         "ai.after_response",
         "result.before_write",
     }

@@ -53,5 +53,6 @@ async def publish(use: Stores, streams: EventStreams) -> int:
         events = await unpublished(tx, limit=_AT_ONCE)
         if events:
             await streams.publish(events)
+            use.kill_points.reach("event.after_publish")
             await note_published(tx, [event.id for event in events])
     return len(events)

@@ -28,6 +28,7 @@ ELSEWHERE: Final = {
     "migrate.mid_batch": "no process that serves jobs migrates: tests/faults/test_migrations.py kills one that does",
     "bulk.before_commit": "it is about no one job: tests/workers/test_bulk.py",
     "event.after_seq": "no kind of the platform tells its progress: tests/workers/test_context.py",
+    "event.after_publish": "it is about no one job: tests/workers/test_publish.py",
 }
 """Points no errand of the load leads to, and where they are reached."""
 

@@ -11,6 +11,7 @@ from domain.accounts.permissions import Role
 from domain.accounts.told import UserTold
 from domain.domain_event import DomainEvent
 from runtime.event_streams import PREFIX, EventStreams, StreamsDown
+from runtime.kill_points import KillPointReached
 from runtime.unique_ids import new_id
 from storage.accounts import add_tenant
 from storage.database import Database
@@ -69,6 +70,23 @@ async def test_what_redis_does_not_take_is_published_when_it_does(database_url: 
         assert await publish(bench.use, EventStreams(redis, kept=100)) == 1
         [fields] = await read(redis, TENANT)
         assert msgspec.json.decode(fields["event"])["subject"] == user_id
+
+
+async def test_a_relay_that_dies_before_its_commit_has_its_events_published_twice_and_none_lost(
+    database_url: str, redis_url: str
+) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        streams = EventStreams(redis, kept=100)
+        async with open_bench(database_url, redis_url, kill_points="event.after_publish=raise") as dying:
+            said = await happen(dying.use.database, TENANT, TENANT)
+            with pytest.raises(KillPointReached):
+                await publish(dying.use, streams)
+        async with open_bench(database_url, redis_url) as next_:
+            assert await publish(next_.use, streams) == 2
+            assert await publish(next_.use, streams) == 0
+        entries = await read(redis, TENANT)
+    assert [msgspec.json.decode(fields["event"])["subject"] for fields in entries] == [*said, *said]
+    assert len({fields["id"] for fields in entries}) == 2  # by which a reader knows them again
 
 
 async def test_a_stream_keeps_about_its_newest(database_url: str, redis_url: str) -> None:
