@@ -205,6 +205,12 @@ CODES: Final[dict[str, ProblemCode]] = {
         "There is no schedule of this id, or it is another tenant's.",
         "Check the id: GET /v1/schedules lists the schedules there are.",
     ),
+    "backfill_too_large": ProblemCode(
+        422,
+        "The window holds too many firings",
+        "A backfill runs the firings of a window, which may hold 1,000.",
+        "Take a shorter window, and the rest after it; the detail says where to end the first.",
+    ),
     "scheduled_job_refused": ProblemCode(
         409, "The schedule's job is not acceptable", "The job that a schedule repeats would be refused.", _FIX
     ),

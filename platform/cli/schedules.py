@@ -3,6 +3,7 @@
 from typing import Final
 
 import click
+import msgspec
 
 from cli.client import Client, segment
 from cli.exits import CommandFailed, Exit
@@ -10,11 +11,12 @@ from cli.options import ApiGroup, Use, pass_use
 from cli.replies import text_at
 
 _COLUMNS: Final = ("id", "name", "job.kind", "cron", "every", "timezone", "paused", "next_runs")
+_RUNS: Final = ("fire_at", "outcome", "job_id", "by_hand", "backfilled", "detail")
 
 
 @click.group(cls=ApiGroup)
 def schedules() -> None:
-    """List, show, trigger, pause and resume schedules."""
+    """List, show, trigger, backfill, pause and resume schedules."""
 
 
 @schedules.command("list")
@@ -39,6 +41,27 @@ def show(use: Use, schedule: str) -> None:
 def trigger(use: Use, schedule: str) -> None:
     """Submit a schedule's job now."""
     use.output.thing(use.client.create(f"/v1/schedules/{find_schedule(use.client, schedule)}/trigger").body)
+
+
+@schedules.command()
+@click.argument("schedule")
+@click.option("--from", "since", metavar="TIME", required=True, help="The first, as in 2030-01-01T00:00:00Z.")
+@click.option("--to", "until", metavar="TIME", help="Those before it.  [default: now]")
+@click.option("--dry-run", is_flag=True, help="Only count them.")
+@pass_use
+def backfill(use: Use, schedule: str, *, since: str, until: str | None, dry_run: bool) -> None:
+    """Run what a schedule was due to run from one time to another and did not."""
+    body = msgspec.json.encode({"starts_at": since, "ends_at": until, "dry_run": dry_run})
+    use.output.thing(use.client.create(f"/v1/schedules/{find_schedule(use.client, schedule)}/backfill", body).body)
+
+
+@schedules.command()
+@click.argument("schedule")
+@pass_use
+def runs(use: Use, schedule: str) -> None:
+    """List what became of the times a schedule was due, the latest first."""
+    path = f"/v1/schedules/{find_schedule(use.client, schedule)}/runs"
+    use.output.things(use.client.items(path, at_most=100), _RUNS)
 
 
 @schedules.command()

@@ -99,7 +99,7 @@ DELETE FROM domain_events WHERE id = ANY (ARRAY(
 """)  # noqa: S608 - as above
 
 # The last run of a schedule stays: of one that fires once a year it is what there is to see. No firing comes again when
-# its run is gone, for a schedule goes on from the last.
+# its run is gone, for a schedule goes on from the last, and a backfill reaches back no further than runs are kept.
 _PRUNE_RUNS: Final = text(f"""
 DELETE FROM schedule_runs AS runs WHERE (schedule_id, fire_at) IN (
     SELECT schedule_id, fire_at FROM schedule_runs AS old

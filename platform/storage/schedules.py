@@ -1,12 +1,12 @@
 """Schedules, and the record of their firings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Row, text
+from sqlalchemy import Row, TextClause, text
 
 from domain.ids import ScheduleId
 from domain.jobs.job import JobOptions
@@ -65,16 +65,38 @@ ORDER BY next_at LIMIT :limit FOR UPDATE SKIP LOCKED
 _LIVE: Final = text("""
 SELECT schedule_id, id FROM jobs
 WHERE schedule_id = ANY(CAST(:ids AS text[])) AND state IN ('scheduled', 'queued', 'running')
+    AND NOT EXISTS (SELECT FROM schedule_runs AS runs WHERE runs.job_id = jobs.id AND runs.backfilled)
 ORDER BY id
 """)
 
-_RECORD: Final = text("""
-INSERT INTO schedule_runs (schedule_id, fire_at, outcome, job_id, by_hand, detail)
+_GIVEN_RUNS: Final = """
+INSERT INTO schedule_runs (schedule_id, fire_at, outcome, job_id, by_hand, backfilled, detail)
 SELECT * FROM unnest(
     CAST(:schedule_id AS text[]), CAST(:fire_at AS timestamptz[]), CAST(:outcome AS text[]), CAST(:job_id AS text[]),
-    CAST(:by_hand AS bool[]), CAST(:detail AS text[]))
+    CAST(:by_hand AS bool[]), CAST(:backfilled AS bool[]), CAST(:detail AS text[]))
+"""
+
+_RECORD: Final = text(f"""{_GIVEN_RUNS}
 ON CONFLICT (schedule_id, fire_at) DO NOTHING
 RETURNING schedule_id, fire_at
+""")
+
+# What submitted no job, for it was missed, skipped or refused, submits one now; what did submit one stays as it is.
+_RECORD_ANEW: Final = text(f"""{_GIVEN_RUNS}
+ON CONFLICT (schedule_id, fire_at) DO UPDATE SET outcome = excluded.outcome, job_id = excluded.job_id,
+    by_hand = excluded.by_hand, backfilled = excluded.backfilled, detail = excluded.detail, recorded_at = now()
+WHERE schedule_runs.outcome <> 'submitted'
+RETURNING schedule_id, fire_at
+""")
+
+# The record may have been pruned before its job was, where days of retention were changed.
+_RAN: Final = text("""
+SELECT fire_at FROM unnest(CAST(:fires AS timestamptz[]), CAST(:job_ids AS text[])) AS given (fire_at, job_id)
+WHERE EXISTS (
+    SELECT FROM schedule_runs AS runs
+    WHERE runs.schedule_id = :schedule_id AND runs.fire_at = given.fire_at AND runs.outcome = 'submitted'
+) OR EXISTS (SELECT FROM jobs WHERE jobs.id = given.job_id)
+OR EXISTS (SELECT FROM pruned WHERE pruned.id = given.job_id)
 """)
 
 _ADVANCE: Final = text("""
@@ -89,7 +111,7 @@ WHERE schedules.id = moved.id
 _NEXT: Final = text("SELECT extract(epoch FROM min(next_at) - clock_timestamp()) FROM schedules WHERE NOT paused")
 
 _RUNS: Final = text("""
-SELECT schedule_id, fire_at, outcome, job_id, by_hand, detail FROM schedule_runs
+SELECT schedule_id, fire_at, outcome, job_id, by_hand, backfilled, detail FROM schedule_runs
 WHERE schedule_id = :schedule_id AND (CAST(:before AS timestamptz) IS NULL OR fire_at < :before)
 ORDER BY fire_at DESC LIMIT :limit
 """)
@@ -147,7 +169,7 @@ async def take_due(tx: Tx, *, limit: int) -> list[Schedule]:
 
 
 async def live_jobs(tx: Tx, schedule_ids: Sequence[str]) -> dict[str, list[str]]:
-    """The ids of the live jobs of each of these schedules; those that have none are missing."""
+    """The ids of the live jobs of each of these schedules, backfilled ones left out; those without any are missing."""
     live: dict[str, list[str]] = {}
     for schedule_id, job_id in await tx.execute(_LIVE, {"ids": list(schedule_ids)}):
         live.setdefault(schedule_id, []).append(job_id)
@@ -156,20 +178,18 @@ async def live_jobs(tx: Tx, schedule_ids: Sequence[str]) -> dict[str, list[str]]
 
 async def record_runs(tx: Tx, runs: Sequence[ScheduleRun]) -> set[tuple[str, datetime]]:
     """Write what became of firings; answers with (schedule, time) of those not on record before."""
-    if not runs:
-        return set()
-    rows = await tx.execute(
-        _RECORD,
-        {
-            "schedule_id": [run.schedule_id for run in runs],
-            "fire_at": [run.fire_at for run in runs],
-            "outcome": [run.outcome.value for run in runs],
-            "job_id": [run.job_id for run in runs],
-            "by_hand": [run.by_hand for run in runs],
-            "detail": [run.detail for run in runs],
-        },
-    )
-    return {(schedule_id, fire_at) for schedule_id, fire_at in rows}
+    return await _record(tx, _RECORD, runs)
+
+
+async def record_backfill(tx: Tx, runs: Sequence[ScheduleRun]) -> set[tuple[str, datetime]]:
+    """Write that firings are run now; answers with (schedule, time) of those that had submitted no job before."""
+    return await _record(tx, _RECORD_ANEW, runs)
+
+
+async def find_ran(tx: Tx, schedule_id: str, fires: Mapping[datetime, str]) -> set[datetime]:
+    """Which of these firings, given with the ids of their jobs, have submitted a job."""
+    given = {"schedule_id": schedule_id, "fires": list(fires), "job_ids": list(fires.values())}
+    return set((await tx.execute(_RAN, given)).scalars())
 
 
 async def advance(tx: Tx, moved: Sequence[Advance]) -> None:
@@ -203,10 +223,29 @@ async def list_runs(tx: Tx, schedule_id: str, *, limit: int, before: datetime | 
             outcome=RunOutcome(row.outcome),
             job_id=row.job_id,
             by_hand=row.by_hand,
+            backfilled=row.backfilled,
             detail=row.detail,
         )
         for row in rows
     ]
+
+
+async def _record(tx: Tx, statement: TextClause, runs: Sequence[ScheduleRun]) -> set[tuple[str, datetime]]:
+    if not runs:
+        return set()
+    rows = await tx.execute(
+        statement,
+        {
+            "schedule_id": [run.schedule_id for run in runs],
+            "fire_at": [run.fire_at for run in runs],
+            "outcome": [run.outcome.value for run in runs],
+            "job_id": [run.job_id for run in runs],
+            "by_hand": [run.by_hand for run in runs],
+            "backfilled": [run.backfilled for run in runs],
+            "detail": [run.detail for run in runs],
+        },
+    )
+    return {(schedule_id, fire_at) for schedule_id, fire_at in rows}
 
 
 def _values(schedule: Schedule) -> dict[str, Any]:

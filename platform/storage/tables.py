@@ -693,11 +693,14 @@ schedule_runs = Table(
     # no reference: the record outlives the job
     Column("job_id", Id),
     Column("by_hand", Boolean, nullable=False),
+    # run by hand when its time was past; its job stands apart from the clock's
+    Column("backfilled", Boolean, nullable=False, server_default="false"),
     Column("detail", Text),
     Column("recorded_at", Moment, nullable=False, server_default=text("now()")),
     CheckConstraint(_one_of("outcome", [outcome.value for outcome in RunOutcome]), name="outcome"),
     CheckConstraint("(job_id IS NOT NULL) = (outcome = 'submitted')", name="job_id_when_submitted"),
     Index("ix_schedule_runs_recorded_at", "recorded_at"),
+    Index("ix_schedule_runs_job_id", "job_id", postgresql_where=text("backfilled")),
 )
 
 # the live jobs of a schedule, for its overlap: a handful, however long its history

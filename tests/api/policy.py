@@ -84,6 +84,7 @@ POLICY: Final[dict[str, str | None]] = {
     "DELETE /v1/schedules/{schedule_id}": "schedules:manage",
     "GET /v1/schedules/{schedule_id}": "schedules:read",
     "PATCH /v1/schedules/{schedule_id}": "schedules:manage",
+    "POST /v1/schedules/{schedule_id}/backfill": "schedules:manage",
     "POST /v1/schedules/{schedule_id}/pause": "schedules:manage",
     "POST /v1/schedules/{schedule_id}/resume": "schedules:manage",
     "GET /v1/schedules/{schedule_id}/runs": "schedules:read",

@@ -119,6 +119,25 @@ def test_a_schedule_is_triggered_by_its_name(api: ApiStandIn, run: Run) -> None:
     assert run("schedules", "trigger", "nothing").exit_code == 3
 
 
+def test_a_window_of_a_schedule_is_run_once_however_often_it_is_sent(api: ApiStandIn, run: Run) -> None:
+    api.answers("POST", "/v1/schedules/sched_1/backfill", {"firings": 5, "ran_before": 2, "submitted": 3}, 202)
+    result = run("schedules", "backfill", "sched_1", "--from", "2030-01-01T00:00:00Z", "-o", "csv")
+    assert result.stdout == "firings,ran_before,submitted\n5,2,3\n"
+    [asked] = api.asked
+    assert msgspec.json.decode(asked.body) == {
+        "starts_at": "2030-01-01T00:00:00Z",
+        "ends_at": None,
+        "dry_run": False,
+    }
+    assert asked.headers["idempotency-key"]
+
+
+def test_the_runs_of_a_schedule_are_listed(api: ApiStandIn, run: Run) -> None:
+    shown = {"fire_at": "2030-01-01T00:00:00Z", "outcome": "submitted", "job_id": JOB, "backfilled": True}
+    api.answers("GET", "/v1/schedules/sched_1/runs", {"items": [shown], "next_cursor": None})
+    assert JOB in run("schedules", "runs", "sched_1").stdout
+
+
 def test_a_queue_is_paused(api: ApiStandIn, run: Run) -> None:
     api.answers("POST", "/v1/queues/text/pause", {"name": "text", "paused": True})
     result = run("queues", "pause", "text", "-o", "csv")

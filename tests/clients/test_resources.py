@@ -80,6 +80,11 @@ async def test_a_schedule_lives_from_its_making_to_its_end(client: AsyncHeadrace
     assert (job.kind, job.info.schedule_id) == ("text.summarize", schedule.id)
     assert [run.job_id async for run in client.schedules.runs(schedule.id)] == [job.id]
     assert [each.name async for each in client.schedules.list()] == ["nightly"]
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    done = await client.schedules.backfill(schedule.id, yesterday, dry_run=True)
+    assert (done.starts_at, done.dry_run, done.submitted) == (yesterday, True, done.firings)
+    done = await client.schedules.backfill(schedule.id, yesterday, yesterday + timedelta(hours=12))
+    assert (done.dry_run, done.ends_at) == (False, yesterday + timedelta(hours=12))
     await client.schedules.delete(schedule.id)
     with pytest.raises(NotFound):
         await client.schedules.get(schedule.id)

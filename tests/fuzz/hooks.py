@@ -23,6 +23,7 @@ _CODES: Final[dict[str, str]] = {
     "grant_unsupported": "types of grants are answered by RFC 6749, with 400",
     "scope_invalid": "it depends on what the user may do",
     "webhook_url_refused": "where webhooks may go takes reading the URL, and resolving its host",
+    "backfill_too_large": "how many firings a window holds depends on the schedule",
     "unknown_currency": "ISO 4217 as the platform knows it",
 }
 
@@ -32,6 +33,7 @@ _SENTENCES: Final[dict[str, str]] = {
     r"^A token is good for 1s to 1h": "lengths are bounded by what they come to",
     r"^There is no such (event|permission)": "the API lists which there are, and each release has more",
     r"^Expected a time (at most|from) |names its zone": "times are bounded by now, and an offset may be past a day",
+    r"^Runs are kept for": "times are bounded by now, and by how long runs are kept",
     r"^Expected https?://": "where webhooks may go takes reading the URL, and resolving its host",
     r"^Expected a time to come": "times are bounded by now",
     r"^delay and run_at exclude each other": "one field excludes another",

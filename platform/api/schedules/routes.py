@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from litestar import Router, delete, get, patch, post
@@ -19,14 +19,16 @@ from api.job_view import JobView
 from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
 from api.preferences import WAITS, wait_for_end, wanted_wait
 from api.problems import base_url
+from api.schedules.backfill import BackfillBody, BackfillView, run_window, told_of_backfill, view_backfill
+from api.schedules.found import found_schedule, not_found, read_moment, spell_moment
 from api.schedules.reading import read_changes, read_new
 from api.schedules.views import RunView, ScheduleBody, ScheduleChanges, ScheduleView, told_of, view_run, view_schedule
 from api.submit import answer_job
 from domain.accounts.user import Caller
-from domain.ids import JobId, ScheduleId, is_id
+from domain.ids import JobId, ScheduleId
 from domain.jobs.job import Job
 from domain.schedules.firing import make_job
-from domain.schedules.schedule import RunOutcome, Schedule, ScheduleNotFound, ScheduleRun
+from domain.schedules.schedule import RunOutcome, Schedule, ScheduleRun
 from runtime.unique_ids import new_id
 from storage.audit import audit
 from storage.database import Tx
@@ -35,7 +37,6 @@ from storage.schedules import (
     add_schedule,
     database_now,
     delete_schedule,
-    find_schedule,
     list_runs,
     list_schedules,
     record_runs,
@@ -52,10 +53,7 @@ _EXAMPLE: Final = {
     "overlap": "skip",
 }
 _CHANGES: Final = {"cron": "0 8 * * MON-FRI", "catch_up": "none"}
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-_MOST_MICROSECONDS: Final = 10**16  # the year 2286
+_WINDOW: Final = {"starts_at": "2030-01-01T00:00:00Z", "ends_at": "2030-01-08T00:00:00Z"}
 
 
 @post(
@@ -103,7 +101,7 @@ async def show(
 ) -> ScheduleView:
     """A schedule, and when it fires next."""
     async with use.database.read() as tx:
-        return view_schedule(await _found(tx, caller, schedule_id), base_url(request.scope))
+        return view_schedule(await found_schedule(tx, caller, schedule_id), base_url(request.scope))
 
 
 @patch(
@@ -140,9 +138,9 @@ async def remove(
 ) -> None:
     """Remove a schedule and the record of its firings. Its jobs stay, and those that wait still run."""
     async with use.database.begin() as tx:
-        schedule = await _found(tx, caller, schedule_id, lock=True)
+        schedule = await found_schedule(tx, caller, schedule_id, lock=True)
         if not await delete_schedule(tx, caller.tenant_id, schedule.id):
-            raise _not_found()
+            raise not_found()
         await audit(tx, actor_of(request), act("schedule.removed", schedule.id, before=told_of(schedule)))
 
 
@@ -195,7 +193,7 @@ async def trigger(
             kept = await find_answer(tx, key)
             if kept is None:
                 take(1)
-                job = await _trigger(tx, await _found(tx, caller, schedule_id, lock=True), job_id)
+                job = await _trigger(tx, await found_schedule(tx, caller, schedule_id, lock=True), job_id)
                 await keep_job(tx, key, job)
                 await audit(tx, actor_of(request), act("schedule.triggered", schedule_id))
             else:
@@ -205,6 +203,43 @@ async def trigger(
             job = await wait_for_end(use, job, news, seconds)
     response = await answer_job(request, use, job, waited=seconds)
     response.headers.update({"Location": f"/v1/jobs/{job.id}"} | (REPLAYED if kept else {}))
+    return response
+
+
+@post(
+    "/schedules/{schedule_id:str}/backfill",
+    guards=[needs("schedules:manage")],
+    status_code=202,
+    opt={**ONCE, **audited("schedule.backfilled"), "also": (200,), "example": _WINDOW},
+)
+async def backfill(
+    request: ApiRequest,
+    schedule_id: SchedulePath,
+    data: JSONBody[BackfillBody],
+    use: NamedDependency[Use],
+    caller: NamedDependency[Caller],
+) -> Response[BackfillView]:
+    """Run the firings of a window that is past: each that never ran, at most 1,000, in their order, paused or not.
+
+    A firing that ran, by the clock or by a backfill, does not run again; one that was missed, skipped or refused does.
+    Firings to come are the clock's, which neither waits for these jobs nor cancels them; where the schedule's jobs may
+    not overlap, these run one at a time. A dry run is answered 200, and runs nothing.
+    """
+    key = await read_key(request)
+    with use.backlog.taking(caller.tenant_id) as take:
+        async with use.database.begin() as tx:
+            if kept := await find_answer(tx, key):
+                return replay(kept)
+            schedule = await found_schedule(tx, caller, schedule_id, lock=True)
+            done = await run_window(tx, schedule, data, kept_days=use.settings.retention_days, take=take)
+            view = view_backfill(schedule, done, base_url(request.scope), dry_run=data.dry_run)
+            response = Response(view, status_code=200 if data.dry_run else 202)
+            await keep_response(tx, key, response)
+            if done.submitted and not data.dry_run:
+                await audit(
+                    tx, actor_of(request), act("schedule.backfilled", schedule.id, after=told_of_backfill(done))
+                )
+    use.wakeups.ring_relay()
     return response
 
 
@@ -218,16 +253,16 @@ async def runs(  # noqa: PLR0913, PLR0917 - a list has these parameters
     cursor: Cursor = None,
 ) -> Response[Page[RunView]]:
     """What became of the schedule's firings, newest first."""
-    before = _read_moment(read_cursor(cursor, "at"))
+    before = read_moment(read_cursor(cursor, "at"))
     async with use.database.read() as tx:
-        schedule = await _found(tx, caller, schedule_id)
+        schedule = await found_schedule(tx, caller, schedule_id)
         found = await list_runs(tx, schedule.id, limit=limit + 1, before=before)
-    return answer_page(request, found, limit, view=view_run, mark=lambda run: _spell_moment(run.fire_at))
+    return answer_page(request, found, limit, view=view_run, mark=lambda run: spell_moment(run.fire_at))
 
 
 router: Final = Router(
     "/v1",
-    route_handlers=[create, list_, show, change, remove, pause, resume, trigger, runs],
+    route_handlers=[create, list_, show, change, remove, pause, resume, trigger, backfill, runs],
     tags=["Schedules"],
 )
 
@@ -261,34 +296,9 @@ async def _save(
     changed: Callable[[Schedule, datetime], Schedule],
 ) -> Schedule:
     async with use.database.begin() as tx:
-        schedule = await _found(tx, request.user, schedule_id, lock=True)
+        schedule = await found_schedule(tx, request.user, schedule_id, lock=True)
         saved = await save_schedule(tx, changed(schedule, await database_now(tx)))
         before, after = told_of(schedule), told_of(saved)
         if before != after:
             await audit(tx, actor_of(request), act(action, schedule.id, before=before, after=after))
         return saved
-
-
-async def _found(tx: Tx, caller: Caller, schedule_id: str, *, lock: bool = False) -> Schedule:
-    schedule = (
-        await find_schedule(tx, caller.tenant_id, schedule_id, lock=lock) if is_id("sched", schedule_id) else None
-    )
-    if schedule is None:
-        raise _not_found()
-    return schedule
-
-
-def _not_found() -> ScheduleNotFound:
-    return ScheduleNotFound("There is no such schedule.")
-
-
-def _spell_moment(moment: datetime) -> str:
-    """A time in the shape of an id, for a cursor."""
-    return f"at_{(moment - _EPOCH) // _MICROSECOND:032x}"
-
-
-def _read_moment(spelled: str | None) -> datetime | None:
-    if spelled is None:
-        return None
-    microseconds = min(int(spelled.removeprefix("at_"), 16), _MOST_MICROSECONDS)
-    return _EPOCH + microseconds * _MICROSECOND

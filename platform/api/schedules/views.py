@@ -180,6 +180,7 @@ class RunView(Struct, frozen=True, kw_only=True):
     outcome: RunOutcome
     job_id: str | None
     by_hand: bool
+    backfilled: Annotated[bool, Meta(description="it was run when its time was past, by a backfill")]
     detail: str | None
 
 

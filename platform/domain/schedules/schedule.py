@@ -100,13 +100,14 @@ class Schedule(Struct, frozen=True, kw_only=True):
 
 
 class ScheduleRun(Struct, frozen=True, kw_only=True):
-    """One firing as recorded. `by_hand`: somebody triggered it."""
+    """One firing as recorded. `by_hand`: somebody triggered it; `backfilled`: it was run when its time was past."""
 
     schedule_id: ScheduleId
     fire_at: datetime
     outcome: RunOutcome
     job_id: str | None = None
     by_hand: bool = False
+    backfilled: bool = False
     detail: str | None = None
 
 

@@ -1,6 +1,7 @@
 """The audit log: an entry for every privileged act, in a chain that shows what was changed later."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -61,12 +62,15 @@ async def test_every_privileged_act_has_its_entry(house: House) -> None:
     await walk.do("queue.resumed", "POST", "/v1/queues/text/resume")
     await walk.do("queue.limited", "PUT", "/v1/queues/text/limits", {"max_running": 3})
     await walk.do("budgets.changed", "PUT", "/v1/budgets", {"budgets": [{"tokens": 10**9}]})
-    schedule = (await walk.do("schedule.created", "POST", "/v1/schedules", _SCHEDULE))["links"]["self"]
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    daily = _SCHEDULE | {"starts_at": yesterday}
+    schedule = (await walk.do("schedule.created", "POST", "/v1/schedules", daily))["links"]["self"]
     schedule = schedule.removeprefix("http://headrace.test")
     await walk.do("schedule.changed", "PATCH", schedule, {"name": "hourly"})
     await walk.do("schedule.paused", "POST", f"{schedule}/pause")
     await walk.do("schedule.resumed", "POST", f"{schedule}/resume")
     await walk.do("schedule.triggered", "POST", f"{schedule}/trigger")
+    await walk.do("schedule.backfilled", "POST", f"{schedule}/backfill", {"starts_at": yesterday})
     await walk.do("schedule.removed", "DELETE", schedule)
     wanted = {"action": "cancel", "filter": {"tag": "x"}}
     bulk = await walk.do("bulk_action.created", "POST", "/v1/bulk-actions", wanted)

@@ -140,6 +140,27 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     hash: str
 
 
+class Backfill(Struct, frozen=True, kw_only=True):
+    """What a backfill did, or with `dry_run` would do. Each of its jobs is listed among the schedule's runs."""
+
+    schedule_id: str
+    starts_at: datetime
+    ends_at: datetime
+    dry_run: bool
+    firings: int
+    ran_before: int
+    submitted: int
+    links: BackfillLinks
+
+
+class BackfillLinks(Struct, frozen=True, kw_only=True):
+    """Where to go from here."""
+
+    schedule: str
+    runs: str
+    jobs: str
+
+
 class Balance(Struct, frozen=True, kw_only=True):
     """What a customer may spend."""
 
@@ -730,6 +751,7 @@ class Run(Struct, frozen=True, kw_only=True):
     outcome: RunOutcome
     job_id: str | None
     by_hand: bool
+    backfilled: bool
     detail: str | None
 
 

@@ -8,7 +8,7 @@ from headrace._aio.http import AsyncConnection
 from headrace._aio.job import AsyncJob
 from headrace._aio.jobs import job_in
 from headrace._aio.listing import AsyncListing, reads
-from headrace.models import CatchUp, Overlap, Run, Schedule
+from headrace.models import Backfill, CatchUp, Overlap, Run, Schedule
 from headrace.options import ANYTHING, Input, NewJob, any_body
 from headrace.requests import Duration, as_seconds, ask, create, given, segment, spelled_duration, spelled_time
 from headrace.schedule_changes import ScheduleChanges, body_of_changes
@@ -91,6 +91,30 @@ class AsyncSchedules:
         """Submit its job now, whatever the clock says."""
         request = create(f"{_path(schedule_id)}/trigger", None, key=idempotency_key, wait=as_seconds(wait))
         return job_in(self._connection, await self._connection.send(request), ANYTHING)
+
+    async def backfill(
+        self,
+        schedule_id: str,
+        starts_at: datetime,
+        ends_at: datetime | None = None,
+        *,
+        dry_run: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Backfill:
+        """Run what was due from `starts_at` on and before `ends_at`, or now, and did not run; a dry run only counts.
+
+        What ran does not run again, however often this is asked.
+
+        Raises:
+            Invalid: the window is none, holds more than 1,000 firings, or begins before runs are kept.
+        """
+        body = given(
+            starts_at=spelled_time(starts_at),
+            ends_at=None if ends_at is None else spelled_time(ends_at),
+            dry_run=dry_run,
+        )
+        request = create(f"{_path(schedule_id)}/backfill", body, key=idempotency_key)
+        return (await self._connection.send(request)).into(Backfill)
 
     def runs(self, schedule_id: str, *, limit: int | None = None) -> AsyncListing[Run]:
         """What became of each time it was due, newest first."""
