@@ -2,8 +2,8 @@
 
 import ast
 import os
-from collections.abc import Iterable, Iterator
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
 
@@ -31,9 +31,13 @@ class Source:
         """The module's docstring, empty where there is none."""
         return ast.get_docstring(self.tree) or ""
 
-    def nodes(self) -> Iterator[ast.AST]:
+    def nodes(self) -> Sequence[ast.AST]:
         """Every node of the tree, in no promised order."""
-        return ast.walk(self.tree)
+        return self._nodes
+
+    @cached_property
+    def _nodes(self) -> tuple[ast.AST, ...]:
+        return tuple(ast.walk(self.tree))
 
     def at(self, node: ast.AST) -> str:
         """Where the node stands, as an editor takes it."""
@@ -50,11 +54,13 @@ def files(*folders: str) -> Iterator[Path]:
 
 def sources(*folders: str) -> list[Source]:
     """Every Python file below `folders`."""
-    return [
-        Source(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
-        for path in files(*folders)
-        if path.suffix == ".py"
-    ]
+    return [source_of(path) for path in files(*folders) if path.suffix == ".py"]
+
+
+@cache
+def source_of(path: Path) -> Source:
+    """A Python file, read and parsed once for all tests of the house; `conftest.py` forgets it after them."""
+    return Source(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
 
 
 def listed(broken: Iterable[str]) -> str:
