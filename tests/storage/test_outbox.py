@@ -23,7 +23,7 @@ from storage.outbox import (
     take_due,
 )
 from storage.queues import QueueSetting
-from tests.support.jobs import TENANT, claim, make_job, portions, submit
+from tests.support.jobs import TENANT, claim, make_job, open_store, portions, submit
 
 
 async def test_what_is_due_is_taken_by_priority_and_then_by_age(database: Database) -> None:
@@ -113,9 +113,9 @@ async def test_what_was_sent_and_not_claimed_is_sent_again_and_each_time_later(d
 
 
 async def test_a_look_reads_no_more_of_a_backlog_than_it_takes_though_the_table_passes_for_empty(
-    database: Database,
+    new_database_url: str,
 ) -> None:
-    async with database.begin() as tx:
+    async with open_store(new_database_url) as database, database.begin() as tx:
         await tx.execute(text("ANALYZE outbox"))  # as after a drain: the planner takes it for empty from now on
         await submit(tx, *(make_job() for _ in range(300)))
         given: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""A throwaway Postgres and Redis for tests, started when first asked for; a fresh database for each test."""
+"""A throwaway Postgres and Redis for tests, started when first asked for; a database for each test."""
 
 import itertools
 import shutil
@@ -14,6 +14,7 @@ from runtime.embedded.postgres import postgres_url
 from runtime.embedded.redis import redis_url as numbered_url
 from runtime.embedded.servers import Server, start_postgres, start_redis
 from storage.migrations.run import migrate
+from tests.support.databases import Databases
 
 _TEMPLATE = "migrated"
 _ROOM_BYTES = 2 * 1024**3
@@ -53,21 +54,40 @@ def redis_server(servers_dir: Path) -> Generator[Server]:
 @pytest.fixture(scope="session")
 def migrated_template(postgres_server: Server) -> str:
     """The name of a database with every migration applied, for copying."""
-    _create(postgres_server, _TEMPLATE, template="template1")
+    _run(postgres_server, f"CREATE DATABASE {_TEMPLATE} TEMPLATE template1")
     migrate(postgres_url(postgres_server.places, _TEMPLATE))
     return _TEMPLATE
 
 
+@pytest.fixture(scope="session")
+def databases(postgres_server: Server, migrated_template: str) -> Generator[Databases]:
+    """Migrated databases, to be lent."""
+    databases = Databases(postgres_server, migrated_template)
+    yield databases
+    databases.close()
+
+
 @pytest.fixture
-def database_url(postgres_server: Server, migrated_template: str) -> Generator[str]:
-    """A fresh migrated database for one test, dropped after it, whoever is still connected."""
-    yield from _database(postgres_server, migrated_template)
+def database_url(databases: Databases) -> Generator[str]:
+    """A migrated database for one test, with nothing in it; afterwards nobody finds it under this address."""
+    with databases.lend() as url:
+        yield url
+
+
+@pytest.fixture
+def new_database_url(databases: Databases) -> Generator[str]:
+    """A migrated database that no other test had before, for tests of what the planner makes of its pages."""
+    with databases.lend_new() as url:
+        yield url
 
 
 @pytest.fixture
 def empty_database_url(postgres_server: Server) -> Generator[str]:
     """A fresh database with nothing in it, for tests of the migrations themselves."""
-    yield from _database(postgres_server, "template1")
+    name = f"empty_{next(_NUMBERS)}"
+    _run(postgres_server, f"CREATE DATABASE {name} TEMPLATE template1 STRATEGY file_copy")
+    yield postgres_url(postgres_server.places, name)
+    _run(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -77,18 +97,6 @@ def redis_url(redis_server: Server) -> str:
     with redis.Redis.from_url(url) as client:
         client.flushall()
     return url
-
-
-def _database(server: Server, template: str) -> Generator[str]:
-    name = f"test_{next(_NUMBERS)}"
-    _create(server, name, template=template)
-    yield postgres_url(server.places, name)
-    _run(server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _create(server: Server, name: str, *, template: str) -> None:
-    # Copying files beats writing the copy to the log, as long as nothing waits for a disk.
-    _run(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
 
 
 def _run(server: Server, statement: str) -> None:
