@@ -26,6 +26,7 @@ import api.kinds.routes
 import api.orders.routes
 import api.pages
 import api.queues.routes
+import api.reviews.routes
 import api.roles.routes
 import api.safety.routes
 import api.schedules.routes
@@ -78,6 +79,7 @@ ROUTERS: Final = (
     api.batches.routes.router,
     api.bulk_actions.routes.router,
     api.orders.routes.router,
+    api.reviews.routes.router,
     api.emails.routes.router,
     api.text.routes.router,
     api.chat.routes.router,

@@ -162,6 +162,24 @@ CODES: Final[dict[str, ProblemCode]] = {
         "The catalogue has no product of an id that was given.",
         "Check the ids: GET /v1/products lists the products there are.",
     ),
+    "review_not_found": ProblemCode(
+        404,
+        "There is no such review",
+        "The product has no review of this id.",
+        "Check the id: GET /v1/products/{id}/reviews lists those there are.",
+    ),
+    "already_reviewed": ProblemCode(
+        409,
+        "The product is reviewed already",
+        "A customer has one review of a product; the detail names it.",
+        "PATCH that review, or DELETE it and write another.",
+    ),
+    "review_of_another": ProblemCode(
+        403,
+        "The review is somebody else's",
+        "Nobody changes what somebody else says of a product.",
+        "Change your own. With reviews:manage, DELETE removes anybody's.",
+    ),
     "unknown_customer": ProblemCode(
         404, "No such customer", "There is no customer of this id in the tenant.", "Check the id; `me` is the caller."
     ),

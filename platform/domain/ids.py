@@ -25,6 +25,7 @@ PREFIXES: Final = (
     "evt",
     "order",
     "product",
+    "review",
     "conv",
     "msg",
     "hook",

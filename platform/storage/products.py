@@ -8,12 +8,14 @@ from sqlalchemy import ColumnElement, Row, and_, func, or_, select, text, true, 
 
 from domain.orders.money import Money
 from domain.orders.product import Category, Movement, Product, ProductSort, StockChange
+from domain.orders.review import mean_rating
 from storage.database import Tx
 from storage.tables import product_categories, products
 
 # In the order of their ids, so that two carts with the same products never wait for each other in a circle.
 _LOCK: Final = text("""
-SELECT id, sku, name, description, price_amount, currency, stock, created_at, CAST('{}' AS text[]) AS categories
+SELECT id, sku, name, description, price_amount, currency, stock, created_at, reviews, rating_sum,
+    CAST('{}' AS text[]) AS categories
 FROM products WHERE id = ANY(CAST(:ids AS text[])) AND tenant_id = :tenant_id
 ORDER BY id FOR NO KEY UPDATE
 """)
@@ -181,4 +183,6 @@ def _as_product(row: Row[Any]) -> Product:
         stock=row.stock,
         categories=tuple(sorted(row.categories)),
         created_at=row.created_at,
+        reviews=row.reviews,
+        rating=mean_rating(row.rating_sum, row.reviews),
     )

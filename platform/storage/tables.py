@@ -536,6 +536,9 @@ products = Table(
     Column("currency", Text, nullable=False),
     # the sum of the product's movements; written only together with one
     Column("stock", BigInteger, nullable=False, server_default="0"),
+    # how many reviews there are, and what their ratings come to; written only together with one
+    Column("reviews", BigInteger, nullable=False, server_default="0"),
+    Column("rating_sum", BigInteger, nullable=False, server_default="0"),
     Column("created_at", Moment, nullable=False, server_default=text("now()")),
     CheckConstraint("stock >= 0", name="stock"),
     CheckConstraint("price_amount BETWEEN 0 AND 1000000000", name="price_amount"),
@@ -553,6 +556,25 @@ product_categories = Table(
     Column("slug", Id, primary_key=True),
     ForeignKeyConstraint(["tenant_id", "slug"], ["categories.tenant_id", "categories.slug"], ondelete="CASCADE"),
     Index("ix_product_categories_tenant_id_slug", "tenant_id", "slug"),
+)
+
+reviews = Table(
+    "reviews",
+    METADATA,
+    Column("id", Id, primary_key=True),
+    Column("tenant_id", Id, ForeignKey("tenants.id"), nullable=False),
+    Column("product_id", Id, ForeignKey("products.id"), nullable=False),
+    Column("customer_id", Id, ForeignKey("users.id"), nullable=False),
+    Column("rating", SmallInteger, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("verified_purchase", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    Column("updated_at", Moment, nullable=False, server_default=text("now()")),
+    CheckConstraint("rating BETWEEN 1 AND 5", name="rating"),
+    # a customer has one review of a product, however many they send at once
+    UniqueConstraint("product_id", "customer_id"),
+    Index("ix_reviews_product_id_id", "product_id", desc("id")),
 )
 
 stock_movements = Table(

@@ -90,10 +90,11 @@ def read(description: Json) -> Iterator[Operation]:
 @pytest.fixture
 async def things(house: House) -> dict[str, str]:
     """One of each, of the client's tenant."""
+    async with house.database.begin() as tx:
+        await seed_catalog(tx, house.tenant_id)
     found = await make_things(house.client)
     me = (await house.client.get("/v1/me")).json()["user_id"]
     async with house.database.begin() as tx:
-        await seed_catalog(tx, house.tenant_id)
         [product] = await list_products(tx, house.tenant_id, ProductFilter(), sort=ProductSort.NAME, limit=1)
         line = OrderLine(product_id=product.id, name=product.name, unit_price=product.price, quantity=1)
         order = NewOrder(
@@ -107,7 +108,7 @@ async def things(house: House) -> dict[str, str]:
             ship_job_id=None,
         )
         await write_order(tx, order)
-    return found | {"customer_id": me, "product_id": product.id, "order_id": order.id}
+    return found | {"customer_id": me, "order_id": order.id}
 
 
 async def ask(

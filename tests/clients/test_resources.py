@@ -8,8 +8,9 @@ import pytest
 
 from domain.jobs.state import State
 from domain.jobs.verdict import Verdict
-from headrace import AsyncHeadrace, Input, Invalid, NewJob, NotFound
+from headrace import AsyncHeadrace, Conflict, Input, Invalid, NewJob, NotFound
 from headrace.models import KeyLimit, Limit, Moderate, Money, QueueLimits, Rate, Summarize
+from storage.sample_catalogue import seed_catalog
 from tests.api.conftest import House
 
 DONE = Verdict(state=State.SUCCEEDED, result=b'{"summary":"short","engine":"local"}')
@@ -125,6 +126,23 @@ async def test_store_credit_is_given_once_and_the_shop_is_looked_through(client:
         await client.orders.get("order_" + "0" * 32)
     with pytest.raises(NotFound):
         await client.products.get("product_" + "0" * 32)
+
+
+async def test_a_product_is_reviewed_once(house: House, client: AsyncHeadrace) -> None:
+    async with house.database.begin() as tx:
+        await seed_catalog(tx, house.tenant_id)
+    lamp = (await client.products.list("reading lamp").all())[0]
+    for _ in range(2):
+        review = await client.products.review(lamp.id, 4, title="Warm", idempotency_key="once")
+    assert (review.rating, review.title, review.verified_purchase) == (4, "Warm", False)
+    with pytest.raises(Conflict):
+        await client.products.review(lamp.id, 1)
+    assert (await client.products.update_review(lamp.id, review.id, rating=5)).title == "Warm"
+    assert [each.rating async for each in client.products.reviews(lamp.id, rating=5)] == [5]
+    assert (await client.products.get_review(lamp.id, review.id)).text == ""
+    assert (await client.products.get(lamp.id)).reviews == 1
+    await client.products.delete_review(lamp.id, review.id)
+    assert (await client.products.get(lamp.id)).rating is None
 
 
 async def test_figures_kinds_and_the_caller_are_told(house: House, client: AsyncHeadrace) -> None:

@@ -104,6 +104,12 @@ _BOOKS: Final = {
         FROM products
         WHERE stock <> coalesce((SELECT sum(change) FROM stock_movements WHERE product_id = products.id), 0)
     """,
+    "what a product says of its reviews is not what they come to": """
+        SELECT id, reviews, rating_sum FROM products
+        WHERE (reviews, rating_sum) <> (
+            SELECT count(*), coalesce(sum(rating), 0) FROM reviews WHERE product_id = products.id
+        )
+    """,
     "a balance is not the sum of its entries": """
         SELECT customer_id, amount FROM balances WHERE amount <> coalesce((
             SELECT sum(amount) FROM ledger_entries WHERE account = 'customer:' || customer_id

@@ -1,7 +1,7 @@
 """The whole API over a shop, called in process as HTTP calls it, by whom is wanted."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, cast
 
@@ -35,6 +35,13 @@ class ShopApi:
     async def post(self, path: str, body: object, *, by: str = ADA) -> httpx.Response:
         return await self._client.post(path, json=body, headers=_headers(by))
 
+    async def send(
+        self, method: str, path: str, body: object = None, *, by: str = ADA, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        """Any request; `body` as JSON, unless it is None; `headers` are some besides."""
+        given: dict[str, Any] = {} if body is None else {"json": body}
+        return await self._client.request(method, path, headers={**_headers(by), **(headers or {})}, **given)
+
 
 @asynccontextmanager
 async def open_shop_api(database: Database, redis_url: str) -> AsyncIterator[ShopApi]:
@@ -43,7 +50,8 @@ async def open_shop_api(database: Database, redis_url: str) -> AsyncIterator[Sho
         for user_id, key in _KEYS.items():
             await add_key(tx, _stored(user_id, key))
     wakeups = open_wakeups(redis_url)
-    transport = httpx.ASGITransport(cast("Any", make_app(database, wakeups, Settings())))
+    settings = Settings(secret_key="a secret key of the tests")
+    transport = httpx.ASGITransport(cast("Any", make_app(database, wakeups, settings)))
     async with httpx.AsyncClient(transport=transport, base_url="http://shop.example") as client:
         yield ShopApi(client, database)
     await wakeups.close()

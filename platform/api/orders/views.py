@@ -1,7 +1,7 @@
 """Products, orders and store credit as the API shows and takes them."""
 
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
@@ -10,8 +10,6 @@ from domain.orders.order import Address, Order, OrderLine, Status
 from domain.orders.product import Category, Product
 
 Time = Annotated[datetime, Meta(tz=True)]
-
-NO_REVIEWS: Final = 0
 
 
 class ProductView(Struct, frozen=True, kw_only=True):
@@ -96,8 +94,8 @@ def view_product(product: Product) -> ProductView:
         price=product.price,
         stock=product.stock,
         categories=product.categories,
-        rating=None,
-        reviews=NO_REVIEWS,
+        rating=product.rating,
+        reviews=product.reviews,
         created_at=product.created_at,
     )
 

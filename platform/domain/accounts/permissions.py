@@ -41,6 +41,8 @@ PERMISSIONS: Final[dict[str, str]] = {
     "jobs:manage": "Cancel and retry jobs",
     "orders:read": "See orders, products and balances",
     "orders:manage": "Order for somebody else, and deposit store credit",
+    "reviews:write": "Review products, and change and remove one's own reviews",
+    "reviews:manage": "Remove anybody's reviews",
     "chat:use": "Hold conversations",
     "schedules:read": "See schedules and their runs",
     "schedules:manage": "Create, change, pause and trigger schedules",
@@ -59,7 +61,8 @@ PERMISSIONS: Final[dict[str, str]] = {
 
 _VIEW: Final = frozenset({"jobs:read", "orders:read", "schedules:read", "stats:read"})
 _USE: Final = frozenset(
-    {"jobs:submit", "jobs:read", "jobs:manage", "orders:read", "chat:use", "schedules:read", "keys:manage"}
+    {"jobs:submit", "jobs:read", "jobs:manage", "orders:read", "reviews:write", "chat:use", "schedules:read"}
+    | {"keys:manage"}
 )
 
 ROLE_PERMISSIONS: Final[dict[Role, frozenset[str]]] = {
@@ -68,7 +71,8 @@ ROLE_PERMISSIONS: Final[dict[Role, frozenset[str]]] = {
     | _USE
     | {"schedules:manage", "queues:manage", "webhooks:read", "webhooks:manage"}
     | {"users:read", "audit:read"},
-    Role.MODERATOR: _VIEW | {"jobs:submit", "jobs:manage", "keys:manage", "users:read", "users:ban"},
+    Role.MODERATOR: _VIEW
+    | {"jobs:submit", "jobs:manage", "keys:manage", "users:read", "users:ban", "reviews:write", "reviews:manage"},
     Role.USER: _USE,
     Role.VIEWER: _VIEW,
 }

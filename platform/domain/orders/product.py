@@ -49,7 +49,7 @@ class Category(Struct, frozen=True, kw_only=True):
 
 
 class Product(Struct, frozen=True, kw_only=True):
-    """A product as it stands now. `categories` are slugs."""
+    """A product as it stands now. `categories` are slugs; `rating` is the mean of its reviews, None without any."""
 
     id: ProductId
     sku: str
@@ -59,6 +59,8 @@ class Product(Struct, frozen=True, kw_only=True):
     stock: int
     categories: tuple[str, ...]
     created_at: datetime
+    reviews: int = 0
+    rating: float | None = None
 
 
 class StockChange(Struct, frozen=True, kw_only=True):

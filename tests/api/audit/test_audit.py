@@ -9,6 +9,7 @@ import pytest
 
 from domain.accounts.audit import breaks
 from domain.accounts.permissions import Role
+from storage.sample_catalogue import seed_catalog
 from tests.api.conftest import SUMMARIZE, House, Problem
 from tests.support.people import PASSWORD, Person
 
@@ -62,16 +63,7 @@ async def test_every_privileged_act_has_its_entry(house: House) -> None:
     await walk.do("queue.resumed", "POST", "/v1/queues/text/resume")
     await walk.do("queue.limited", "PUT", "/v1/queues/text/limits", {"max_running": 3})
     await walk.do("budgets.changed", "PUT", "/v1/budgets", {"budgets": [{"tokens": 10**9}]})
-    yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
-    daily = _SCHEDULE | {"starts_at": yesterday}
-    schedule = (await walk.do("schedule.created", "POST", "/v1/schedules", daily))["links"]["self"]
-    schedule = schedule.removeprefix("http://headrace.test")
-    await walk.do("schedule.changed", "PATCH", schedule, {"name": "hourly"})
-    await walk.do("schedule.paused", "POST", f"{schedule}/pause")
-    await walk.do("schedule.resumed", "POST", f"{schedule}/resume")
-    await walk.do("schedule.triggered", "POST", f"{schedule}/trigger")
-    await walk.do("schedule.backfilled", "POST", f"{schedule}/backfill", {"starts_at": yesterday})
-    await walk.do("schedule.removed", "DELETE", schedule)
+    await do_with_schedules(walk)
     wanted = {"action": "cancel", "filter": {"tag": "x"}}
     bulk = await walk.do("bulk_action.created", "POST", "/v1/bulk-actions", wanted)
     await walk.do("bulk_action.aborted", "POST", f"/v1/bulk-actions/{bulk['id']}/abort")
@@ -83,6 +75,7 @@ async def test_every_privileged_act_has_its_entry(house: House) -> None:
     credit = {"amount": {"amount": 100, "currency": "USD"}}
     await walk.do("balance.deposited", "POST", f"/v1/customers/{ada.id}/deposits", credit)
 
+    await do_in_the_shop(walk)
     await do_with_webhooks(walk)
 
     description = (await house.client.get("/schema/openapi.json")).json()
@@ -106,6 +99,28 @@ async def test_every_privileged_act_has_its_entry(house: House) -> None:
     said = "".join(str(entry) for entry in entries)
     assert PASSWORD not in said
     assert key["key"] not in said
+
+
+async def do_with_schedules(walk: Walk) -> None:
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    daily = _SCHEDULE | {"starts_at": yesterday}
+    schedule = (await walk.do("schedule.created", "POST", "/v1/schedules", daily))["links"]["self"]
+    schedule = schedule.removeprefix("http://headrace.test")
+    await walk.do("schedule.changed", "PATCH", schedule, {"name": "hourly"})
+    await walk.do("schedule.paused", "POST", f"{schedule}/pause")
+    await walk.do("schedule.resumed", "POST", f"{schedule}/resume")
+    await walk.do("schedule.triggered", "POST", f"{schedule}/trigger")
+    await walk.do("schedule.backfilled", "POST", f"{schedule}/backfill", {"starts_at": yesterday})
+    await walk.do("schedule.removed", "DELETE", schedule)
+
+
+async def do_in_the_shop(walk: Walk) -> None:
+    async with walk.house.database.begin() as tx:
+        await seed_catalog(tx, walk.house.tenant_id)
+    product = (await walk.house.client.get("/v1/products?limit=1")).json()["items"][0]
+    reviews = f"/v1/products/{product['id']}/reviews"
+    review = (await walk.house.as_(walk.ada.key, "POST", reviews, {"rating": 1})).json()
+    await walk.do("review.removed", "DELETE", f"{reviews}/{review['id']}")
 
 
 async def do_with_webhooks(walk: Walk) -> None:

@@ -737,6 +737,28 @@ class Replied(Struct, frozen=True, kw_only=True):
     engine: str
 
 
+class Review(Struct, frozen=True, kw_only=True):
+    """What a customer says of a product."""
+
+    id: str
+    product_id: str
+    customer_id: str
+    rating: int
+    title: str
+    text: str
+    verified_purchase: bool
+    created_at: datetime
+    updated_at: datetime
+    links: ReviewLinks
+
+
+class ReviewLinks(Struct, frozen=True, kw_only=True):
+    """Where to go from here."""
+
+    self: str
+    product: str
+
+
 class RolePermissions(Struct, frozen=True, kw_only=True):
     """A role of the tenant, and what it bundles."""
 

@@ -16,8 +16,9 @@ from headrace.models import (
     OrderStatus,
     Product,
     ProductSort,
+    Review,
 )
-from headrace.requests import ask, create, segment
+from headrace.requests import ask, create, given, segment
 
 
 class Orders(OrdersKinds):
@@ -44,7 +45,7 @@ class Orders(OrdersKinds):
 
 
 class Products:
-    """Finds products."""
+    """Finds products, and what customers say of them."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -74,6 +75,49 @@ class Products:
         """What products are sorted into."""
         return (self._connection.send(ask("GET", "/v1/categories"))).into(CategoryList).items
 
+    def reviews(self, product_id: str, *, rating: int | None = None, limit: int | None = None) -> Listing[Review]:
+        """The reviews of a product, or those of so many stars, newest first; `limit` of them, or all."""
+        request = ask("GET", _reviews(product_id), query={"rating": rating})
+        return Listing(self._connection, request, reads(Review), limit=limit)
+
+    def review(
+        self, product_id: str, rating: int, *, title: str = "", text: str = "", idempotency_key: str | None = None
+    ) -> Review:
+        """Review a product as the caller, 1 to 5 stars; each customer has one review of it.
+
+        Raises:
+            Conflict: you have reviewed it.
+            NotFound: there is no such product.
+        """
+        body = {"rating": rating, "title": title, "text": text}
+        request = create(_reviews(product_id), body, key=idempotency_key)
+        return (self._connection.send(request)).into(Review)
+
+    def get_review(self, product_id: str, review_id: str) -> Review:
+        """A review of a product."""
+        return (self._connection.send(ask("GET", _reviews(product_id, review_id)))).into(Review)
+
+    def update_review(
+        self,
+        product_id: str,
+        review_id: str,
+        *,
+        rating: int | None = None,
+        title: str | None = None,
+        text: str | None = None,
+    ) -> Review:
+        """Change what is given of one's own review.
+
+        Raises:
+            Forbidden: it is somebody else's.
+        """
+        body = given(rating=rating, title=title, text=text)
+        return (self._connection.send(ask("PATCH", _reviews(product_id, review_id), body=body))).into(Review)
+
+    def delete_review(self, product_id: str, review_id: str) -> None:
+        """Remove one's own review, or with the permission anybody's."""
+        self._connection.send(ask("DELETE", _reviews(product_id, review_id), is_repeatable=False))
+
 
 class Customers:
     """Reads and fills customers' store credit; `me` stands for the caller."""
@@ -91,3 +135,8 @@ class Customers:
         path = f"/v1/customers/{segment(customer_id)}/deposits"
         request = create(path, {"amount": amount}, key=idempotency_key)
         return (self._connection.send(request)).into(DepositMade)
+
+
+def _reviews(product_id: str, review_id: str | None = None) -> str:
+    path = f"/v1/products/{segment(product_id)}/reviews"
+    return path if review_id is None else f"{path}/{segment(review_id)}"
