@@ -15,6 +15,7 @@ import api.api_keys.routes
 import api.audit.routes
 import api.batches.routes
 import api.bulk_actions.routes
+import api.categories.routes
 import api.chat.routes
 import api.console.routes
 import api.domain_events.routes
@@ -25,6 +26,7 @@ import api.jobs.routes
 import api.kinds.routes
 import api.orders.routes
 import api.pages
+import api.products.routes
 import api.queues.routes
 import api.reviews.routes
 import api.roles.routes
@@ -79,6 +81,8 @@ ROUTERS: Final = (
     api.batches.routes.router,
     api.bulk_actions.routes.router,
     api.orders.routes.router,
+    api.categories.routes.router,
+    api.products.routes.router,
     api.reviews.routes.router,
     api.emails.routes.router,
     api.text.routes.router,

@@ -162,6 +162,27 @@ CODES: Final[dict[str, ProblemCode]] = {
         "The catalogue has no product of an id that was given.",
         "Check the ids: GET /v1/products lists the products there are.",
     ),
+    "sku_taken": ProblemCode(
+        409,
+        "The SKU is taken",
+        "The catalogue has a product of this SKU.",
+        "Change that one, by PATCH, or take another SKU.",
+    ),
+    "stock_full": ProblemCode(
+        409, "Too much in stock", "Of a product at most 1,000,000,000 pieces are in stock.", "Receive fewer."
+    ),
+    "unknown_category": ProblemCode(
+        404,
+        "No such category",
+        "The catalogue has no category of this slug.",
+        "Check the slug: GET /v1/categories lists the categories there are.",
+    ),
+    "category_taken": ProblemCode(
+        409,
+        "The slug is taken",
+        "The catalogue has a category of this slug.",
+        "Rename that one, by PATCH, or take another slug.",
+    ),
     "review_not_found": ProblemCode(
         404,
         "There is no such review",

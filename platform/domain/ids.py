@@ -26,6 +26,7 @@ PREFIXES: Final = (
     "order",
     "product",
     "review",
+    "movement",
     "conv",
     "msg",
     "hook",

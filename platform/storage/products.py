@@ -7,7 +7,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Row, and_, func, or_, select, text, true, tuple_
 
 from domain.orders.money import Money
-from domain.orders.product import Category, Movement, Product, ProductSort, StockChange
+from domain.orders.product import Category, Movement, Product, ProductSort, StockChange, StockMoved
 from domain.orders.review import mean_rating
 from storage.database import Tx
 from storage.tables import product_categories, products
@@ -30,7 +30,42 @@ WITH given AS (
 )
 INSERT INTO stock_movements (product_id, change, reason, order_id, job_id)
 SELECT id, change, :reason, :order_id, :job_id FROM moved
-RETURNING product_id
+RETURNING id, product_id, change, reason, order_id, job_id, created_at
+""")
+
+_ADD: Final = text("""
+INSERT INTO products (id, tenant_id, sku, name, description, price_amount, currency)
+VALUES (:id, :tenant_id, :sku, :name, :description, :price_amount, :currency)
+ON CONFLICT (tenant_id, sku) DO NOTHING RETURNING id
+""")
+
+_SAVE: Final = text("""
+UPDATE products SET name = :name, description = :description, price_amount = :price_amount, currency = :currency
+WHERE id = :id AND tenant_id = :tenant_id
+""")
+
+# Held, so that none is removed before a product stands on it.
+_HOLD_CATEGORIES: Final = text("""
+SELECT slug FROM categories WHERE tenant_id = :tenant_id AND slug = ANY(CAST(:slugs AS text[])) FOR KEY SHARE
+""")
+
+_UNPLACE: Final = text("""
+DELETE FROM product_categories
+WHERE product_id = :id AND tenant_id = :tenant_id AND NOT slug = ANY(CAST(:slugs AS text[]))
+""")
+
+_PLACE: Final = text("""
+INSERT INTO product_categories (product_id, tenant_id, slug)
+SELECT :id, :tenant_id, slug FROM unnest(CAST(:slugs AS text[])) AS given (slug)
+ON CONFLICT DO NOTHING
+""")
+
+_MOVEMENTS: Final = text("""
+SELECT moved.id, product_id, change, reason, order_id, job_id, moved.created_at
+FROM stock_movements AS moved JOIN products ON products.id = moved.product_id
+WHERE product_id = :product_id AND products.tenant_id = :tenant_id
+    AND (CAST(:before AS bigint) IS NULL OR moved.id < :before)
+ORDER BY moved.id DESC LIMIT :limit
 """)
 
 _CATEGORIES: Final = text("""
@@ -81,8 +116,8 @@ async def move_stock(  # noqa: PLR0913 - what moved, why, and what caused it
     reason: Movement,
     order_id: str | None = None,
     job_id: str | None = None,
-) -> None:
-    """Change the stock of products, each once, leaving a movement for each.
+) -> list[StockMoved]:
+    """Change the stock of products, each once, leaving a movement for each: answers with those.
 
     The products should be locked; a stock that would go below zero, or an order that moves a product twice for one
     reason, is refused by the database.
@@ -101,8 +136,40 @@ async def move_stock(  # noqa: PLR0913 - what moved, why, and what caused it
             "job_id": job_id,
         },
     )
-    if len(rows.all()) != len(changes):
+    moved = [_as_movement(row) for row in rows]
+    if len(moved) != len(changes):
         raise StockMismatch(f"stock of {len(changes)} products was to be moved, and not all are there")
+    return moved
+
+
+async def add_product(tx: Tx, tenant_id: str, product: Product) -> bool:
+    """Write a product without stock, on no shelf yet; False: the tenant has one of its SKU."""
+    return (await tx.execute(_ADD, {"sku": product.sku, **_values(tenant_id, product)})).first() is not None
+
+
+async def save_product(tx: Tx, tenant_id: str, product: Product) -> None:
+    """Write what may change of a product that is locked, but for its stock and its shelves."""
+    await tx.execute(_SAVE, _values(tenant_id, product))
+
+
+async def place_product(tx: Tx, tenant_id: str, product_id: str, slugs: Iterable[str]) -> set[str]:
+    """Let a product stand on these shelves and no others, if all are there; answers with those that are not."""
+    wanted = sorted(set(slugs))
+    given = {"id": product_id, "tenant_id": tenant_id, "slugs": wanted}
+    held = (await tx.execute(_HOLD_CATEGORIES, {"tenant_id": tenant_id, "slugs": wanted})).scalars()
+    if missing := set(wanted) - set(held):
+        return missing
+    await tx.execute(_UNPLACE, given)
+    await tx.execute(_PLACE, given)
+    return set()
+
+
+async def list_movements(
+    tx: Tx, tenant_id: str, product_id: str, *, limit: int, before: int | None = None
+) -> list[StockMoved]:
+    """What moved a product's stock, newest first, before the movement of the number `before`."""
+    given = {"tenant_id": tenant_id, "product_id": product_id, "before": before, "limit": limit}
+    return [_as_movement(row) for row in await tx.execute(_MOVEMENTS, given)]
 
 
 async def find_product(tx: Tx, tenant_id: str, product_id: str) -> Product | None:
@@ -171,6 +238,29 @@ def _matches(wanted: ProductFilter) -> ColumnElement[bool]:
     if wanted.in_stock is not None:
         narrowed.append(products.c.stock > 0 if wanted.in_stock else products.c.stock == 0)
     return and_(true(), *narrowed)
+
+
+def _values(tenant_id: str, product: Product) -> dict[str, Any]:
+    return {
+        "id": product.id,
+        "tenant_id": tenant_id,
+        "name": product.name,
+        "description": product.description,
+        "price_amount": product.price.amount,
+        "currency": product.price.currency,
+    }
+
+
+def _as_movement(row: Row[Any]) -> StockMoved:
+    return StockMoved(
+        number=row.id,
+        product_id=row.product_id,
+        change=row.change,
+        reason=Movement(row.reason),
+        order_id=row.order_id,
+        job_id=row.job_id,
+        created_at=row.created_at,
+    )
 
 
 def _as_product(row: Row[Any]) -> Product:

@@ -132,8 +132,8 @@ async def test_a_product_is_reviewed_once(house: House, client: AsyncHeadrace) -
     async with house.database.begin() as tx:
         await seed_catalog(tx, house.tenant_id)
     lamp = (await client.products.list("reading lamp").all())[0]
-    for _ in range(2):
-        review = await client.products.review(lamp.id, 4, title="Warm", idempotency_key="once")
+    review, again = [await client.products.review(lamp.id, 4, title="Warm", idempotency_key="once") for _ in range(2)]
+    assert again == review
     assert (review.rating, review.title, review.verified_purchase) == (4, "Warm", False)
     with pytest.raises(Conflict):
         await client.products.review(lamp.id, 1)
@@ -143,6 +143,28 @@ async def test_a_product_is_reviewed_once(house: House, client: AsyncHeadrace) -
     assert (await client.products.get(lamp.id)).reviews == 1
     await client.products.delete_review(lamp.id, review.id)
     assert (await client.products.get(lamp.id)).rating is None
+
+
+async def test_the_catalogue_is_changed(client: AsyncHeadrace) -> None:
+    assert (await client.products.create_category("garden", "Garden")).products == 0
+    price = Money(amount=1850, currency="USD")
+    trowel, again = [
+        await client.products.create(
+            "GRD-TRW-01", "Trowel", price, stock=9, categories=["garden"], idempotency_key="once"
+        )
+        for _ in range(2)
+    ]
+    assert again == trowel
+    assert (trowel.price, trowel.stock, trowel.categories) == (price, 9, ("garden",))
+    assert (await client.products.rename_category("garden", "In the garden")).name == "In the garden"
+    assert (await client.products.update(trowel.id, name="Spade", categories=[])).categories == ()
+    made = await client.products.move_stock(trowel.id, 3, reason="received")
+    assert (made.stock, made.reason) == (12, "received")
+    assert [each.change async for each in client.products.movements(trowel.id)] == [3, 9]
+    with pytest.raises(Conflict):
+        await client.products.move_stock(trowel.id, -13)
+    await client.products.delete_category("garden")
+    assert await client.products.categories() == ()
 
 
 async def test_figures_kinds_and_the_caller_are_told(house: House, client: AsyncHeadrace) -> None:

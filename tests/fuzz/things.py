@@ -31,7 +31,7 @@ async def make_things(client: httpx.AsyncClient) -> dict[str, str]:
     banned_id = await made("/v1/users", {"email": f"{uuid4()}@example.com", "password": "a heron waits for rain"})
     await made(f"/v1/users/{banned_id}/ban", {})
     told = await client.get("/v1/domain-events", params={"subject": banned_id})
-    shop = await make_review(client)
+    shop = await make_shop(client)
     conversation_id = await made("/v1/conversations", {})
     said = await client.post(f"/v1/conversations/{conversation_id}/messages", json={"text": "Hello."})
     await made(f"/v1/jobs/{said.json()['id']}/cancel")
@@ -55,14 +55,18 @@ async def make_things(client: httpx.AsyncClient) -> dict[str, str]:
     }
 
 
-async def make_review(client: httpx.AsyncClient) -> dict[str, str]:
-    """A product of the catalogue with a review; nothing where the catalogue is empty."""
-    found = (await client.get("/v1/products", params={"sort": "name", "limit": 1})).json()["items"]
-    if not found:
-        return {}
-    product_id = str(found[0]["id"])
-    path = f"/v1/products/{product_id}/reviews"
-    answer = await client.post(path, json={"rating": 5})
-    assert answer.is_success or answer.json()["code"] == "already_reviewed", answer.text
-    reviews = (await client.get(path)).json()["items"]
-    return {"product_id": product_id, "review_id": str(reviews[0]["id"])}
+async def make_shop(client: httpx.AsyncClient) -> dict[str, str]:
+    """A category, a product in it, and a review of that."""
+    slug = f"things-{uuid4()}"
+    product = {"sku": str(uuid4()), "name": "Thing", "price": {"amount": 100, "currency": "USD"}, "categories": [slug]}
+    found = {"slug": slug}
+    for name, path, body in (
+        ("", "/v1/categories", {"slug": slug, "name": "Things"}),
+        ("product_id", "/v1/products", product),
+        ("review_id", "/v1/products/{product_id}/reviews", {"rating": 5}),
+    ):
+        answer = await client.post(path.format(**found), json=body)
+        assert answer.is_success, answer.text
+        if name:
+            found[name] = str(answer.json()["id"])
+    return found

@@ -32,10 +32,13 @@ NAMES: Final = {
     "NewKeyView": "NewApiKey",
     "DeliveryView": "WebhookDelivery",  # one that was received and verified is a Delivery
     "Wanted": "EndpointWanted",
+    "Movement": "MovementReason",
+    "MovementView": "StockMovement",
+    "MovementMade": "StockMovementMade",
 }
 # Bodies that the client's methods take apart, and what nobody who uses the client meets.
 _LEFT_OUT: Final = re.compile(
-    r"(\w+(Submission|Repeated|Body|Changes)|Page_\w+_|Submission|Problem|FieldError|Deposit|DepositMoney|Door|Live|Format|"
+    r"(\w+(Submission|Repeated|Body|Changes)|Page_\w+_|Submission|Problem|FieldError|Deposit|DepositMoney|Price|Door|Live|Format|"
     r"Registration|PasswordChange|(Token|Revoke)Form|Revoked)$"
 )
 # What opens something is kept out of logs and tracebacks.

@@ -19,13 +19,12 @@ from api.orders.views import (
     Deposit,
     DepositView,
     OrderView,
-    ProductView,
     view_order,
-    view_product,
 )
 from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
 from api.preferences import WAITS
 from api.problems import base_url
+from api.product_view import ProductView, view_product
 from api.submit import submit
 from domain.accounts.user import Caller
 from domain.jobs.job import JobOptions

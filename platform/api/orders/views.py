@@ -7,24 +7,9 @@ from msgspec import Meta, Struct
 
 from domain.orders.money import MOST, Money
 from domain.orders.order import Address, Order, OrderLine, Status
-from domain.orders.product import Category, Product
+from domain.orders.product import Category
 
 Time = Annotated[datetime, Meta(tz=True)]
-
-
-class ProductView(Struct, frozen=True, kw_only=True):
-    """A product as it stands now. `rating` is the mean of its reviews, null while there are none."""
-
-    id: Annotated[str, Meta(pattern="^product_[0-9a-f]{32}$")]
-    sku: str
-    name: str
-    description: str
-    price: Money
-    stock: Annotated[int, Meta(ge=0, description="pieces that can be ordered")]
-    categories: Annotated[tuple[str, ...], Meta(description="slugs of the categories it is in")]
-    rating: Annotated[float, Meta(ge=1, le=5)] | None
-    reviews: Annotated[int, Meta(ge=0, description="how many reviews there are")]
-    created_at: Time
 
 
 class CategoryList(Struct, frozen=True, kw_only=True):
@@ -82,22 +67,6 @@ class DepositView(Struct, frozen=True, kw_only=True):
     customer_id: str
     amount: Money
     balance: Money
-
-
-def view_product(product: Product) -> ProductView:
-    """The product as shown."""
-    return ProductView(
-        id=product.id,
-        sku=product.sku,
-        name=product.name,
-        description=product.description,
-        price=product.price,
-        stock=product.stock,
-        categories=product.categories,
-        rating=product.rating,
-        reviews=product.reviews,
-        created_at=product.created_at,
-    )
 
 
 def view_order(order: Order, base: str) -> OrderView:

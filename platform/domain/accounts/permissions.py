@@ -41,6 +41,7 @@ PERMISSIONS: Final[dict[str, str]] = {
     "jobs:manage": "Cancel and retry jobs",
     "orders:read": "See orders, products and balances",
     "orders:manage": "Order for somebody else, and deposit store credit",
+    "products:manage": "Change the catalogue: categories, products, and their stock",
     "reviews:write": "Review products, and change and remove one's own reviews",
     "reviews:manage": "Remove anybody's reviews",
     "chat:use": "Hold conversations",

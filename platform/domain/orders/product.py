@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from domain.errors import Conflict, NotFound
 from domain.ids import ProductId
@@ -15,6 +15,30 @@ MOST_PRICE: Final = 10**9
 """In minor units. With 100 lines of 1,000 pieces, the dearest order there can be stays within `money.MOST`."""
 
 MOST_STOCK: Final = 10**9
+
+MANAGE_PRODUCTS: Final = "products:manage"
+"""The permission to change the catalogue and its stock."""
+
+Slug = Annotated[
+    str,
+    Meta(
+        pattern="^[a-z0-9]+(-[a-z0-9]+)*$",
+        max_length=64,
+        description="a slug: small letters and digits, with single hyphens between",
+        examples=["desk"],
+    ),
+]
+Sku = Annotated[
+    str,
+    Meta(
+        pattern="^[A-Za-z0-9][A-Za-z0-9._/-]*$",
+        max_length=64,
+        description="a stock keeping unit: letters, digits, and `.`, `_`, `/` or `-` between",
+        examples=["TEA-001"],
+    ),
+]
+ShelfName = Annotated[str, Meta(min_length=1, max_length=200)]
+Description = Annotated[str, Meta(max_length=10_000)]
 
 
 class UnknownProduct(NotFound):
@@ -29,6 +53,34 @@ class OutOfStock(Conflict):
 
     code = "out_of_stock"
     title = "Out of stock"
+
+
+class SkuTaken(Conflict):
+    """The tenant has a product of this SKU."""
+
+    code = "sku_taken"
+    title = "The SKU is taken"
+
+
+class StockFull(Conflict):
+    """There would be more of a product than can be counted."""
+
+    code = "stock_full"
+    title = "Too much in stock"
+
+
+class UnknownCategory(NotFound):
+    """The tenant has no category of this slug."""
+
+    code = "unknown_category"
+    title = "Unknown category"
+
+
+class CategoryTaken(Conflict):
+    """The tenant has a category of this slug."""
+
+    code = "category_taken"
+    title = "The slug is taken"
 
 
 class Movement(StrEnum):
@@ -70,6 +122,18 @@ class StockChange(Struct, frozen=True, kw_only=True):
     change: int
 
 
+class StockMoved(Struct, frozen=True, kw_only=True):
+    """A movement as it was written; what an order moved names the order, and its job."""
+
+    number: int
+    product_id: str
+    change: int
+    reason: Movement
+    order_id: str | None
+    job_id: str | None
+    created_at: datetime
+
+
 class ProductSort(StrEnum):
     """The orders a list of products comes in; a leading minus turns one round."""
 
@@ -99,6 +163,18 @@ def check_stock(product: Product, wanted: int) -> None:
     """
     if product.stock < wanted:
         raise OutOfStock(f"{product.name} ({product.id}): {wanted} wanted, {product.stock} in stock.")
+
+
+def check_change(product: Product, change: int) -> None:
+    """Go on only if there can be `change` more pieces of `product`, or fewer where it is negative.
+
+    Raises:
+        OutOfStock: there are fewer than are to go.
+        StockFull: there would be more than `MOST_STOCK`.
+    """
+    check_stock(product, -change)
+    if product.stock + change > MOST_STOCK:
+        raise StockFull(f"{product.name} ({product.id}): at most {MOST_STOCK} pieces, {product.stock} in stock.")
 
 
 def unknown_product(ids: Iterable[str]) -> UnknownProduct:

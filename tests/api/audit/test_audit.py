@@ -9,7 +9,6 @@ import pytest
 
 from domain.accounts.audit import breaks
 from domain.accounts.permissions import Role
-from storage.sample_catalogue import seed_catalog
 from tests.api.conftest import SUMMARIZE, House, Problem
 from tests.support.people import PASSWORD, Person
 
@@ -115,10 +114,14 @@ async def do_with_schedules(walk: Walk) -> None:
 
 
 async def do_in_the_shop(walk: Walk) -> None:
-    async with walk.house.database.begin() as tx:
-        await seed_catalog(tx, walk.house.tenant_id)
-    product = (await walk.house.client.get("/v1/products?limit=1")).json()["items"][0]
-    reviews = f"/v1/products/{product['id']}/reviews"
+    await walk.do("category.created", "POST", "/v1/categories", {"slug": "garden", "name": "Garden"})
+    await walk.do("category.changed", "PATCH", "/v1/categories/garden", {"name": "In the garden"})
+    await walk.do("category.removed", "DELETE", "/v1/categories/garden")
+    trowel = {"sku": "GRD-TRW-01", "name": "Trowel", "price": {"amount": 1850, "currency": "USD"}}
+    product = f"/v1/products/{(await walk.do('product.created', 'POST', '/v1/products', trowel))['id']}"
+    await walk.do("product.changed", "PATCH", product, {"name": "Small trowel"})
+    await walk.do("stock.moved", "POST", f"{product}/movements", {"change": 3})
+    reviews = f"{product}/reviews"
     review = (await walk.house.as_(walk.ada.key, "POST", reviews, {"rating": 1})).json()
     await walk.do("review.removed", "DELETE", f"{reviews}/{review['id']}")
 

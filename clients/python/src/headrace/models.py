@@ -14,6 +14,7 @@ from headrace.options import Input
 from headrace.unspoken import Unspoken
 
 if TYPE_CHECKING:
+    Adjustment: TypeAlias = Literal["adjusted", "received"]
     BatchInfoMode: TypeAlias = Literal["economy", "standard"]
     BulkState: TypeAlias = Literal["aborted", "done", "pending", "running"]
     BulkVerb: TypeAlias = Literal["cancel", "retry"]
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     HealthStatus: TypeAlias = Literal["degraded", "ready", "unavailable"]
     JobSort: TypeAlias = Literal["-created_at", "-finished_at", "-priority", "created_at", "finished_at", "priority"]
     MessageRole: TypeAlias = Literal["assistant", "user"]
+    MovementReason: TypeAlias = Literal["adjusted", "received", "returned", "sold"]
     OrderCancelledStatus: TypeAlias = Literal["cancelled"]
     OrderPlacedStatus: TypeAlias = Literal["paid", "payment_failed"]
     OrderShippedStatus: TypeAlias = Literal["shipped"]
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     Window: TypeAlias = Literal["1h", "24h", "7d"]
     WorkerState: TypeAlias = Literal["running", "stopping"]
 else:  # a word that a newer API says is none that an older client refuses
+    Adjustment = str
     BatchInfoMode = str
     BulkState = str
     BulkVerb = str
@@ -67,6 +70,7 @@ else:  # a word that a newer API says is none that an older client refuses
     HealthStatus = str
     JobSort = str
     MessageRole = str
+    MovementReason = str
     OrderCancelledStatus = str
     OrderPlacedStatus = str
     OrderShippedStatus = str
@@ -853,6 +857,31 @@ class Stats(Struct, frozen=True, kw_only=True):
     run_seconds: Seconds
     kinds: tuple[KindStats, ...]
     failures: tuple[Failure, ...]
+
+
+class StockMovement(Struct, frozen=True, kw_only=True):
+    """A change of a product's stock, and why. What an order moved names the order, and its job."""
+
+    id: str
+    product_id: str
+    change: int
+    reason: MovementReason
+    order_id: str | None
+    job_id: str | None
+    created_at: datetime
+
+
+class StockMovementMade(Struct, frozen=True, kw_only=True):
+    """A movement that was made, and how many pieces are in stock with it."""
+
+    id: str
+    product_id: str
+    change: int
+    reason: MovementReason
+    order_id: str | None
+    job_id: str | None
+    created_at: datetime
+    stock: int
 
 
 class Summary(Struct, frozen=True, kw_only=True):

@@ -1,10 +1,13 @@
 """The shop: products, orders, customers' store credit."""
 
+from collections.abc import Sequence
+
 from headrace._aio.http import AsyncConnection
 from headrace._aio.jobs import AsyncJobs
 from headrace._aio.kinds import AsyncOrdersKinds
 from headrace._aio.listing import AsyncListing, reads
 from headrace.models import (
+    Adjustment,
     Balance,
     Category,
     CategoryList,
@@ -15,7 +18,10 @@ from headrace.models import (
     Product,
     ProductSort,
     Review,
+    StockMovement,
+    StockMovementMade,
 )
+from headrace.options import listed
 from headrace.requests import ask, create, given, segment
 
 
@@ -43,7 +49,7 @@ class AsyncOrders(AsyncOrdersKinds):
 
 
 class AsyncProducts:
-    """Finds products, and what customers say of them."""
+    """Finds products, what customers say of them, and changes the catalogue."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -69,9 +75,90 @@ class AsyncProducts:
         query = {"q": q, "category": category, "in_stock": in_stock, "sort": sort}
         return AsyncListing(self._connection, ask("GET", "/v1/products", query=query), reads(Product), limit=limit)
 
+    async def create(
+        self,
+        sku: str,
+        name: str,
+        price: Money,
+        *,
+        description: str = "",
+        stock: int = 0,
+        categories: Sequence[str] = (),
+        idempotency_key: str | None = None,
+    ) -> Product:
+        """Put a product into the catalogue, with so many pieces, into categories named by their slugs.
+
+        Raises:
+            Conflict: there is one of this SKU.
+        """
+        body = {
+            "sku": sku,
+            "name": name,
+            "price": price,
+            "description": description,
+            "stock": stock,
+            "categories": listed(categories),
+        }
+        return (await self._connection.send(create("/v1/products", body, key=idempotency_key))).into(Product)
+
+    async def update(
+        self,
+        product_id: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        price: Money | None = None,
+        categories: Sequence[str] | None = None,
+    ) -> Product:
+        """Change what is given of a product and nothing else; its stock is changed by `move_stock`."""
+        slugs = None if categories is None else listed(categories)
+        body = given(name=name, description=description, price=price, categories=slugs)
+        request = ask("PATCH", f"/v1/products/{segment(product_id)}", body=body)
+        return (await self._connection.send(request)).into(Product)
+
+    async def move_stock(
+        self,
+        product_id: str,
+        change: int,
+        *,
+        reason: Adjustment = "adjusted",
+        idempotency_key: str | None = None,
+    ) -> StockMovementMade:
+        """Let there be `change` pieces more of a product, or fewer where it is negative.
+
+        Raises:
+            Conflict: there are fewer than are to go.
+        """
+        body = {"change": change, "reason": reason}
+        path = f"/v1/products/{segment(product_id)}/movements"
+        return (await self._connection.send(create(path, body, key=idempotency_key))).into(StockMovementMade)
+
+    def movements(self, product_id: str, *, limit: int | None = None) -> AsyncListing[StockMovement]:
+        """What changed a product's stock, newest first; `limit` of them, or all."""
+        request = ask("GET", f"/v1/products/{segment(product_id)}/movements")
+        return AsyncListing(self._connection, request, reads(StockMovement), limit=limit)
+
     async def categories(self) -> tuple[Category, ...]:
         """What products are sorted into."""
         return (await self._connection.send(ask("GET", "/v1/categories"))).into(CategoryList).items
+
+    async def create_category(self, slug: str, name: str, *, idempotency_key: str | None = None) -> Category:
+        """Make a category.
+
+        Raises:
+            Conflict: there is one of this slug.
+        """
+        request = create("/v1/categories", {"slug": slug, "name": name}, key=idempotency_key)
+        return (await self._connection.send(request)).into(Category)
+
+    async def rename_category(self, slug: str, name: str) -> Category:
+        """Give a category another name."""
+        request = ask("PATCH", f"/v1/categories/{segment(slug)}", body={"name": name})
+        return (await self._connection.send(request)).into(Category)
+
+    async def delete_category(self, slug: str) -> None:
+        """Remove a category; its products stay."""
+        await self._connection.send(ask("DELETE", f"/v1/categories/{segment(slug)}", is_repeatable=False))
 
     def reviews(self, product_id: str, *, rating: int | None = None, limit: int | None = None) -> AsyncListing[Review]:
         """The reviews of a product, or those of so many stars, newest first; `limit` of them, or all."""

@@ -2,11 +2,14 @@
 
 # Made by `python -m tools.client` of the module of this name in `_aio`: do not edit.
 
+from collections.abc import Sequence
+
 from headrace._sync.http import Connection
 from headrace._sync.jobs import Jobs
 from headrace._sync.kinds import OrdersKinds
 from headrace._sync.listing import Listing, reads
 from headrace.models import (
+    Adjustment,
     Balance,
     Category,
     CategoryList,
@@ -17,7 +20,10 @@ from headrace.models import (
     Product,
     ProductSort,
     Review,
+    StockMovement,
+    StockMovementMade,
 )
+from headrace.options import listed
 from headrace.requests import ask, create, given, segment
 
 
@@ -45,7 +51,7 @@ class Orders(OrdersKinds):
 
 
 class Products:
-    """Finds products, and what customers say of them."""
+    """Finds products, what customers say of them, and changes the catalogue."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -71,9 +77,90 @@ class Products:
         query = {"q": q, "category": category, "in_stock": in_stock, "sort": sort}
         return Listing(self._connection, ask("GET", "/v1/products", query=query), reads(Product), limit=limit)
 
+    def create(
+        self,
+        sku: str,
+        name: str,
+        price: Money,
+        *,
+        description: str = "",
+        stock: int = 0,
+        categories: Sequence[str] = (),
+        idempotency_key: str | None = None,
+    ) -> Product:
+        """Put a product into the catalogue, with so many pieces, into categories named by their slugs.
+
+        Raises:
+            Conflict: there is one of this SKU.
+        """
+        body = {
+            "sku": sku,
+            "name": name,
+            "price": price,
+            "description": description,
+            "stock": stock,
+            "categories": listed(categories),
+        }
+        return (self._connection.send(create("/v1/products", body, key=idempotency_key))).into(Product)
+
+    def update(
+        self,
+        product_id: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        price: Money | None = None,
+        categories: Sequence[str] | None = None,
+    ) -> Product:
+        """Change what is given of a product and nothing else; its stock is changed by `move_stock`."""
+        slugs = None if categories is None else listed(categories)
+        body = given(name=name, description=description, price=price, categories=slugs)
+        request = ask("PATCH", f"/v1/products/{segment(product_id)}", body=body)
+        return (self._connection.send(request)).into(Product)
+
+    def move_stock(
+        self,
+        product_id: str,
+        change: int,
+        *,
+        reason: Adjustment = "adjusted",
+        idempotency_key: str | None = None,
+    ) -> StockMovementMade:
+        """Let there be `change` pieces more of a product, or fewer where it is negative.
+
+        Raises:
+            Conflict: there are fewer than are to go.
+        """
+        body = {"change": change, "reason": reason}
+        path = f"/v1/products/{segment(product_id)}/movements"
+        return (self._connection.send(create(path, body, key=idempotency_key))).into(StockMovementMade)
+
+    def movements(self, product_id: str, *, limit: int | None = None) -> Listing[StockMovement]:
+        """What changed a product's stock, newest first; `limit` of them, or all."""
+        request = ask("GET", f"/v1/products/{segment(product_id)}/movements")
+        return Listing(self._connection, request, reads(StockMovement), limit=limit)
+
     def categories(self) -> tuple[Category, ...]:
         """What products are sorted into."""
         return (self._connection.send(ask("GET", "/v1/categories"))).into(CategoryList).items
+
+    def create_category(self, slug: str, name: str, *, idempotency_key: str | None = None) -> Category:
+        """Make a category.
+
+        Raises:
+            Conflict: there is one of this slug.
+        """
+        request = create("/v1/categories", {"slug": slug, "name": name}, key=idempotency_key)
+        return (self._connection.send(request)).into(Category)
+
+    def rename_category(self, slug: str, name: str) -> Category:
+        """Give a category another name."""
+        request = ask("PATCH", f"/v1/categories/{segment(slug)}", body={"name": name})
+        return (self._connection.send(request)).into(Category)
+
+    def delete_category(self, slug: str) -> None:
+        """Remove a category; its products stay."""
+        self._connection.send(ask("DELETE", f"/v1/categories/{segment(slug)}", is_repeatable=False))
 
     def reviews(self, product_id: str, *, rating: int | None = None, limit: int | None = None) -> Listing[Review]:
         """The reviews of a product, or those of so many stars, newest first; `limit` of them, or all."""

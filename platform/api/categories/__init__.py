@@ -1,0 +1,1 @@
+"""Changing the categories of the catalogue over HTTP."""
