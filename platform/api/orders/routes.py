@@ -15,13 +15,12 @@ from api.idempotency import ONCE, find_answer, keep_response, read_key, replay
 from api.job_view import JobView
 from api.orders.views import (
     BalanceView,
-    CategoryList,
     Deposit,
     DepositView,
     OrderView,
     view_order,
 )
-from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
+from api.paging import DEFAULT, MOST, Cursor, Limit, Page, answer_page, answer_short, read_cursor
 from api.preferences import WAITS
 from api.problems import base_url
 from api.product_view import ProductView, view_product
@@ -32,7 +31,7 @@ from domain.orders.balance import Transfer, TransferReason
 from domain.orders.money import Money, check_currency
 from domain.orders.order import MANAGE, READ, Status, unknown_order
 from domain.orders.place_order import PLACE_ORDER, PlaceOrder
-from domain.orders.product import ProductSort, unknown_product
+from domain.orders.product import Category, ProductSort, unknown_product
 from runtime.unique_ids import new_id
 from storage.audit import audit
 from storage.balances import credit, read_balance
@@ -98,11 +97,18 @@ async def get_order(
     return view_order(order, base_url(request.scope))
 
 
-@get("/categories", guards=[needs(READ)])
-async def get_categories(use: NamedDependency[Use], caller: NamedDependency[Caller]) -> CategoryList:
-    """The categories of the catalogue, and how many products each has."""
+@get("/categories", guards=[needs(READ)], operation_id="get_categories")
+async def get_categories(
+    request: ApiRequest,
+    use: NamedDependency[Use],
+    caller: NamedDependency[Caller],
+    limit: Limit = MOST,
+    cursor: Cursor = None,
+) -> Response[Page[Category]]:
+    """The categories of the catalogue, by slug, and how many products each has."""
     async with use.database.read() as tx:
-        return CategoryList(items=await list_categories(tx, caller.tenant_id))
+        found = await list_categories(tx, caller.tenant_id)
+    return answer_short(request, found, limit, cursor, name=lambda category: category.slug)
 
 
 @get("/products", guards=[needs(READ)])

@@ -7,15 +7,8 @@ from msgspec import Meta, Struct
 
 from domain.orders.money import MOST, Money
 from domain.orders.order import Address, Order, OrderLine, Status
-from domain.orders.product import Category
 
 Time = Annotated[datetime, Meta(tz=True)]
-
-
-class CategoryList(Struct, frozen=True, kw_only=True):
-    """Every category, by slug."""
-
-    items: list[Category]
 
 
 class OrderLinks(Struct, frozen=True, kw_only=True):

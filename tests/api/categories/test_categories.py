@@ -65,6 +65,17 @@ async def test_what_is_no_category_is_refused_by_its_fields(
     assert [error["pointer"] for error in answer.json()["errors"]] == pointers
 
 
+async def test_categories_are_taken_page_by_page(shop: ShopApi) -> None:
+    whole = (await shop.get("/v1/categories")).json()
+    slugs = [one["slug"] for one in whole["items"]]
+    assert (slugs, whole["next_cursor"]) == (sorted(slugs), None)
+    first = (await shop.get("/v1/categories", limit=3)).json()
+    rest = await shop.get("/v1/categories", limit=3, cursor=first["next_cursor"])
+    assert [one["slug"] for one in [*first["items"], *rest.json()["items"]]] == slugs
+    assert "Link" not in rest.headers
+    assert problem(await shop.get("/v1/categories", cursor="%")) == (422, "cursor_invalid")
+
+
 async def test_another_tenants_categories_are_not_there(shop: ShopApi) -> None:
     for answer in (
         await shop.get("/v1/categories/desk", by=STRANGER),

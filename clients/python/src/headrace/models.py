@@ -265,12 +265,6 @@ class Category(Struct, frozen=True, kw_only=True):
     products: int
 
 
-class CategoryList(Struct, frozen=True, kw_only=True):
-    """Every category, by slug."""
-
-    items: tuple[Category, ...]
-
-
 class Classification(Struct, frozen=True, kw_only=True):
     """What a text is about, how it sounds and its language."""
 

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from headrace._aio.http import AsyncConnection
 from headrace._aio.jobs import AsyncJobs
 from headrace._aio.kinds import AsyncOrdersKinds
-from headrace._aio.listing import AsyncListing, reads
+from headrace._aio.listing import AsyncListing, everything, reads
 from headrace.models import (
     Adjustment,
     Balance,
     Category,
-    CategoryList,
     DepositMade,
     Money,
     Order,
@@ -140,7 +139,7 @@ class AsyncProducts:
 
     async def categories(self) -> tuple[Category, ...]:
         """What products are sorted into."""
-        return (await self._connection.send(ask("GET", "/v1/categories"))).into(CategoryList).items
+        return await everything(self._connection, "/v1/categories", Category)
 
     async def create_category(self, slug: str, name: str, *, idempotency_key: str | None = None) -> Category:
         """Make a category.

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from headrace._sync.http import Connection
 from headrace._sync.jobs import Jobs
 from headrace._sync.kinds import OrdersKinds
-from headrace._sync.listing import Listing, reads
+from headrace._sync.listing import Listing, everything, reads
 from headrace.models import (
     Adjustment,
     Balance,
     Category,
-    CategoryList,
     DepositMade,
     Money,
     Order,
@@ -142,7 +141,7 @@ class Products:
 
     def categories(self) -> tuple[Category, ...]:
         """What products are sorted into."""
-        return (self._connection.send(ask("GET", "/v1/categories"))).into(CategoryList).items
+        return everything(self._connection, "/v1/categories", Category)
 
     def create_category(self, slug: str, name: str, *, idempotency_key: str | None = None) -> Category:
         """Make a category.
