@@ -119,6 +119,25 @@ def test_a_schedule_is_triggered_by_its_name(api: ApiStandIn, run: Run) -> None:
     assert run("schedules", "trigger", "nothing").exit_code == 3
 
 
+def test_a_schedule_is_made_and_deleted(api: ApiStandIn, run: Run) -> None:
+    api.answers("POST", "/v1/schedules", {"id": "sched_1", "name": "digest"}, 201)
+    api.answers("DELETE", "/v1/schedules/sched_1", b"", 204)
+    made = run(
+        *("schedules", "create", "digest", "text.summarize", "--every", "90m", "--overlap", "allow"),
+        *("--input", '{"text": "a"}', "-o", "csv"),
+    )
+    assert made.stdout == "id,name\nsched_1,digest\n", made.stderr
+    assert api.asked[0].json() == {
+        "name": "digest",
+        "job": {"kind": "text.summarize", "input": {"text": "a"}},
+        "every": "5400s",
+        "overlap": "allow",
+        "paused": False,
+    }
+    assert api.asked[0].headers["idempotency-key"]
+    assert "sched_1 is deleted" in run("schedules", "delete", "sched_1").stderr
+
+
 def test_a_window_of_a_schedule_is_run_once_however_often_it_is_sent(api: ApiStandIn, run: Run) -> None:
     api.answers("POST", "/v1/schedules/sched_1/backfill", {"firings": 5, "ran_before": 2, "submitted": 3}, 202)
     result = run("schedules", "backfill", "sched_1", "--from", "2030-01-01T00:00:00Z", "-o", "csv")
