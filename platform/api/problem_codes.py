@@ -169,7 +169,10 @@ CODES: Final[dict[str, ProblemCode]] = {
         "Change that one, by PATCH, or take another SKU.",
     ),
     "stock_full": ProblemCode(
-        409, "Too much in stock", "Of a product at most 1,000,000,000 pieces are in stock.", "Receive fewer."
+        409,
+        "Too much in stock",
+        "Of a product at most 1,000,000,000 pieces are in stock.",
+        "Receive fewer; the detail tells how many there are.",
     ),
     "unknown_category": ProblemCode(
         404,
