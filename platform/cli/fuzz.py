@@ -50,9 +50,23 @@ def corpus(*, requests: int, seed: int) -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="A file of what has passed: that is not done again, and what passes is added.",
 )
+@click.option(
+    "--ledger",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A page that a line of what has passed is added to.",
+)
+@click.option("--at-once", type=click.IntRange(1), default=2, show_default=True, help="How many pieces at a time.")
 @click.option("--within", type=DURATION, help="Begin nothing new after this long; with --record, go on later.")
 def described(  # noqa: PLR0913 - one for each option
-    *, cases: int, roles: tuple[str, ...], only: str, seed: int, record: Path | None, within: float | None
+    *,
+    cases: int,
+    roles: tuple[str, ...],
+    only: str,
+    seed: int,
+    record: Path | None,
+    ledger: Path | None,
+    at_once: int,
+    within: float | None,
 ) -> None:
     """Send what the description allows and what it does not, as each role, with every check of Schemathesis.
 
@@ -60,6 +74,8 @@ def described(  # noqa: PLR0913 - one for each option
     """
     wanted = roles or tuple(str(role) for role in _ROLES)
     words = ["--cases", str(cases), "--seed", str(seed), "--only", only, "--roles", ",".join(wanted)]
+    words += ["--ledger", str(ledger.resolve())] if ledger is not None else []
+    words += ["--at-once", str(at_once)]
     words += ["--record", str(record.resolve())] if record is not None else []
     words += ["--within", str(within)] if within is not None else []
     _run("described", *words)

@@ -7,7 +7,7 @@ import pytest
 
 from domain.accounts.permissions import ROLE_PERMISSIONS, Role
 from tests.api.conftest import House, address, house
-from tests.fuzz.described import run_schemathesis
+from tests.fuzz.checks import run_schemathesis
 
 __all__ = ["address", "house"]  # fixtures, asked for by name
 

@@ -1,8 +1,8 @@
 """What the description allows, and what it does not, sent by Schemathesis as each role.
 
-Run by `headrace fuzz described`, in pieces: some operations as one role, and in the end chains of all of them. With a
-record, each piece that passed is written down and not done again. Exits 1 where a check fails; what failed, and how to
-send it again, is printed.
+Run by `headrace fuzz described`, in pieces: some operations by what their description marks out, then as many at random
+as are missing, and in the end chains of all of them. With a record, each piece that passed is written down and not done
+again. Exits 1 where a check fails; what failed, and how to send it again, is printed.
 """
 
 # ruff: noqa: T201 - run by its name, and prints what it found
@@ -11,54 +11,146 @@ import argparse
 import asyncio
 import os
 import re
-import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 import httpx
 import msgspec
-from msgspec import Struct
 
 from domain.accounts.api_key import make_key
 from domain.accounts.permissions import ROLE_PERMISSIONS, Role
 from runtime.unique_ids import new_id
 from storage.accounts import NewKey, add_key, add_user
 from storage.database import open_database
-from tests.support.running_up import own_data_dir, running_up
+from tests.faults.ledger import commit_now
+from tests.fuzz.asked import Askers, Told
+from tests.fuzz.checks import ENDLESS, run_schemathesis, spell_config
+from tests.fuzz.record import CHAINS, MARKED, RANDOM, Done, Piece, append, cases_of, read_record, spell_line
+from tests.fuzz.things import make_things
+from tests.support.running_up import RunningUp, own_data_dir, running_up
 
-UNIT_PHASES: Final = "examples,coverage,fuzzing"
-STATEFUL: Final = "stateful"
-PHASES: Final = f"{UNIT_PHASES},{STATEFUL}"
 NOBODY_WORKS: Final = ("--no-flower", "--workers", "0")
 """Whatever is asked for, no worker sends it anywhere: mails and webhooks go to addresses somebody made up."""
 
-_HOOKS: Final = "tests.fuzz.hooks"
-_ENDLESS: Final = ("stream_events", "stream_reply", "stream_reply_to_message")
-_ROOT: Final = Path(__file__).resolve().parents[2]
 _PER_MINUTE: Final = 1_000_000
-_OPERATIONS_A_PIECE: Final = 2
-_UNLINKED: Final = "No links for stateful testing"
-_GENERATED: Final = re.compile(r"^ *([0-9]+) generated", re.MULTILINE)
+_OPERATIONS_A_PIECE: Final = 6
+_LEAST_AT_RANDOM: Final = 4  # a quarter, however many the description marks out
 
 
-class Piece(Struct, frozen=True):
-    """Some operations as one role, or chains of all of them; `seed` and `cases` as it was asked for."""
+class Campaign:
+    """Pieces against a running platform, several at a time."""
 
-    role: Role
-    operations: tuple[str, ...]
-    phases: str
-    seed: int
-    cases: int
+    def __init__(self, up: RunningUp, given: argparse.Namespace, roles: tuple[Role, ...]) -> None:
+        self._up = up
+        self._given = given
+        self._ends = time.monotonic() + given.within
+        self._lock = Lock()
+        self.roles = roles
+        self._commit = commit_now()
+        # of what was asked for otherwise nothing is known
+        self.passed = [
+            done
+            for done in read_record(given.record)
+            if (done.piece.seed, done.piece.cases) == (given.seed, given.cases)
+        ]
+        self.failed: list[Done] = []
+        self.left = 0
+        with up.client() as client:
+            me = client.get("/v1/me").json()
+            keys = asyncio.run(make_keys(up.ready["database_url"], me["tenant_id"], roles))
+            self._keys = {role: key for role, (key, _) in keys.items()}
+            self._spared = frozenset({me["user_id"], *roles, *(made for _, ids in keys.values() for made in ids)})
+            self.groups = [
+                tuple(name for name in group if re.search(given.only, name)) for group in operations_of(client)
+            ]
+            self.groups = [group for group in self.groups if group]
+            # no worker takes them: that the relay tries to hand them over takes longer than all that is asked
+            for queue in client.get("/v1/queues").json()["items"]:
+                client.post(f"/v1/queues/{queue['name']}/pause").raise_for_status()
 
+    def run(self) -> None:
+        """Do all the pieces that have not passed."""
+        given = self._given
+        everything = tuple(name for group in self.groups for name in group)
+        chains = [Piece((role,), everything, CHAINS, given.seed, given.cases) for role in self.roles]
+        marked, at_random = (
+            [Piece(self.roles, group, phases, given.seed, given.cases) for group in self.groups]
+            for phases in (MARKED, RANDOM)
+        )
+        rounds = (marked, at_random, chains)
+        for pieces in rounds:
+            missing = [piece for piece in pieces if all(done.piece != piece for done in self.passed)]
+            with ThreadPoolExecutor(given.at_once) as pool:
+                list(pool.map(self._run_piece, missing))
 
-class Passed(Struct, frozen=True):
-    """A piece that passed, and how many cases of it were generated."""
+    def _run_piece(self, piece: Piece) -> None:
+        if time.monotonic() > self._ends:
+            with self._lock:
+                self.left += 1
+            return
+        sent = cases_of([*self.passed, *self.failed])
+        examples = {
+            name: max(piece.cases // _LEAST_AT_RANDOM, piece.cases - min(sent[name, role] for role in piece.roles))
+            for name in piece.operations
+        }
+        began = time.monotonic()
+        address = self._up.ready["api"]
+        with tempfile.TemporaryDirectory() as folder:
+            first, *others = piece.roles
+            askers, config, tally = (Path(folder, name) for name in ("askers.json", "config.toml", "tally.json"))
+            told_of = Askers(
+                role=first,
+                others={role: self._keys[role] for role in others},
+                spared=self._spared,
+                # a chain asks for what it has made
+                things={} if piece.phases == CHAINS else asyncio.run(make_things_of(self._up)),
+                tally=str(tally),
+            )
+            askers.write_bytes(msgspec.json.encode(told_of))
+            config.write_text(spell_config(examples) if piece.phases == RANDOM else "")
+            words = ["--seed", str(piece.seed), "--phases", piece.phases, "--max-examples", str(piece.cases)]
+            if piece.phases != CHAINS:
+                words += ["--include-operation-id-regex", f"^({'|'.join(piece.operations)})$"]
+            done = run_schemathesis(address, self._keys[first], words, is_heard=False, askers=askers, config=config)
+            told = msgspec.json.decode(tally.read_bytes(), type=tuple[Told, ...]) if tally.exists() else ()
+        is_whole = all(
+            httpx.get(f"{address}/v1/me", headers={"Authorization": f"Bearer {key}"}).is_success
+            for key in self._keys.values()
+        )
+        one = Done(piece, told, round(time.monotonic() - began, 1), self._commit)
+        is_failed = bool(done.returncode) or not is_whole
+        with self._lock:
+            if is_failed:
+                print(done.stdout)
+                if not is_whole:
+                    print("One of those who asked may not ask any more: what came after that says nothing.")
+                self.failed.append(one)
+            else:
+                self.passed.append(one)
+                if self._given.record is not None:
+                    with self._given.record.open("ab") as record:
+                        record.write(msgspec.json.encode(one) + b"\n")
+            print(self._spell(one, is_failed=is_failed), flush=True)
 
-    piece: Piece
-    generated: int
+    def _spell(self, done: Done, *, is_failed: bool) -> str:
+        piece = done.piece
+        what = (
+            ", ".join(piece.operations) if piece.phases != CHAINS else f"chains of {len(piece.operations)} operations"
+        )
+        statuses: Counter[int] = Counter()
+        for told in done.told:
+            statuses[told.status] += told.times
+        spelled = ", ".join(f"{count} x {status}" for status, count in sorted(statuses.items()))
+        how = "FAILED" if is_failed else "passed"
+        return f"{how} ({piece.phases} as {', '.join(piece.roles)}) in {done.seconds:.0f} s: {what}: {spelled}."
 
 
 def main() -> int:
@@ -68,137 +160,74 @@ def main() -> int:
     arguments.add_argument("--roles", required=True)
     arguments.add_argument("--only", default="")
     arguments.add_argument("--record", type=Path)
+    arguments.add_argument("--ledger", type=Path)
+    arguments.add_argument("--at-once", type=int, default=1)
     arguments.add_argument("--within", type=float, default=float("inf"), help="seconds")
     given = arguments.parse_args()
-    passed = list(read_record(given.record))
-    began = time.monotonic()
-    failed: list[Piece] = []
-    left = 0
+    roles = tuple(map(Role, given.roles.split(",")))
     with own_data_dir() as folder, running_up(folder, *NOBODY_WORKS, HEADRACE_LOG_FORMAT="json") as up:
-        with up.client() as client:
-            tenant_id = client.get("/v1/me").json()["tenant_id"]
-            names = [name for name in operations_of(client) if re.search(given.only, name)]
-        keys: dict[Role, str] = {}
-        for piece in pieces(names, map(Role, given.roles.split(",")), seed=given.seed, cases=given.cases):
-            if any(one.piece == piece for one in passed):
-                continue
-            if time.monotonic() - began > given.within:
-                left += 1
-                continue
-            if piece.role not in keys:
-                keys[piece.role] = asyncio.run(make_role_key(up.ready["database_url"], tenant_id, piece.role))
-            done = run_piece(up.ready["api"], keys[piece.role], piece)
-            if done is None:
-                failed.append(piece)
-                continue
-            passed.append(done)
-            if given.record is not None:
-                with given.record.open("ab") as record:
-                    record.write(msgspec.json.encode(done) + b"\n")
-    print(f"{sum(one.generated for one in passed)} cases passed, in {len(passed)} pieces; {left} pieces are left.")
-    for piece in failed:
-        print(f"Failed as {piece.role}: {', '.join(piece.operations)} ({piece.phases}).")
-    if not failed and not left:
+        campaign = Campaign(up, given, roles)
+        campaign.run()
+    passed = campaign.passed
+    cases = cases_of(passed)
+    print(f"{cases.total()} cases passed, in {len(passed)} pieces; {campaign.left} pieces are left.")
+    if fewer := sorted({name for (name, _), times in cases.items() if times < given.cases}):
+        print(f"Fewer than {given.cases}: {', '.join(fewer)}.")
+    if given.ledger is not None and passed:
+        append(given.ledger, spell_line(passed, failed=len(campaign.failed), left=campaign.left))
+    for done in campaign.failed:
+        print(f"Failed: {', '.join(done.piece.operations)} ({done.piece.phases}).")
+    if not campaign.failed and not campaign.left:
         print("Everything that was answered is told of.")
-    return 1 if failed else 0
+    return 1 if campaign.failed else 0
 
 
-def read_record(record: Path | None) -> Iterator[Passed]:
-    """The pieces that passed before; none where there is no such file yet."""
-    if record is not None and record.exists():
-        for line in record.read_bytes().splitlines():
-            yield msgspec.json.decode(line, type=Passed)
+def operations_of(client: httpx.Client) -> Iterator[list[str]]:
+    """The names of all operations that are asked, few at a time, in the order of the description.
 
-
-def operations_of(client: httpx.Client) -> list[str]:
-    """The names of all operations that are asked, in the order of the description."""
-    paths = client.get("/schema/openapi.json").json()["paths"]
-    named = [told["operationId"] for path in paths.values() for told in path.values() if "operationId" in told]
-    return [name for name in named if name not in _ENDLESS]
-
-
-def pieces(names: Sequence[str], roles: Iterable[Role], *, seed: int, cases: int) -> Iterator[Piece]:
-    """What is to be done, in order."""
-    for role in roles:
+    Those about one sort of thing stay together: what one of them makes, the others are asked for.
+    """
+    paths: Mapping[str, Mapping[str, Mapping[str, str]]] = client.get("/schema/openapi.json").json()["paths"]
+    for _, group in groupby(paths.items(), key=lambda item: re.findall("^/v1/[^/]*", item[0])):
+        named = [told["operationId"] for _, path in group for told in path.values() if "operationId" in told]
+        names = [name for name in named if name not in ENDLESS]
         for at in range(0, len(names), _OPERATIONS_A_PIECE):
-            yield Piece(role, tuple(names[at : at + _OPERATIONS_A_PIECE]), UNIT_PHASES, seed, cases)
-        yield Piece(role, tuple(names), STATEFUL, seed, cases)
+            yield names[at : at + _OPERATIONS_A_PIECE]
 
 
-def run_piece(address: str, key: str, piece: Piece) -> Passed | None:
-    """Do a piece, and say what came of it; None where a check failed."""
-    began = time.monotonic()
-    words = ["--seed", str(piece.seed), "--max-examples", str(piece.cases), "--phases", piece.phases]
-    words += ["--include-operation-id-regex", f"^({'|'.join(piece.operations)})$"]
-    done = run_schemathesis(address, key, words, is_heard=False)
-    generated = sum(map(int, _GENERATED.findall(done.stdout)))
-    is_failed = bool(done.returncode) and _UNLINKED not in done.stdout
-    if is_failed:
-        print(done.stdout)
-    told = ", ".join(piece.operations) if piece.phases != STATEFUL else f"chains of {len(piece.operations)} operations"
-    print(f"As {piece.role}: {generated} cases in {time.monotonic() - began:.0f} s of {told}.", flush=True)
-    return None if is_failed else Passed(piece, generated)
+async def make_things_of(up: RunningUp) -> dict[str, str]:
+    """One thing of each sort, by the name of the parameter that names it."""
+    headers = {"Authorization": f"Bearer {up.ready['api_key']}"}
+    async with httpx.AsyncClient(base_url=up.ready["api"], headers=headers, timeout=60) as client:
+        return await make_things(client)
 
 
-def run_schemathesis(
-    address: str, key: str, words: Sequence[str], *, is_heard: bool = True
-) -> subprocess.CompletedProcess[str]:
-    """Run all checks against the API at `address` with a key; what it says is printed, or kept unless `is_heard`."""
-    # warnings of its own libraries are not ours to make errors of
-    environ = {**os.environ, "SCHEMATHESIS_HOOKS": _HOOKS, "PYTHONPATH": str(_ROOT), "PYTHONWARNINGS": "ignore"}
-    return subprocess.run(  # noqa: S603 - our own words
-        [
-            Path(sys.executable).parent / "schemathesis",
-            "run",
-            f"{address}/schema/openapi.json",
-            "--header",
-            f"Authorization: Bearer {key}",
-            "--checks",
-            "all",
-            "--continue-on-failure",
-            "--request-timeout",
-            "30",
-            "--no-color",
-            # the stream of a tenant never ends, and those of replies wait for a worker, of which there is none: they
-            # are read by tests/api/events and tests/api/chat, and the corpus asks for them wrongly
-            *(word for name in _ENDLESS for word in ("--exclude-operation-id", name)),
-            "--suppress-health-check",
-            "all",
-            # what it would keep from case to case on disk, and weigh, takes longer than all the cases
-            "--generation-database",
-            "none",
-            *words,
-        ],
-        check=False,
-        cwd=_ROOT,
-        env=environ,
-        stdout=None if is_heard else subprocess.PIPE,
-        stderr=None if is_heard else subprocess.STDOUT,
-        text=True,
-    )
-
-
-async def make_role_key(database_url: str, tenant_id: str, role: Role) -> str:
-    """The key of a fresh user of that role."""
-    key, user_id = make_key(os.urandom(40)), new_id("user")
+async def make_keys(
+    database_url: str, tenant_id: str, roles: Sequence[Role]
+) -> dict[Role, tuple[str, tuple[str, str]]]:
+    """The key of a fresh user of each role, and the ids of the user and the key."""
     database = open_database(database_url, name="fuzz")
+    made: dict[Role, tuple[str, tuple[str, str]]] = {}
     async with database.begin() as tx:
-        await add_user(
-            tx, user_id, tenant_id=tenant_id, email=f"{user_id}@example.com", name=role.value, role=role.value
-        )
-        new = NewKey(
-            id=new_id("key"),
-            tenant_id=tenant_id,
-            user_id=user_id,
-            name="fuzz",
-            public_id=key.public_id,
-            secret_sha256=key.secret_sha256,
-            permissions=ROLE_PERMISSIONS[role],
-            requests_per_minute=_PER_MINUTE,
-        )
-        await add_key(tx, new)
+        for role in roles:
+            key, user_id, key_id = make_key(os.urandom(40)), new_id("user"), new_id("key")
+            await add_user(
+                tx, user_id, tenant_id=tenant_id, email=f"{user_id}@example.com", name=role.value, role=role.value
+            )
+            new = NewKey(
+                id=key_id,
+                tenant_id=tenant_id,
+                user_id=user_id,
+                name="fuzz",
+                public_id=key.public_id,
+                secret_sha256=key.secret_sha256,
+                permissions=ROLE_PERMISSIONS[role],
+                requests_per_minute=_PER_MINUTE,
+            )
+            await add_key(tx, new)
+            made[role] = str(key), (user_id, key_id)
     await database.close()
-    return str(key)
+    return made
 
 
 if __name__ == "__main__":

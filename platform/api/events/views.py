@@ -9,14 +9,13 @@ from domain.durations import Duration
 from domain.jobs.state import State
 
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
-OneId = Annotated[str, Meta(max_length=64)]
 
 
 class EventTokenBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a token is to open: the events of one job, or those of the tenant's jobs that a filter wants."""
 
-    job_id: OneId | None = None
-    batch_id: OneId | None = None
+    job_id: Annotated[str, Meta(pattern="^job_[0-9a-f]{32}$")] | None = None
+    batch_id: Annotated[str, Meta(pattern="^batch_[0-9a-f]{32}$")] | None = None
     kind: Text | None = None
     tag: Text | None = None
     state: Annotated[tuple[State, ...], Meta(max_length=7)] = ()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
@@ -10,6 +10,8 @@ from api.bodies import BodyInvalid
 from api.fields import FieldError
 from domain.catalog import KINDS
 from domain.text.budget import Budget, Used
+
+TEXT_KINDS: Final = sorted(kind.name for kind in KINDS if kind.is_text)
 
 Micros = Annotated[int, Meta(ge=0, le=10**15, description="millionths of the currency: 1500000 is 1.50")]
 Tokens = Annotated[int, Meta(ge=0, le=10**15)]
@@ -43,7 +45,7 @@ class UsageReport(Struct, frozen=True, kw_only=True):
 class BudgetBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may be used up in a day of UTC by jobs of the kind, or by all where it is null."""
 
-    kind: Annotated[str, Meta(max_length=100)] | None = None
+    kind: Annotated[str, Meta(max_length=100, extra_json_schema={"enum": TEXT_KINDS})] | None = None
     tokens: Tokens | None = None
     cost_micros: Micros | None = None
 
@@ -79,12 +81,11 @@ def read_budgets(body: BudgetsBody) -> list[Budget]:
     Raises:
         BodyInvalid: one is for no kind of text, for one that another is for, or bounds nothing.
     """
-    kinds = sorted(kind.name for kind in KINDS if kind.is_text)
     errors: list[FieldError] = []
     seen: set[str | None] = set()
     for index, one in enumerate(body.budgets):
-        if one.kind is not None and one.kind not in kinds:
-            errors.append(FieldError(f"/budgets/{index}/kind", f"Expected null or one of {', '.join(kinds)}."))
+        if one.kind is not None and one.kind not in TEXT_KINDS:
+            errors.append(FieldError(f"/budgets/{index}/kind", f"Expected null or one of {', '.join(TEXT_KINDS)}."))
         elif one.kind in seen:
             errors.append(FieldError(f"/budgets/{index}/kind", "Another budget here is for the same."))
         if one.tokens is None and one.cost_micros is None:

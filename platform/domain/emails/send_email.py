@@ -14,12 +14,16 @@ from domain.jobs.retry import RetryPolicy
 MOST_RECIPIENTS: Final = 50
 LONGEST_BODY: Final = 256 * 1024
 
+_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_WORD: Final = r"[^\s\x00-/:-@\[-`{-\x9f]"  # no ASCII but letters and digits, and what letters there are besides
+_LABEL: Final = rf"{_WORD}([^\s\x00-,./:-@\[-`{{-\x9f]*{_WORD})?"
+
 # The pattern tells clients what to expect and points at the address that is wrong; `check_address` has the last word.
 EmailAddress: TypeAlias = Annotated[
     str,
     Meta(
         max_length=LONGEST_ADDRESS,
-        pattern=r"^[^\s@<>]{1,64}@[^\s@<>.]+(\.[^\s@<>.]+)+$",
+        pattern=rf"^{_ATOM}(\.{_ATOM})*@{_LABEL}(\.{_LABEL})+$",
         description="A bare e-mail address; its domain may be international",
         examples=["ada@example.com"],
     ),

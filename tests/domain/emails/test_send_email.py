@@ -68,7 +68,7 @@ def test_one_body_is_enough(body: dict[str, str]) -> None:
         ({"subject": "Hi", "text": "T", "to": []}, "length >= 1"),
         ({"subject": "Hi", "text": "T", "to": ["nobody"]}, "$.to[0]"),
         ({"subject": "Hi", "text": "T", "to": ["Ada <ada@example.com>"]}, "$.to[0]"),
-        ({"subject": "Hi", "text": "T", "bcc": ["a@b.example", "a..b@c.example"]}, "bcc[1]: before the @"),
+        ({"subject": "Hi", "text": "T", "bcc": ["a@b.example", "a..b@c.example"]}, "$.bcc[1]"),
         ({"subject": "Hi", "text": "T", "reply_to": "a@b.c\n"}, "reply_to: "),
         ({"subject": "Hi\r\nBcc: x@y.example", "text": "T"}, "subject: a subject has no line breaks"),
         ({"subject": " ", "text": "T"}, "not blank"),
@@ -87,7 +87,7 @@ def test_what_makes_no_email_is_refused_with_the_reason(fields: dict[str, Any], 
 
 
 def test_every_problem_is_named_at_once() -> None:
-    said = refusal(to=["a..b@c.example"], subject="a\tb", values={})
+    said = refusal(to=["a@192.0.2.1"], subject="a\tb", values={})
     assert [name in said for name in ("to[0]", "values", "subject", "text or html")] == [True] * 4
 
 
