@@ -204,6 +204,9 @@ def _sentiment(parts: Parts, folder: Path) -> Iterator[Figure]:
     )
     yield tell("polarity", float(right_side[is_sided].mean()))
     named = tuple(dict.fromkeys(row.source for row in rows))
+    yield tell(
+        "accuracy, mean over sources", float(np.mean([(names == labels)[sources == each].mean() for each in named]))
+    )
     by_source = {source: float(right_side[(sources == source) & is_sided].mean()) for source in named}
     yield tell("polarity, mean over sources", float(np.mean(list(by_source.values()))))
     for source, polarity in by_source.items():

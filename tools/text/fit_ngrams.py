@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 from scipy import sparse
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import StratifiedKFold
 
 from providers.text.local.ngrams import About, grams_of
@@ -31,6 +31,8 @@ class Head(Struct, frozen=True, kw_only=True):
     strictness: float = 1.0
     is_rare: bool = False
     """Whether yes is so rare that a probability seldom reaches one half: then one half is put where F1 is best."""
+    is_measure: bool = False
+    """Whether the answers are no yes or no but how much: then the head tells that, by ridge regression."""
 
 
 class Fitted(Struct, frozen=True, kw_only=True):
@@ -77,8 +79,7 @@ def fit(
     wide = sparse.hstack([matrix_of(counts, vocabulary, idf), dense]).tocsr()
     worth = np.zeros(len(vocabulary))
     for head in heads:
-        model = _regression(head).fit(wide[head.rows], head.answers, head.weights)
-        told = np.abs(model.coef_[0, : len(vocabulary)])
+        told = np.abs(_line(wide, head)[0][: len(vocabulary)])
         worth = np.maximum(worth, told / (np.sort(told)[-100:].mean() + 1e-9))
     keep = np.sort(np.argsort(-worth)[:most_grams])
     vocabulary = [vocabulary[at] for at in keep]
@@ -86,10 +87,10 @@ def fit(
     narrow = sparse.hstack([matrix_of(counts, vocabulary, idf), dense]).tocsr()
     coefficients, biases = [], []
     for head in heads:
-        model = _regression(head).fit(narrow[head.rows], head.answers, head.weights)
-        slope, shift = _calibration(narrow, head)
-        coefficients.append(model.coef_[0] * slope)
-        biases.append(model.intercept_[0] * slope + shift)
+        coefficient, bias = _line(narrow, head)
+        slope, shift = (1.0, 0.0) if head.is_measure else _calibration(narrow, head)
+        coefficients.append(coefficient * slope)
+        biases.append(bias * slope + shift)
     both = np.array(coefficients, np.float32)
     return Fitted(
         heads=tuple(head.name for head in heads),
@@ -115,6 +116,15 @@ def write(fitted: Fitted, path: Path, *, marks_negation: bool, data: tuple[str, 
         vector_weights=fitted.vector_weights.astype(np.float16),
         bias=fitted.bias.astype(np.float32),
     )
+
+
+def _line(matrix: Matrix, head: Head) -> tuple[np.ndarray, float]:
+    """The coefficients of a head over the columns, and its bias."""
+    if head.is_measure:
+        measure = Ridge(alpha=1 / head.strictness, solver="lsqr").fit(matrix[head.rows], head.answers, head.weights)
+        return np.asarray(measure.coef_).ravel(), float(measure.intercept_)
+    model = _regression(head).fit(matrix[head.rows], head.answers, head.weights)
+    return np.asarray(model.coef_[0]), float(model.intercept_[0])
 
 
 def _regression(head: Head) -> LogisticRegression:

@@ -1,4 +1,4 @@
-"""What figures must reach: the floors that issue 5 and its page on texts name, where they name one."""
+"""What figures must reach: the floors that issue 5 and its page on texts name, or more where more was reached."""
 
 from typing import Final, Literal
 
@@ -45,8 +45,9 @@ _ANYWHERE: Final = {
 }
 
 _ON_A_SET: Final = {
-    ("sentiment", "accuracy", "held-out rows of three sources"): Floor("≥", 0.70),
-    ("sentiment", "polarity", "held-out rows of three sources"): Floor("≥", 0.84),
+    # those who named .70 and .84 measured on as many tweets as reviews of either sort; docs/text.md tells how we know
+    ("sentiment", "accuracy, mean over sources", "held-out rows of three sources"): Floor("≥", 0.72),
+    ("sentiment", "polarity, mean over sources", "held-out rows of three sources"): Floor("≥", 0.85),
     ("topics", "accuracy by name", "sib200"): Floor("≥", 0.65),
     ("topics", "accuracy described", "sib200"): Floor("≥", 0.69),
     ("topics", "accuracy described", "clinc"): Floor("≥", 0.60),

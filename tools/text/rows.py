@@ -29,6 +29,8 @@ class Row(Struct, frozen=True, kw_only=True):
     label: str
     source: str
     categories: frozenset[str] = frozenset()
+    rating: float = 0.0
+    """Of sentiment: the mean of twenty people's, from -4 to 4."""
     held_out: bool = False
 
 
@@ -42,6 +44,7 @@ def rows_of(folder: Path, name: str, file: str = "dev.jsonl") -> Iterator[Row]:
                 label=str(row.get("label", "")),
                 source=row["source"],
                 categories=frozenset(row.get("categories") or ()),
+                rating=float(row.get("rating", 0.0)),
                 held_out=is_held_out(row["text"]),
             )
 

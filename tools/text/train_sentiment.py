@@ -1,4 +1,4 @@
-"""Trains `sentiment.npz`: how likely a text is positive, and how likely negative.
+"""Trains `sentiment.npz`: which way a text leans, learnt from people's ratings, and whether it leans at all.
 
 python -m tools.text.train_sentiment --data DIR
 """
@@ -6,6 +6,7 @@ python -m tools.text.train_sentiment --data DIR
 import argparse
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -18,9 +19,11 @@ from tools.text.fit_ngrams import SEED, Head, count_grams, fit, write
 from tools.text.rows import Row, is_held_out, rows_of
 
 MODELS: Final = Path(__file__).parents[2] / "platform" / "providers" / "text" / "local" / "models"
-MOST_GRAMS: Final = 30_000
+MOST_GRAMS: Final = 60_000
 MOST_PLAIN: Final = 2_000
-SHARE: Final = {"positive": 1.0, "negative": 1.0, "neutral": 2.0}
+PLAIN_COUNTS: Final = 0.3
+MILD: Final = 1.5
+"""A rating beyond this is as good as a stronger one: people agree on the side, less on how far."""
 
 
 def main() -> None:
@@ -34,18 +37,32 @@ def main() -> None:
     tone = Tone(open_static_table(MODELS / "static_table.npz"))
     texts = [row.text for row in rows]
     vectors = np.stack([tone.vector(text) for text in texts])
-    labels = np.array([row.label for row in rows])
-    weights = np.array([SHARE[row.label] * (0.5 if row.source == "plain" else 1.0) for row in rows])
+    leans = np.tanh(np.array([row.rating for row in rows]) / MILD)
+    is_sided = np.array([row.label != "neutral" for row in rows], int)
+    is_plain = np.array([row.source == "plain" for row in rows])
+    everywhere = np.arange(len(rows))
     heads = [
+        Head(name="leaning", rows=everywhere, answers=leans, weights=_evenly(rows), is_measure=True),
         Head(
-            name=name, rows=np.arange(len(rows)), answers=(labels == name).astype(int), weights=weights, strictness=2.0
-        )
-        for name in ("positive", "negative")
+            name="sided",
+            rows=everywhere,
+            answers=is_sided,
+            weights=np.where(is_sided, 1.0, 2.0) * np.where(is_plain, PLAIN_COUNTS, 1.0),
+            strictness=2.0,
+        ),
     ]
     fitted = fit(count_grams(texts, marks_negation=True), vectors, heads, most_grams=MOST_GRAMS, fewest=2)
     write(
         fitted, MODELS / "sentiment.npz", marks_negation=True, data=("tweets", "amazon", "movies", "clinc", "scitldr")
     )
+
+
+def _evenly(rows: list[Row]) -> np.ndarray:
+    """Weights under which a small source counts for more, though for less than a large one; plain texts for little."""
+    sizes = Counter(row.source for row in rows)
+    rated = [source for source in sizes if source != "plain"]
+    fair = sum(sizes[source] for source in rated) / len(rated)
+    return np.array([PLAIN_COUNTS if row.source == "plain" else np.sqrt(fair / sizes[row.source]) for row in rows])
 
 
 def _plain(folder: Path) -> Iterator[Row]:

@@ -61,15 +61,17 @@ def marked(words: Sequence[str]) -> list[str]:
 def grams_of(words: Sequence[str], *, marks_negation: bool) -> Iterable[str]:
     """Everything a model may know of these words: each word, each pair, each run inside a word.
 
-    A word is spelled `=word`, a pair `first+second`, a run as it is.
+    A word is spelled `=word`, a pair `first+second`, a run as it is. A negated word has no runs: `happ` of
+    `not happy` would speak for the opposite.
     """
     shown = marked(words) if marks_negation else words
     for word in shown:
         yield f"={word}"
     for first, second in pairwise(shown):
         yield f"{first}+{second}"
-    for word in words:
-        yield from runs_of(word)
+    for word, as_shown in zip(words, shown, strict=True):
+        if word == as_shown:
+            yield from runs_of(word)
 
 
 class NgramModel:
@@ -127,9 +129,10 @@ class NgramModel:
         else:
             shown = list(words)
         known += [index[gram] for pair in pairwise(shown) if (gram := "+".join(pair)) in index]
-        for word in words:
-            grams = self._words.get(word)
-            known += self._known_of(word) if grams is None else grams
+        for word, as_shown in zip(words, shown, strict=True):
+            if word == as_shown:
+                grams = self._words.get(word)
+                known += self._known_of(word) if grams is None else grams
         return known
 
     def _known_of(self, word: str) -> tuple[int, ...]:

@@ -25,6 +25,9 @@ MOST_SYMBOLS: Final = 30
 NEUTRAL_WITHIN: Final = 0.1
 """Scores nearer to zero than this are neutral; tuned on the development set."""
 
+STEEPNESS: Final = 2.0
+"""How soon a leaning counts in full."""
+
 
 class Mood(Struct, frozen=True):
     """How a text sounds: the score from -1 (negative) to 1 (positive), and its name."""
@@ -72,8 +75,9 @@ class SentimentModel:
         return float(np.average(scores, weights=[len(window) for window in windows]))
 
     def _score(self, window: str) -> float:
-        positive, negative = 1 / (1 + np.exp(-self._model.log_odds(window, self._tone.vector(window))))
-        return float(positive - negative)
+        """Which way the window leans, by how likely it leans at all."""
+        leaning, sided = self._model.log_odds(window, self._tone.vector(window))
+        return float(np.tanh(STEEPNESS * leaning) / (1 + np.exp(-sided)))
 
 
 def name_of(score: float) -> Sentiment:
