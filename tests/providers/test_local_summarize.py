@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from providers.text.local import likely
 from providers.text.local.dialogue import Said, told
 from providers.text.local.engine import open_parts
 from providers.text.local.shorten import shortenings_of
@@ -145,3 +146,13 @@ def test_a_shortening_says_something(sentence: str, says_nothing: str) -> None:
     forms = [form.text for form in shortenings_of(sentence, 80)]
     assert forms
     assert [form for form in forms if form.endswith(says_nothing)] == []
+
+
+def test_a_word_said_often_early_and_for_the_texts_purpose_is_likelier_in_its_summary() -> None:
+    times = {"sensor": 3, "cable": 1, "the": 9}
+    marks = likely.marks_of(times, {"sensor": 0, "cable": 4, "the": 0}, [0.6, 0.6, 0.0], frozenset({"sensor", "the"}))
+    sensor, cable, _ = likely.chances_of(marks)
+    assert sensor > cable
+    chances = {"sensor": float(sensor), "cable": float(cable)}
+    assert likely.worth_of(["sensor"], chances) > likely.worth_of(["cable"], chances)
+    assert likely.worth_of(["sensor", "sensor"], chances) < likely.worth_of(["sensor"], chances)

@@ -196,12 +196,7 @@ def _sentiment(parts: Parts, folder: Path) -> Iterator[Figure]:
     right_side = (np.array([mood.score for mood in moods]) > 0) == (labels == "positive")
     tell = _teller("sentiment", "held-out rows of three sources", len(rows))
     yield tell("accuracy", float((names == labels).mean()))
-    yield tell(
-        "macro F1",
-        float(
-            np.mean([f1(names == name, (labels == name).astype(int)) for name in ("positive", "neutral", "negative")])
-        ),
-    )
+    yield tell("macro F1", float(np.mean([f1(names == each, (labels == each).astype(int)) for each in set(labels)])))
     yield tell("polarity", float(right_side[is_sided].mean()))
     named = tuple(dict.fromkeys(row.source for row in rows))
     yield tell(

@@ -4,12 +4,13 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final
 
 import numpy as np
 from msgspec import Struct
 
-from providers.text.local import telling
+from providers.text.local import likely, telling
 from providers.text.local.dialogue import said_in, told
 from providers.text.local.sentences import Turn, sentences_of, turns_of
 from providers.text.local.shorten import Shortening, cut_between_words, shortenings_of
@@ -26,7 +27,7 @@ MOST_SENTENCES: Final = 2_000
 MOST_SHORTENED: Final = 40
 MOST_WORDS_WEIGHED: Final = 60
 
-_WORD: Final = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
+_WORD: Final = re.compile(r"[^\W_]+")
 _CUE: Final = re.compile(
     r"\b(?:we (?:propose|present|introduce|develop|show|demonstrate|study|describe|investigate|prove|design"
     r"|provide|explore|find|use|apply|derive|extend)"
@@ -57,35 +58,37 @@ FEATURES: Final = (
     "pronoun",
     "question",
     "density",
+    "likely",
     *telling.FEATURES,
 )
 WEIGHTS: Final = np.array(
     [
-        0.39,
-        0.81,
-        0.96,
-        0.35,
-        -0.63,
-        0.42,
-        -0.21,
-        0.1,
-        -0.21,
-        0.06,
-        -0.2,
-        -0.24,
+        0.25,
+        0.76,
+        0.11,
+        0.24,
+        -0.59,
+        0.22,
+        -0.14,
+        -0.38,
+        -0.14,
+        0.12,
+        -0.36,
+        -0.07,
         -0.25,
         0.29,
-        0.63,
-        0.16,
-        -0.31,
-        -0.3,
-        -0.47,
-        0.41,
-        -0.32,
-        -0.12,
-        0.54,
-        -0.37,
-        0.0,
+        0.3,
+        0.58,
+        0.17,
+        -0.58,
+        -0.18,
+        -0.26,
+        0.1,
+        -0.07,
+        -0.27,
+        0.09,
+        -0.2,
+        0.25,
     ],
     np.float32,
 )
@@ -106,6 +109,10 @@ class Outline(Struct, frozen=True, kw_only=True):
     weights: dict[str, float]
     total: float
     vector: Vector
+    marks: Vector
+    """What `likely` knows of each word, a row each, in the order of `weights`."""
+    chances: dict[str, float]
+    """How likely each word is to stand in a summary."""
     purpose: int
     """Which sentence first says what the text is for; -1 when none does."""
 
@@ -138,15 +145,21 @@ class Summarizer:
         """Weigh the words of the sentences; beyond 2,000 sentences every n-th one is looked at."""
         step = -(-len(sentences) // MOST_SENTENCES)
         kept = list(sentences[::step])
-        counts = Counter(word for sentence in kept for word in _content(sentence))
-        weights = {word: math.log1p(times) * self._table.rarity(word) for word, times in counts.items()}
+        said = [content_of(sentence) for sentence in kept]
+        counts = Counter(chain.from_iterable(said))
+        rarities = [self._table.rarity(word) for word in counts]
+        weights = {word: math.log1p(counts[word]) * rare for word, rare in zip(counts, rarities, strict=True)}
+        purpose = telling.purpose_of(kept)
+        marks = likely.marks_of(counts, _first(said), rarities, frozenset(said[purpose] if purpose >= 0 else ()))
         heaviest = sorted(weights, key=lambda word: -weights[word])[:MOST_WORDS_WEIGHED]
         return Outline(
             sentences=kept,
             weights=weights,
             total=sum(weights[word] for word in heaviest) or 1.0,
             vector=self._table.vector(" ".join(kept)),
-            purpose=telling.purpose_of(kept),
+            marks=marks,
+            chances=dict(zip(counts, map(float, likely.chances_of(marks)), strict=True)),
+            purpose=purpose,
         )
 
     def candidates(self, outline: Outline, longest: int) -> list[Candidate]:
@@ -173,7 +186,8 @@ class Summarizer:
         return _share_of(outline, at) + cue + 0.4 / (1 + at) - (0.3 if sentence.endswith("?") else 0.0)
 
     def _candidate(self, outline: Outline, at: int, form: Shortening, longest: int, nearness: float) -> Candidate:
-        said = set(_content(form.text))
+        words = content_of(form.text)
+        said = set(words)
         weight = sum(outline.weights.get(word, 0.0) for word in said)
         count = len(outline.sentences)
         room = min(longest, ONE_SENTENCE_UP_TO)
@@ -195,6 +209,7 @@ class Summarizer:
                 float(_OPENS_WITH_PRONOUN.match(form.text) is not None),
                 float(form.text.endswith("?")),
                 weight / outline.total / (1 + len(said)) * 10,
+                likely.worth_of(words, outline.chances),
                 *telling.marks_of(form.text, outline.sentences, at, purpose=outline.purpose, longest=room),
             ),
         )
@@ -242,8 +257,14 @@ class Summarizer:
 
 def _share_of(outline: Outline, at: int) -> float:
     """How much of the weight of the text's words the sentence holds."""
-    return sum(outline.weights.get(word, 0.0) for word in set(_content(outline.sentences[at]))) / outline.total
+    return sum(outline.weights.get(word, 0.0) for word in set(content_of(outline.sentences[at]))) / outline.total
 
 
-def _content(text: str) -> list[str]:
-    return [word for word in _WORD.findall(text.lower()) if len(word) > 1]
+def _first(said: Sequence[Sequence[str]]) -> dict[str, int]:
+    """In which sentence each word is said first."""
+    return {word: at for at in range(len(said) - 1, -1, -1) for word in said[at]}
+
+
+def content_of(text: str) -> list[str]:
+    """The words of a text that count."""
+    return _WORD.findall(text.lower())
