@@ -190,7 +190,7 @@ def open_economy(settings: Settings) -> Economy | None:
         model=settings.gemini_model,
         parameters=settings.parameters_by_kind,
         window_of=lambda model: windows.get(model, DEFAULT_WINDOW),
-        shown=_shown(settings),
+        sorts=settings.redacted_sorts,
     )
 
 

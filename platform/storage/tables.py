@@ -912,6 +912,8 @@ provider_batches = Table(
     # what stands in its prompts, and must not stand in its answers
     Column("fence", Text, nullable=False),
     Column("canary", Text, nullable=False),
+    # the sorts of personal values that are placeholders there, with commas; NULL: made before they were kept
+    Column("sorts", Text),
     Column("name", Text),
     Column("made_at", Moment, nullable=False, server_default=text("now()")),
     Column("sent_at", Moment),
@@ -920,6 +922,8 @@ provider_batches = Table(
     CheckConstraint("(sent_at IS NULL) = (name IS NULL)", name="named_when_sent"),
     CheckConstraint("(ended_at IS NULL) = (outcome IS NULL)", name="outcome_when_ended"),
     Index("ix_provider_batches_batch_id", "batch_id"),
+    # what somebody has to see to
+    Index("ix_provider_batches_open", "batch_id", postgresql_where=text("ended_at IS NULL")),
 )
 
 # the jobs that wait for one, to be gathered yet or gathered, and what they were answered, with placeholders for
@@ -933,9 +937,12 @@ provider_answers = Table(
     Column("provider_batch_id", Id),
     Column("answer", Text),
     Column("prompt_version", Text),
+    # a digest of what they stand for
+    Column("placeholders", Text),
     Column("prompt_tokens", Integer),
     Column("output_tokens", Integer),
     Index("ix_provider_answers_batch_id", "batch_id"),
+    Index("ix_provider_answers_waiting", "batch_id", postgresql_where=text("provider_batch_id IS NULL")),
 )
 
 # how much of it may be in a day; kind '' is all of them

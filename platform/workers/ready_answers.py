@@ -30,4 +30,5 @@ async def ready_answer(ctx: Context) -> Ready | None:
         prompt_tokens=found.prompt_tokens,
         output_tokens=found.output_tokens,
     )
-    return Ready(economy.answering(found.marks, found.text), usage)
+    manner = economy.manner(found.marks, found.sorts)
+    return Ready(economy.answering(manner, found.text, placeholders=found.placeholders), usage)

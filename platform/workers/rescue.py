@@ -5,11 +5,15 @@ from typing import Final
 
 import structlog
 
+from domain.accounts.user import Caller
 from domain.errors import Unavailable
+from domain.jobs.job import new_job
 from domain.jobs.retry import RetryPolicy
 from domain.jobs.verdict import Crashed, judge
+from domain.text.economize import ECONOMIZE, Economize, gatherer_of, stopper_of
 from runtime.resources import Stores
-from storage.jobs import Settlement, expire_jobs, settle_jobs, take_lapsed
+from storage.economy import take_left
+from storage.jobs import Settlement, expire_jobs, settle_jobs, submit_jobs, take_lapsed
 from storage.once import prune_keys
 from storage.outbox import put_back_lost
 from storage.queues import Unheard, unheard_queues
@@ -19,6 +23,7 @@ from workers.settle import tell_settled
 log: Final = structlog.get_logger()
 
 _AT_ONCE: Final = 500
+_MOST_OPEN: Final = 10_000
 _FORGET_SECONDS: Final = 3600.0
 _UNHEARD_SENDS: Final = 3  # three times the resend time after the first: 45 s by default
 
@@ -35,6 +40,7 @@ async def rescue_forever(use: Stores, *, resend_seconds: float, every_seconds: f
             await resend_lost(use, resend_seconds=resend_seconds)
             unheard = await tell_unheard(use, unheard, seen_seconds=grace_seconds * 2)
             await expire_late(use)
+            await stop_left(use)
             async with use.database.begin() as tx:
                 await forget_workers(tx, silent_seconds=_FORGET_SECONDS)
             async with use.database.begin() as tx:
@@ -92,6 +98,32 @@ async def tell_unheard(use: Stores, known: frozenset[str], *, seen_seconds: floa
     for queue in sorted(known - {one.queue for one in found}):
         log.info("queue.heard", queue=queue)
     return frozenset(one.queue for one in found)
+
+
+async def stop_left(use: Stores) -> int:
+    """Have ended what jobs that gather texts left under way, where they were cancelled or failed; answers how many."""
+    async with use.database.begin() as tx:
+        left = await take_left(tx, seen_to_by=gatherer_of, ended_by=stopper_of, limit=_MOST_OPEN)
+        await submit_jobs(
+            tx,
+            [
+                new_job(
+                    ECONOMIZE,
+                    Economize(batch_id=one.batch_id, stop=True),
+                    Caller(tenant_id=one.tenant_id, user_id=one.caller_id, permissions=frozenset()),
+                    job_id=stopper_of(one.batch_id),
+                    parent_id=one.job_id,
+                    request_id=one.request_id,
+                    traceparent=one.traceparent,
+                )
+                for one in left
+            ],
+        )
+    for one in left:
+        log.warning("economy.left", batch_id=one.batch_id, job_id=one.job_id)
+    if left:
+        use.wakeups.ring_relay()
+    return len(left)
 
 
 def _hint(unheard: Unheard) -> str:

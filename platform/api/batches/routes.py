@@ -145,7 +145,7 @@ async def cancel(
         await _cancel_live(use, caller, batch_id)
         async with use.database.begin() as tx:
             # what gathers its texts, if something does, is to stop the provider's batches now
-            await hasten(tx, [gatherer_of(BatchId(batch_id))])
+            await hasten(tx, [gatherer_of(BatchId(batch_id))], tried=True)
         use.wakeups.ring_relay()
     batch = await _found(use, caller, batch_id)
     if not asked and batch.cancel_requested_at is None:

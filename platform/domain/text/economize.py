@@ -22,13 +22,17 @@ _LONGEST_PAUSE: Final = timedelta(minutes=30)
 
 
 class Economize(Input, frozen=True, kw_only=True):
-    """Which batch's texts."""
+    """Which batch's texts. `stop`: who saw to them is no more; what was sent is stopped, and they wait no longer."""
 
     batch_id: Annotated[str, Meta(pattern=r"^batch_[0-9a-f]{32}$")]
+    stop: bool = False
 
 
 class Economized(Result, frozen=True, kw_only=True):
-    """How many texts were asked about so, and how many of them were answered. The rest were asked as usual."""
+    """How many texts were to be asked about so, and how many of them were answered. The rest were asked as usual.
+
+    Texts that are the same share a question, and an answer.
+    """
 
     asked: int
     answered: int
@@ -37,6 +41,11 @@ class Economized(Result, frozen=True, kw_only=True):
 def gatherer_of(batch_id: BatchId) -> JobId:
     """The id of the job that has a batch's texts answered so."""
     return JobId(derived_id("job", batch_id, "economize"))
+
+
+def stopper_of(batch_id: BatchId) -> JobId:
+    """The id of the job that stops what that one left under way, where it was cancelled or failed."""
+    return JobId(derived_id("job", batch_id, "economize/stop"))
 
 
 def can_wait(job: NewJob) -> bool:

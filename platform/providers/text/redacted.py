@@ -1,7 +1,7 @@
 """A text provider that is not shown personal data: placeholders go out, and the answers carry the values again."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final, TypeVar, cast
 
@@ -30,12 +30,20 @@ class RedactingTextProvider:
     """Asks `inner` with placeholders such as `[EMAIL_1]` in place of values of `sorts`, and restores its answers.
 
     A placeholder means the same within one call; one that `inner` made up stays as it is. The limits of a question
-    hold for the restored answer. See `TextProvider` for the rest.
+    hold for the restored answer. `told` is called with what each placeholder stands for, before `inner` is asked. See
+    `TextProvider` for the rest.
     """
 
-    def __init__(self, inner: TextProvider, sorts: Collection[Sort]) -> None:
+    def __init__(
+        self,
+        inner: TextProvider,
+        sorts: Collection[Sort],
+        *,
+        told: Callable[[Mapping[str, str]], None] | None = None,
+    ) -> None:
         self._inner = inner
         self._sorts = sorts
+        self._told = told
 
     async def summarize(self, asked: Summarize) -> Answer[Summary]:
         """Say the text in at most `asked.max_chars` characters, counted after restoring; no value is cut."""
@@ -96,9 +104,11 @@ class RedactingTextProvider:
         await self._inner.aclose()
 
     async def _redacted(self, texts: Sequence[str]) -> tuple[Redaction, list[str]]:
-        if sum(map(len, texts)) < _LONG:
-            return self._redact(texts)
-        return await asyncio.to_thread(self._redact, texts)
+        is_long = sum(map(len, texts)) >= _LONG
+        redacted = await asyncio.to_thread(self._redact, texts) if is_long else self._redact(texts)
+        if self._told is not None:
+            self._told(redacted[0].values)
+        return redacted
 
     def _redact(self, texts: Sequence[str]) -> tuple[Redaction, list[str]]:
         redaction = Redaction(texts, self._sorts)

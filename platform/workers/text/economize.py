@@ -9,23 +9,21 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-import msgspec
 import structlog
 
-from domain.catalog import kind_named
 from domain.errors import HeadraceError
 from domain.jobs.verdict import Retry
 from domain.text.budget import BudgetExhausted, refuse_beyond
 from domain.text.cost import Amount, estimate, halved, sum_of_amounts
 from domain.text.economize import PATIENCE, Economize, Economized, pause_before_look
-from domain.text.safety import wanted_of
 from providers.text.batch_answers import BatchAnswer
-from providers.text.economy import Economy
+from providers.text.economy import Economy, Overheard
 from providers.text.gemini_schema import Question
 from providers.text.provider import Answer, TextProvider
 from runtime.unique_ids import new_id
 from storage.database import Tx
 from storage.economy import (
+    AskedText,
     GivenAnswer,
     ProviderBatch,
     WaitingText,
@@ -42,7 +40,8 @@ from storage.economy import (
 )
 from storage.usage import book_usage, lock_budgets, read_used
 from workers.context import Context
-from workers.screening import Asked, words_of
+from workers.gathering import Alike, alike, read_text, worth_asking
+from workers.screening import Asked
 from workers.spending import booking_of
 
 log: Final = structlog.get_logger()
@@ -70,16 +69,17 @@ async def economize(asked: Economize, ctx: Context) -> Economized:
     async with ctx.use.database.read() as tx:
         made = await list_provider_batches(tx, asked.batch_id)
         waiting = [] if made else await waiting_texts(tx, asked.batch_id)
-    if economy is None:
+    if economy is None or asked.stop:
         async with ctx.noting() as tx:
             await let_run(tx, [one.job_id for one in waiting])
         ctx.use.wakeups.ring_relay()
+    elif not made:
+        made = await _gather(economy, asked.batch_id, waiting, ctx)
+    if economy is None:
         for one in made:
             await _end(ctx, one, "no_key", ())
         return await _done(asked, ctx)
-    if not made:
-        made = await _gather(economy, asked.batch_id, waiting, ctx)
-    is_late = _age_seconds(ctx) >= PATIENCE.total_seconds() or ctx.job.attempt >= ctx.job.max_attempts
+    is_late = asked.stop or _age_seconds(ctx) >= PATIENCE.total_seconds() or ctx.job.attempt >= ctx.job.max_attempts
     open_ones = [one for one in made if not one.is_ended and not await _advance(economy, one, ctx, is_late=is_late)]
     if open_ones:
         raise Retry(f"Gemini is at {len(open_ones)} of {len(made)}.", after=pause_before_look(ctx.job.attempt))
@@ -88,30 +88,28 @@ async def economize(asked: Economize, ctx: Context) -> Economized:
 
 async def _gather(economy: Economy, batch_id: str, waiting: Sequence[WaitingText], ctx: Context) -> list[ProviderBatch]:
     """Part what can be asked so into batches, written before they are sent; let the rest run."""
-    fit = [one for one in waiting if await _is_fit(economy, one, ctx)]
-    chosen = {one.job_id for one in fit}
+    chosen = await worth_asking(economy, waiting, ctx)
     made: list[ProviderBatch] = []
     async with ctx.noting() as tx:
         try:
-            await _demand_budgets(tx, economy, fit, ctx)
+            await _demand_budgets(tx, economy, [one.texts[0] for one in chosen], ctx)
         except BudgetExhausted:  # each job finds out for itself, and does what it does then
-            fit, chosen = [], set[str]()
-        for model, texts in _parcels(economy, fit):
-            one = ProviderBatch(id=new_id("gathered"), batch_id=batch_id, model=model, marks=economy.new_marks())
-            await make_provider_batch(tx, ctx.tenant_id, one, [text.job_id for text in texts])
+            chosen = []
+        for model, parcel in _parcels(economy, chosen):
+            manner = economy.new_manner()
+            one = ProviderBatch(
+                id=new_id("gathered"),
+                batch_id=batch_id,
+                model=model,
+                marks=manner.marks,
+                sorts=",".join(sorted(manner.sorts)),
+            )
+            await make_provider_batch(tx, ctx.tenant_id, one, parcel)
             made.append(one)
-        await let_run(tx, [one.job_id for one in waiting if one.job_id not in chosen])
+        gathered = {text.job_id for one in chosen for text in one.texts}
+        await let_run(tx, [one.job_id for one in waiting if one.job_id not in gathered])
     ctx.use.wakeups.ring_relay()
     return made
-
-
-async def _is_fit(economy: Economy, one: WaitingText, ctx: Context) -> bool:
-    """Whether it may leave unseen: what is flagged, or takes more than a question, runs as usual."""
-    given = _read(one)
-    if not economy.takes(one.kind, given):
-        return False
-    wanted = wanted_of(await ctx.use.safety.policy(ctx.tenant_id))
-    return not await ctx.use.safety.guard.screen(words_of(given), wanted)
 
 
 async def _demand_budgets(tx: Tx, economy: Economy, texts: Sequence[WaitingText], ctx: Context) -> None:
@@ -137,21 +135,22 @@ async def _demand_budgets(tx: Tx, economy: Economy, texts: Sequence[WaitingText]
             refuse_beyond([one for one in used if one.budget.kind is None], whole, now)
 
 
-def _parcels(economy: Economy, texts: Sequence[WaitingText]) -> list[tuple[str, list[WaitingText]]]:
-    """The texts by model, so many and so much at a time."""
-    parcels: list[tuple[str, list[WaitingText]]] = []
-    by_model: dict[str, list[WaitingText]] = {}
-    for one in texts:
-        by_model.setdefault(economy.model_of(one.kind), []).append(one)
+def _parcels(economy: Economy, chosen: Sequence[Alike]) -> list[tuple[str, list[str]]]:
+    """The ids of jobs by model, so many questions and so much at a time."""
+    parcels: list[tuple[str, list[str]]] = []
+    by_model: dict[str, list[Alike]] = {}
+    for one in chosen:
+        by_model.setdefault(economy.model_of(one.texts[0].kind), []).append(one)
     for model, of_model in by_model.items():
-        held: list[WaitingText] = []
-        size = 0
+        held: list[str] = []
+        questions, size = 0, 0
         for one in of_model:
-            if held and (len(held) == MOST_QUESTIONS or size + len(one.input) > MOST_BYTES):
+            bytes_ = len(one.texts[0].input)
+            if held and (questions == MOST_QUESTIONS or size + bytes_ > MOST_BYTES):
                 parcels.append((model, held))
-                held, size = [], 0
-            held.append(one)
-            size += len(one.input)
+                held, questions, size = [], 0, 0
+            held += [text.job_id for text in one.texts]
+            questions, size = questions + 1, size + bytes_
         parcels.append((model, held))
     return parcels
 
@@ -162,29 +161,47 @@ async def _advance(economy: Economy, one: ProviderBatch, ctx: Context, *, is_lat
         texts = await texts_of(tx, one)
         is_cancelled = await is_batch_cancelled(tx, one.batch_id)
     waiting = [] if is_cancelled else [text for text in texts if text.is_waiting]
-    if one.name is None:
-        if not waiting or is_late:
-            return await _end(ctx, one, "never_sent", ())
-        return await _send(economy, one, waiting, ctx)
+    name = one.name
+    if name is None:
+        if waiting and not is_late:
+            return await _send(economy, one, waiting, ctx)
+        try:  # it may have been made, and its name lost with a worker: it is known by ours
+            name = await economy.batches.find(one.id)
+        except HeadraceError as failure:
+            return await _give_up(ctx, one, "never_sent", failure)
+        if name is None:
+            return await _end(ctx, one, "never_sent")
+        async with ctx.noting() as tx:
+            await note_sent(tx, one.id, name, ())
     try:
-        look = await economy.batches.look(one.name, one.model, {text.job_id: text.prompt_version for text in texts})
+        look = await economy.batches.look(name, one.model, {text.job_id: text.prompt_version for text in texts})
     except HeadraceError as failure:
         return await _give_up(ctx, one, "lost", failure)
     if look.outcome is not None:
-        return await _end(ctx, one, look.outcome, look.answers, kinds={text.job_id: text.kind for text in texts})
-    return await _stop(economy, one, one.name, waiting, ctx) if is_late or not waiting else False
+        return await _end(ctx, one, look.outcome, look.answers, texts)
+    return await _stop(economy, one, name, waiting, ctx) if is_late or not waiting else False
 
 
 async def _send(economy: Economy, one: ProviderBatch, waiting: Sequence[WaitingText], ctx: Context) -> bool:
-    questions = await _questions(economy, one, waiting)
+    questions: dict[str, Question] = {}
+    asked: list[AskedText] = []
+    for some in alike(waiting, ctx):
+        heard = await _heard(economy, one, some.texts[0])
+        questions[some.texts[0].job_id] = heard.question
+        version = heard.question.prompt.version
+        asked += [
+            AskedText(job_id=text.job_id, prompt_version=version, placeholders=heard.placeholders)
+            for text in some.texts
+        ]
+        await asyncio.sleep(0)  # a short text is worked through without a pause, and there may be hundreds
     try:
-        # one that was made, and whose name was lost with a worker, is known by ours
+        # as above: it is not made twice
         name = await economy.batches.find(one.id) or await economy.batches.send(one.id, one.model, questions)
     except HeadraceError as failure:
         return await _give_up(ctx, one, "refused", failure)
     ctx.use.kill_points.reach("ai.after_response", (ctx.job.id,))
     async with ctx.noting() as tx:
-        await note_sent(tx, one.id, name, {key: question.prompt.version for key, question in questions.items()})
+        await note_sent(tx, one.id, name, asked)
     return False
 
 
@@ -194,7 +211,7 @@ async def _stop(economy: Economy, one: ProviderBatch, name: str, waiting: Sequen
     except HeadraceError as failure:
         log.warning("economy.not_cancelled", provider_batch_id=one.id, code=failure.code)
     if ctx.job.attempt >= ctx.job.max_attempts:
-        return await _end(ctx, one, "late", ())
+        return await _end(ctx, one, "late")
     async with ctx.noting() as tx:  # its texts wait for that no longer
         await hasten(tx, [text.job_id for text in waiting])
     ctx.use.wakeups.ring_relay()
@@ -205,16 +222,13 @@ async def _give_up(ctx: Context, one: ProviderBatch, outcome: str, failure: Head
     if failure.retryable:
         raise failure
     log.warning("economy.given_up", provider_batch_id=one.id, outcome=outcome, code=failure.code, detail=failure.detail)
-    return await _end(ctx, one, outcome, ())
+    return await _end(ctx, one, outcome)
 
 
-async def _questions(economy: Economy, one: ProviderBatch, texts: Sequence[WaitingText]) -> dict[str, Question]:
-    questions: dict[str, Question] = {}
-    for text in texts:
-        ask, given = _ASKING[text.kind], _read(text)
-        questions[text.job_id] = await economy.question(one.marks, partial(_asked, ask, given))
-        await asyncio.sleep(0)  # a short text is worked through without a pause, and there may be hundreds
-    return questions
+async def _heard(economy: Economy, one: ProviderBatch, text: WaitingText) -> Overheard:
+    """The question about a text, as it would be asked."""
+    manner = economy.manner(one.marks, one.sorts)
+    return await economy.question(manner, partial(_asked, _ASKING[text.kind], read_text(text)))
 
 
 async def _asked(
@@ -227,29 +241,42 @@ async def _end(
     ctx: Context,
     one: ProviderBatch,
     outcome: str,
-    answers: Sequence[BatchAnswer],
-    *,
-    kinds: Mapping[str, str] | None = None,
+    answers: Sequence[BatchAnswer] = (),
+    texts: Sequence[WaitingText] = (),
 ) -> bool:
     """Keep what it answered, book what that cost, and let its jobs run, at once; True: it has ended."""
-    given = [
-        GivenAnswer(
-            job_id=answer.key,
-            text=answer.text,
-            prompt_tokens=answer.usage.prompt_tokens if answer.usage else 0,
-            output_tokens=answer.usage.output_tokens if answer.usage else 0,
-        )
-        for answer in answers
-        if answer.text is not None
-    ]
+    kinds = {text.job_id: text.kind for text in texts}
+    given = _given(answers, alike(texts, ctx))
     async with ctx.noting() as tx:
         if await end_provider_batch(tx, one, outcome, given):
             for answer in answers:
                 if answer.usage is not None:
-                    await book_usage(tx, ctx.tenant_id, (kinds or {})[answer.key], booking_of(ctx, answer.usage))
+                    await book_usage(tx, ctx.tenant_id, kinds[answer.key], booking_of(ctx, answer.usage))
     ctx.use.wakeups.ring_relay()
     log.info("economy.ended", provider_batch_id=one.id, outcome=outcome, answers=len(given))
     return True
+
+
+def _given(answers: Sequence[BatchAnswer], texts: Sequence[Alike]) -> list[GivenAnswer]:
+    """What is kept for each job: its own answer, or that to a text like its own, which has cost nothing more."""
+    by_key = {answer.key: answer for answer in answers if answer.text is not None}
+    given: list[GivenAnswer] = []
+    for some in texts:
+        shared = next((by_key[text.job_id] for text in some.texts if text.job_id in by_key), None)
+        for text in some.texts:
+            answer = by_key.get(text.job_id, shared)
+            if answer is None or answer.text is None:
+                continue
+            usage = answer.usage if answer.key == text.job_id else None
+            given.append(
+                GivenAnswer(
+                    job_id=text.job_id,
+                    text=answer.text,
+                    prompt_tokens=usage.prompt_tokens if usage else 0,
+                    output_tokens=usage.output_tokens if usage else 0,
+                )
+            )
+    return given
 
 
 async def _done(asked: Economize, ctx: Context) -> Economized:
@@ -261,8 +288,3 @@ async def _done(asked: Economize, ctx: Context) -> Economized:
 def _age_seconds(ctx: Context) -> float:
     started, created = ctx.job.started_at, ctx.job.created_at
     return 0.0 if started is None else (started - created).total_seconds()
-
-
-def _read(text: WaitingText) -> Asked:
-    given: Asked = msgspec.json.decode(text.input, type=kind_named(text.kind).input)
-    return given

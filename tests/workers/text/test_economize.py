@@ -1,4 +1,7 @@
-"""Texts of a batch by way of Gemini's batches: every step over real stores and the stand-in, and what may go wrong."""
+"""Texts of a batch by way of Gemini's batches: every step over real stores and the stand-in, and what may go wrong.
+
+Long because each way to go wrong is a test of its own, and they share the steps they take.
+"""
 
 import dataclasses
 from collections.abc import AsyncIterator
@@ -11,15 +14,17 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import text as sql
 
-from domain.ids import BatchId
+from domain.ids import BatchId, JobId
 from domain.jobs.batch import NewBatch
 from domain.jobs.job import Job, NewJob
 from domain.jobs.state import State
 from domain.text.budget import Budget
 from domain.text.cost import Price
-from domain.text.economize import ECONOMIZE, Economize, can_wait, gatherer_of, patient
+from domain.text.economize import ECONOMIZE, Economize, can_wait, gatherer_of, patient, stopper_of
 from domain.text.moderate import MODERATE, Moderate
 from domain.text.summarize import SUMMARIZE, Summarize, Summary
+from providers.text.economy import Economy
+from runtime.cache import CacheRules
 from runtime.resources import open_economy, open_text
 from runtime.settings import Settings
 from runtime.unique_ids import new_id
@@ -35,6 +40,7 @@ from tests.support.gemini_server import GeminiServer, gemini_server
 from tests.support.jobs import CALLER, TENANT, make_job
 from workers.execute import Bench
 from workers.handlers import bind
+from workers.rescue import stop_left
 from workers.text.economize import economize
 from workers.text.moderate import moderate
 from workers.text.summarize import summarize
@@ -52,7 +58,7 @@ GIVEN: Final = [
 
 @asynccontextmanager
 async def meeting(
-    database_url: str, redis_url: str, *script: BatchStep, key: str | None = KEY
+    database_url: str, redis_url: str, *script: BatchStep, key: str | None = KEY, cache: CacheRules | None = None
 ) -> AsyncIterator[tuple[Bench, GeminiServer]]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SSL_CERT_FILE", one_authority())
@@ -67,8 +73,18 @@ async def meeting(
                 text=open_text(settings),
                 prices=prices,
                 economy=open_economy(settings),
+                cache=cache,
             ) as bench:
                 yield bench, server
+
+
+def economy_with(server: GeminiServer, redact_pii: str) -> Economy:
+    settings = msgspec.convert(
+        {"gemini_api_key": KEY, "gemini_base_url": server.url, "redact_pii": redact_pii}, Settings
+    )
+    economy = open_economy(settings)
+    assert economy is not None
+    return economy
 
 
 async def submitted(bench: Bench, *more: NewJob) -> tuple[Job, list[Job]]:
@@ -271,6 +287,136 @@ async def test_beyond_the_budget_nothing_is_gathered(
     assert ended.state is State.SUCCEEDED
     assert not server.batches.made
     assert all(job.state is State.SUCCEEDED for job in done), "each does what it does without a budget"
+
+
+async def test_a_batch_whose_name_was_lost_and_that_is_cancelled_then_is_found_stopped_and_booked(
+    database_url: str, redis_url: str
+) -> None:
+    step = BatchStep(vanishes=True, looks=100, is_quicker=True)
+    async with meeting(database_url, redis_url, step) as (bench, server):
+        gathering, jobs = await submitted(bench)
+        await looked(bench, gathering)
+        async with bench.use.database.begin() as tx:
+            await ask_cancel(tx, TENANT, jobs[0].batch_id or "")
+            await cancel_jobs(tx, TENANT, [job.id for job in jobs])
+        await looked(bench, gathering)
+        ended = await looked(bench, gathering)
+        told = await booked(bench)
+    assert len(server.batches.made) == 1
+    assert server.batches.made[0].is_cancelled
+    assert ended.state is State.SUCCEEDED
+    assert told["gemini-batch"][0] == 3
+
+
+@pytest.mark.parametrize("vanishes", [False, True])
+async def test_the_gatherer_cancelled_by_hand_leaves_nothing_unpaid_and_no_text_waiting(
+    database_url: str, redis_url: str, *, vanishes: bool
+) -> None:
+    step = BatchStep(looks=100, is_quicker=True, vanishes=vanishes)
+    async with meeting(database_url, redis_url, step) as (bench, server):
+        gathering, jobs = await submitted(bench)
+        await looked(bench, gathering)
+        assert await stop_left(bench.use) == 0, "somebody sees to it"
+        async with bench.use.database.begin() as tx:
+            await cancel_jobs(tx, TENANT, [gathering.id])
+        assert (await stop_left(bench.use), await stop_left(bench.use)) == (1, 0)
+        stopping = replace(gathering, id=stopper_of(BatchId(jobs[0].batch_id or "")))
+        await looked(bench, stopping)
+        ended = await looked(bench, stopping)
+        done = await run_due(bench, jobs)
+        told = await booked(bench)
+        left = await stop_left(bench.use)
+    assert server.batches.made[0].is_cancelled
+    assert (ended.state, ended.parent_id, left) == (State.SUCCEEDED, gathering.id, 0)
+    assert {job.state for job in done} == {State.SUCCEEDED}
+    assert told.keys() == {"gemini-batch"}, "what it had answered by then is paid, and is the answer"
+    assert not server.requests
+
+
+async def test_a_gatherer_cancelled_before_it_gathered_lets_its_texts_run(database_url: str, redis_url: str) -> None:
+    async with meeting(database_url, redis_url) as (bench, server):
+        gathering, jobs = await submitted(bench)
+        async with bench.use.database.begin() as tx:
+            await cancel_jobs(tx, TENANT, [gathering.id])
+        await stop_left(bench.use)
+        await looked(bench, replace(gathering, id=stopper_of(BatchId(jobs[0].batch_id or ""))))
+        done = await run_due(bench, jobs)
+    assert not server.batches.made
+    assert {job.state for job in done} == {State.SUCCEEDED}
+
+
+async def test_the_same_text_is_asked_about_once_and_what_is_known_not_at_all(
+    database_url: str, redis_url: str
+) -> None:
+    twin = make_job(SUMMARIZE, Summarize(text=f"  {GIVEN[0][1].text}\r\n"))
+    known = make_job(SUMMARIZE, Summarize(text="Nothing happened in Lima. Nobody wrote."))
+    anew = replace(make_job(*GIVEN[1]), no_cache=True)
+    rules = CacheRules(seconds={"text.summarize": 60}, engine="gemini", patience_seconds=10.0)
+    async with meeting(database_url, redis_url, cache=rules) as (bench, server):
+        async with bench.use.database.begin() as tx:
+            [first] = await submit_jobs(tx, [replace(known, id=JobId(new_id("job")))])
+        await execute([first.id], bench)
+        gathering, jobs = await submitted(bench, twin, known, anew)
+        await looked(bench, gathering)
+        ended = await looked(bench, gathering)
+        done = await run_due(bench, jobs)
+        told = await booked(bench)
+    assert len(server.batches.made[0].asked) == 4, "three and one that is asked anew"
+    assert len(server.requests) == 1, "before"
+    assert {job.state for job in done} == {State.SUCCEEDED}
+    assert summary_of(done[3]).summary == summary_of(done[0]).summary
+    assert summary_of(done[4]).cached
+    assert (told["gemini"][0], told["gemini-batch"][0]) == (1, 4)
+    assert ended.result is not None
+    assert msgspec.json.decode(ended.result) == {"asked": 5, "answered": 5}
+    costs = [msgspec.json.decode(job.usage or b"{}").get("cost_micros", 0) for job in done]
+    assert sum(costs) == told["gemini-batch"][2], "who shares an answer pays nothing for it"
+
+
+async def test_the_end_of_a_batch_hurries_nobody_who_waits_for_another_try(database_url: str, redis_url: str) -> None:
+    async with meeting(database_url, redis_url, BatchStep(state="FAILED")) as (bench, _):
+        gathering, jobs = await submitted(bench)
+        await looked(bench, gathering)
+        async with bench.use.database.begin() as tx:
+            await tx.execute(sql("UPDATE jobs SET attempt = 1 WHERE id = :id"), {"id": jobs[0].id})
+        await looked(bench, gathering)
+        tried, *others = await run_due(bench, jobs)
+    assert tried.run_at == jobs[0].run_at
+    assert {job.state for job in others} == {State.SUCCEEDED}
+
+
+@pytest.mark.parametrize(("sent", "read"), [("on", "off"), ("off", "on")])
+async def test_values_are_put_back_as_they_were_taken_out_whatever_the_settings_say_by_then(
+    database_url: str, redis_url: str, sent: str, read: str
+) -> None:
+    async with meeting(database_url, redis_url) as (opened, server):
+        benches = {
+            pii: dataclasses.replace(opened, use=dataclasses.replace(opened.use, economy=economy_with(server, pii)))
+            for pii in ("on", "off")
+        }
+        gathering, jobs = await submitted(opened)
+        await looked(benches[sent], gathering)
+        await looked(benches[read], gathering)
+        done = await run_due(benches[read], jobs)
+    assert [MAIL in asked.user for asked in server.batches.made[0].asked] == [sent == "off"] * 3
+    assert all(MAIL in summary_of(job).summary for job in done)
+    assert not server.requests
+
+
+async def test_an_answer_whose_placeholders_would_stand_for_other_values_is_asked_for_as_usual(
+    database_url: str, redis_url: str
+) -> None:
+    async with meeting(database_url, redis_url) as (bench, server):
+        gathering, jobs = await submitted(bench)
+        await looked(bench, gathering)
+        async with bench.use.database.begin() as tx:  # as if a release between found other values
+            await tx.execute(
+                sql("UPDATE provider_answers SET placeholders = 'x' WHERE job_id = :id"), {"id": jobs[0].id}
+            )
+        await looked(bench, gathering)
+        done = await run_due(bench, jobs)
+    assert {job.state for job in done} == {State.SUCCEEDED}
+    assert len(server.requests) == 1
 
 
 async def test_what_is_flagged_or_says_when_is_not_gathered(database_url: str, redis_url: str) -> None:
