@@ -24,6 +24,7 @@ from domain.jobs.kind import Input, Kind, Result
 from domain.text.safety import Detector
 from domain.text.sameness import fingerprint
 from runtime.batching import Batcher, BatcherFull
+from runtime.screening_version import screening_version
 from runtime.secret_box import SecretBox, SecretKeyMissing, SecretUnreadable
 from runtime.settings import Settings
 
@@ -68,12 +69,14 @@ ResultT = TypeVar("ResultT", bound=Result)
 class CacheRules(Struct, frozen=True, kw_only=True):
     """How long answers are kept, by kind, in seconds; by which engine they are; whether tenants share them.
 
-    Redis has `patience_seconds` to answer; who asks goes on without it then.
+    `screening` is the version of what screens their inputs. Redis has `patience_seconds` to answer; who asks goes on
+    without it then.
     """
 
     seconds: Mapping[str, int]
     engine: str
     model: str = ""
+    screening: str = ""
     shared: bool = False
     patience_seconds: float = 0.1
 
@@ -128,7 +131,9 @@ class AnswerCache:
             return None
         engine = f"{self._rules.engine}:{self._rules.model}"
         tenant = None if self._rules.shared else tenant_id
-        name = fingerprint(kind, given, engine=engine, tenant_id=tenant, screened=screened)
+        # where nothing is wanted of it, it does not matter who would have screened
+        by = (*screened, self._rules.screening) if screened else ()
+        name = fingerprint(kind, given, engine=engine, tenant_id=tenant, screened=by)
         return Spot(name=name, kind=kind, seconds=seconds)
 
     def part_spot(self, kind: Kind[Any, Any], given: Input, step: str, job_id: str) -> Spot | None:
@@ -258,8 +263,13 @@ class AnswerCache:
 
 def open_cache(settings: Settings, redis_url: str) -> AnswerCache:
     """Cached answers as the settings say. Nothing is connected until it is used."""
+    return AnswerCache(settings.cache_url or redis_url, SecretBox(settings.secret_key), rules_of(settings))
+
+
+def rules_of(settings: Settings) -> CacheRules:
+    """What the settings, and this release, say of answers that are kept."""
     is_gemini = settings.gemini_api_key is not None
-    rules = CacheRules(
+    return CacheRules(
         seconds={
             "text.summarize": settings.cache_summarize_seconds,
             "text.generate": settings.cache_generate_seconds,
@@ -272,9 +282,9 @@ def open_cache(settings: Settings, redis_url: str) -> AnswerCache:
         f"{settings.redact_pii} {settings.redact_sorts}"
         if is_gemini
         else "",
+        screening=screening_version(),
         shared=settings.cache_shared,
     )
-    return AnswerCache(settings.cache_url or redis_url, SecretBox(settings.secret_key), rules)
 
 
 def cached(answer: ResultT) -> ResultT:

@@ -10,7 +10,6 @@ import msgspec
 from msgspec.structs import replace
 
 from domain.jobs.kind import Input, Kind
-from domain.text.safety import Detector
 
 _ENCODER: Final = msgspec.json.Encoder()
 _READ: Final = ("text", "brief")
@@ -18,11 +17,12 @@ _READ: Final = ("text", "brief")
 
 
 def fingerprint(
-    kind: Kind[Any, Any], given: Input, *, engine: str, tenant_id: str | None, screened: Sequence[Detector]
+    kind: Kind[Any, Any], given: Input, *, engine: str, tenant_id: str | None, screened: Sequence[str]
 ) -> str:
     """The SHA-256, in hex, of what an answer depends on; `tenant_id` None: tenants share their answers.
 
-    `screened` are the detectors that had nothing to say of the input: where another one is wanted, there is no answer.
+    `screened` are the detectors, and which version of them, that had nothing to say of the input: for others, there is
+    no answer.
 
     Two inputs are the same if they are equal with defaults filled in, with their prose in Unicode's composed form
     (NFC), its lines ended by a line feed, and no white space around it.
