@@ -13,7 +13,7 @@ from storage.database import Tx
 _CONVERSATION: Final = "id, tenant_id, caller_id, title, messages, prompt_tokens, output_tokens, created_at, updated_at"
 _MESSAGE: Final = (
     "id, conversation_id, position, role, text, reply_to, engine, created_at, superseded_at, partial, edit_of, "
-    "reply_job_id"
+    "reply_job_id, blocked"
 )
 
 _ADD: Final = text(f"""
@@ -65,15 +65,21 @@ WHERE conversation_id = :conversation_id AND (CAST(:before AS int) IS NULL OR po
 ORDER BY position DESC LIMIT :limit
 """)  # noqa: S608 - as above
 
-# An answer stands right behind what it answers, also where another message was written before it came.
+# An answer stands right behind what it answers, also where another message was written before it came. What was blocked
+# is there for who wrote it, and for nobody who replies to something else.
 _CONTEXT: Final = text("""
-SELECT messages.id, coalesce(answered.position, messages.position) AS turn, messages.role, messages.text FROM messages
+SELECT messages.id, coalesce(answered.position, messages.position) AS turn, messages.role, messages.text,
+    messages.blocked IS NOT NULL AS is_blocked
+FROM messages
 LEFT JOIN messages AS answered ON answered.id = messages.reply_to
 JOIN messages AS asked ON asked.conversation_id = messages.conversation_id
 JOIN conversations ON conversations.id = asked.conversation_id
 WHERE asked.id = :message_id AND asked.conversation_id = :conversation_id AND asked.role = 'user'
     AND asked.superseded_at IS NULL AND messages.superseded_at IS NULL
-    AND (messages.id = asked.id OR coalesce(answered.position, messages.position) < asked.position)
+    AND (messages.id = asked.id OR (
+        coalesce(answered.position, messages.position) < asked.position
+        AND messages.blocked IS NULL AND answered.blocked IS NULL
+    ))
     AND conversations.tenant_id = :tenant_id AND conversations.caller_id = :caller_id
 ORDER BY turn DESC, messages.position DESC LIMIT :limit
 """)
@@ -176,7 +182,8 @@ async def read_context(  # noqa: PLR0913 - whose conversation, up to where, how 
 ) -> list[SaidMessage]:
     """The last `limit` messages up to and with the user's message `message_id`, oldest first; none if it is gone.
 
-    Only what is current counts: not what an edit or another answer superseded.
+    Only what is current counts: not what an edit or another answer superseded. What was blocked does not, but for the
+    message itself.
     """
     given = {
         "tenant_id": tenant_id,
@@ -186,7 +193,10 @@ async def read_context(  # noqa: PLR0913 - whose conversation, up to where, how 
         "limit": limit,
     }
     rows = (await tx.execute(_CONTEXT, given)).all()
-    return [SaidMessage(id=row[0], turn=row[1], role=row[2], text=row[3]) for row in reversed(rows)]
+    return [
+        SaidMessage(id=row.id, turn=row.turn, role=row.role, text=row.text, is_blocked=row.is_blocked)
+        for row in reversed(rows)
+    ]
 
 
 def _as_conversation(row: Row[Any]) -> Conversation:

@@ -15,7 +15,7 @@ SELECT id FROM conversations WHERE id = :id AND tenant_id = :tenant_id AND calle
 
 _FIND: Final = text("""
 SELECT id, conversation_id, position, role, text, reply_to, engine, created_at, superseded_at, partial, edit_of,
-    reply_job_id
+    reply_job_id, blocked
 FROM messages WHERE id = :id AND conversation_id = :conversation_id
 """)
 
@@ -47,6 +47,8 @@ UPDATE messages SET superseded_at = now() WHERE reply_to = :message_id AND super
 """)
 
 _ANSWER: Final = text("UPDATE messages SET reply_job_id = :job_id WHERE id = :message_id")
+
+_BLOCK: Final = text("UPDATE messages SET blocked = CAST(:code AS text) WHERE id = :message_id")
 
 _CANCELLED: Final = text("""
 SELECT id FROM jobs WHERE id = :job_id AND lease = :lease AND state = 'running' AND cancel_requested_at IS NOT NULL
@@ -91,6 +93,11 @@ async def supersede_answer(tx: Tx, message_id: str) -> None:
 async def note_reply_job(tx: Tx, message_id: str, job_id: str) -> None:
     """Note which job replies to a user's message now."""
     await tx.execute(_ANSWER, {"message_id": message_id, "job_id": job_id})
+
+
+async def mark_blocked(tx: Tx, message_id: str, code: str | None) -> None:
+    """Keep a user's message from whoever replies to others from now on, and say why; None: no longer."""
+    await tx.execute(_BLOCK, {"message_id": message_id, "code": code})
 
 
 async def is_cancelled(tx: Tx, job_id: str, lease: str) -> bool:

@@ -19,7 +19,7 @@ WHERE conversation_id = :conversation_id AND (CAST(:before AS int) IS NULL OR co
 ORDER BY covers DESC LIMIT 1
 """)
 
-# An answer belongs to the turn of what it answers.
+# An answer belongs to the turn of what it answers. What was blocked is in no summary.
 _SAID_SINCE: Final = text("""
 SELECT messages.id, coalesce(answered.position, messages.position) AS turn, messages.role, messages.text FROM messages
 LEFT JOIN messages AS answered ON answered.id = messages.reply_to
@@ -28,6 +28,7 @@ JOIN conversations ON conversations.id = messages.conversation_id
 WHERE messages.conversation_id = :conversation_id AND messages.superseded_at IS NULL AND asked.superseded_at IS NULL
     AND coalesce(answered.position, messages.position) > :covered
     AND coalesce(answered.position, messages.position) <= asked.position
+    AND messages.blocked IS NULL AND answered.blocked IS NULL
     AND conversations.tenant_id = :tenant_id AND conversations.caller_id = :caller_id
 ORDER BY turn, messages.position LIMIT :limit
 """)
@@ -43,6 +44,7 @@ WHERE :covered = coalesce(
         WHERE messages.conversation_id = :conversation_id AND messages.superseded_at IS NULL
             AND coalesce(answered.position, messages.position) > :covered
             AND coalesce(answered.position, messages.position) <= :covers
+            AND messages.blocked IS NULL AND answered.blocked IS NULL
         ORDER BY coalesce(answered.position, messages.position), messages.position)
 RETURNING covers
 """).bindparams(bindparam("read", type_=ARRAY(Text)))

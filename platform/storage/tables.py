@@ -770,6 +770,8 @@ messages = Table(
     # of a user's message: the one it was written in place of, and the job that replies to it
     Column("edit_of", Id),
     Column("reply_job_id", Id),
+    # and the code of why it was blocked, if it was: it is shown, and no later reply sees it
+    Column("blocked", Text),
     CheckConstraint(_one_of("role", ["user", "assistant"]), name="role"),
     CheckConstraint("(reply_to IS NOT NULL) = (role = 'assistant')", name="reply_to_when_assistant"),
     UniqueConstraint("conversation_id", "position"),

@@ -10,7 +10,7 @@ CONVERSATION = "conv_0198"
 ENDED = (
     'event: succeeded\nid: 9\ndata: {"job_id":"job_1","state":"succeeded","error":null,"message":{"id":"msg_2",'
     '"position":2,"role":"assistant","text":"All is well.","reply_to":"msg_1","engine":"local","partial":false,'
-    '"edit_of":null,"reply_job_id":null,"superseded_at":null,"created_at":"2026-11-23T06:00:00Z"}}\n\n'
+    '"edit_of":null,"reply_job_id":null,"blocked":null,"superseded_at":null,"created_at":"2026-11-23T06:00:00Z"}}\n\n'
 )
 STREAM = (
     'event: snapshot\ndata: {"job_id":"job_1","state":"queued","reply_to":"msg_1","text":""}\n\n'

@@ -13,10 +13,11 @@ USAGE = Usage(engine="scripted", model="script-1", prompt_tokens=7, output_token
 
 
 class ScriptedText:
-    """Answers everything with `said`, in pieces of a word, and remembers what it was asked."""
+    """Answers everything with `said`, in pieces of a word, and remembers what it was asked; raises `failing` first."""
 
     def __init__(self, said: str = "All will be well.") -> None:
         self.said = said
+        self.failing: Exception | None = None
         self.conversations: list[list[ChatMessage]] = []
         self.earlier: list[str] = []
         self.asked: list[object] = []
@@ -49,6 +50,8 @@ class ScriptedText:
     async def reply(self, conversation: Sequence[ChatMessage], earlier: str = "") -> AsyncGenerator[ReplyPart]:
         self.conversations.append(list(conversation))
         self.earlier.append(earlier)
+        if self.failing is not None:
+            raise self.failing
         for word in self.said.split(" "):
             yield ReplyPart(f"{word} ")
         yield ReplyPart("", USAGE)

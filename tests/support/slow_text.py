@@ -15,7 +15,6 @@ class SlowText(ScriptedText):
         self.engine = engine
         self.asks = asyncio.Event()
         self.let_go = asyncio.Event()
-        self.failing: Exception | None = None
 
     async def summarize(self, asked: Summarize) -> Answer[Summary]:
         self.asked.append(asked)

@@ -71,8 +71,9 @@ class ConversationView(Struct, frozen=True, kw_only=True):
 class MessageView(Struct, frozen=True, kw_only=True):
     """A message. `reply_to` names the one it answers, `engine` what wrote it; `partial`: it was cut short.
 
-    Of a user's message, `reply_job_id` is the job that replies to it, `edit_of` the message it took the place of.
-    `superseded_at` is null for what is current.
+    Of a user's message, `reply_job_id` is the job that replies to it, `edit_of` the message it took the place of, and
+    `blocked` the code of why it was refused, by the tenant's policy or the provider: it is kept, and no other reply
+    sees it. `superseded_at` is null for what is current.
     """
 
     id: Annotated[str, Meta(pattern="^msg_[0-9a-f]{32}$")]
@@ -84,6 +85,7 @@ class MessageView(Struct, frozen=True, kw_only=True):
     partial: bool
     edit_of: str | None
     reply_job_id: str | None
+    blocked: str | None
     superseded_at: Time | None
     created_at: Time
 

@@ -84,7 +84,8 @@ class Conversation(Struct, frozen=True, kw_only=True):
 class StoredMessage(Struct, frozen=True, kw_only=True):
     """A message as its row stands. `position` counts from 1 within the conversation; `reply_to` is what it answers.
 
-    Of a user's message `edit_of` is the one it was written in place of, and `reply_job_id` the job that replies to it.
+    Of a user's message `edit_of` is the one it was written in place of, `reply_job_id` the job that replies to it, and
+    `blocked` the code of why that was refused on grounds of safety: no later reply sees it then.
     """
 
     id: MessageId
@@ -99,6 +100,7 @@ class StoredMessage(Struct, frozen=True, kw_only=True):
     partial: bool
     edit_of: MessageId | None
     reply_job_id: JobId | None
+    blocked: str | None = None
 
 
 def title_from(first: str) -> str:

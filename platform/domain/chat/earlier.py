@@ -29,12 +29,16 @@ _SPEAKERS: Final[dict[Role, str]] = {"user": "User", "assistant": "Assistant"}
 
 
 class SaidMessage(Struct, frozen=True, kw_only=True):
-    """A message where it stands: `turn` is the position of the user's message that it is, or answers."""
+    """A message where it stands: `turn` is the position of the user's message that it is, or answers.
+
+    `is_blocked`: it was, when it was to be answered before.
+    """
 
     id: str
     turn: int
     role: Role
     text: str
+    is_blocked: bool = False
 
 
 class ChatSummary(Struct, frozen=True, kw_only=True):

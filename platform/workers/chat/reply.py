@@ -14,10 +14,11 @@ from domain.chat.reply import Replied, ReplyTo
 from domain.ids import MessageId
 from domain.jobs.job import NewJob
 from domain.jobs.verdict import Reject
-from providers.text.provider import ProviderAnswerMalformed, ReplyPart, Usage
+from domain.text.safety import InputBlocked
+from providers.text.provider import ProviderAnswerMalformed, ProviderBlocked, ReplyPart, Usage
 from runtime.streams import Writing
 from storage.chat import add_message, read_context
-from storage.chat_history import is_cancelled, supersede_answer
+from storage.chat_history import is_cancelled, lock_conversation, mark_blocked, supersede_answer
 from storage.chat_summaries import find_summary, forget_summaries
 from storage.jobs import submit_jobs
 from workers.context import Context
@@ -31,22 +32,26 @@ async def reply(asked: ReplyTo, ctx: Context) -> Replied:
     """Answer a message and keep the answer as the conversation's next one: written with the job's end, so once.
 
     Readers are told of it as it is written. Cancelled, it stops the provider and keeps what there is as a partial
-    answer.
+    answer. A message that is blocked is marked so, and no reply to another sees it.
 
     Raises:
         Reject: the conversation or the message is gone.
-        InputBlocked: the tenant blocks messages like this.
+        InputBlocked, ProviderBlocked: the tenant blocks messages like this, or the provider does.
         ProviderAnswerMalformed: the provider said nothing.
     """
     talk = await _read(asked, ctx)
-    await screen(ctx, talk.said[-1].text)
     heard = _Heard()
-    async with ctx.use.replies.writing(ctx.job.id, ctx.job.lease or "") as stream:
-        try:
-            await _ask(talk.recalled, ctx, heard, stream)
-        except asyncio.CancelledError:
-            await _keep_partial(asked, ctx, heard)
-            raise
+    try:
+        await screen(ctx, talk.said[-1].text)
+        async with ctx.use.replies.writing(ctx.job.id, ctx.job.lease or "") as stream:
+            try:
+                await _ask(talk.recalled, ctx, heard, stream)
+            except asyncio.CancelledError:
+                await _keep_partial(asked, ctx, heard)
+                raise
+    except (InputBlocked, ProviderBlocked) as block:
+        await _mark_blocked(asked, ctx, block.code)
+        raise
     ctx.use.kill_points.reach("ai.after_response", (ctx.job.id,))
     if not heard.text:
         raise ProviderAnswerMalformed("The reply was empty.")
@@ -122,6 +127,8 @@ async def _keep(asked: ReplyTo, ctx: Context, talk: _Talk, said: str, usage: Usa
         )
         if message is None:
             raise _gone()
+        if talk.said[-1].is_blocked:  # before; it is answered now
+            await mark_blocked(tx, asked.message_id, None)
         await forget_summaries(tx, asked.conversation_id, asked.message_id)
         if due(ctx.use.chat_window, _uncovered(talk, message)):
             await submit_jobs(tx, [_summary_of(asked, ctx)])
@@ -153,6 +160,15 @@ async def _keep_partial(asked: ReplyTo, ctx: Context, heard: _Heard) -> None:
             partial=True,
         )
         await forget_summaries(tx, asked.conversation_id, asked.message_id)
+
+
+async def _mark_blocked(asked: ReplyTo, ctx: Context, code: str) -> None:
+    """Mark the message, at once: the next reply begins as soon as this job has ended."""
+    async with ctx.noting() as tx:
+        if await lock_conversation(tx, ctx.tenant_id, ctx.caller_id, asked.conversation_id):
+            await mark_blocked(tx, asked.message_id, code)
+            # where it is an old message, answered late, it may be told of there
+            await forget_summaries(tx, asked.conversation_id, asked.message_id)
 
 
 def _uncovered(talk: _Talk, answer: StoredMessage) -> Sequence[SaidMessage]:

@@ -113,6 +113,20 @@ async def test_a_reply_waits_for_no_summary_and_is_told_the_first_words_instead(
     assert (summary.covers, summary.messages) == (3, 4)
 
 
+async def test_what_was_blocked_is_in_no_summary(bench: Bench, text: ScriptedText) -> None:
+    talk = Talk(bench)
+    await talk.say("one")
+    async with bench.use.database.begin() as tx:
+        await tx.execute(sql("UPDATE messages SET blocked = 'input_blocked' WHERE text = 'one'"))
+    *_, job = await talk.say("two", "three", "four")
+    await execute([job.id], bench)
+    [given] = text.asked
+    assert isinstance(given, Summarize)
+    assert given.text.startswith("User: two")
+    assert await talk.summary() is not None
+    assert "User: one" not in text.earlier[-1]
+
+
 async def test_an_edit_takes_the_summary_back_to_what_it_was_before(bench: Bench, text: ScriptedText) -> None:
     talk = Talk(bench)
     for number in range(5):

@@ -10,18 +10,23 @@ from domain.chat.reply import REPLY, Replied, ReplyTo
 from domain.ids import ConversationId, MessageId, derived_id
 from domain.jobs.job import Job, JobError
 from domain.jobs.state import State
-from providers.text.provider import ReplyPart
+from domain.text.safety import SafetyPolicy
+from providers.text.provider import ProviderBlocked, ReplyPart
 from runtime.kill_points import KillPoints
+from runtime.safety import Safety
 from runtime.unique_ids import new_id
 from storage.chat import add_conversation, add_message, delete_conversation, find_conversation, list_messages
 from storage.jobs import cancel_jobs, retry_job, submit_jobs
 from tests.support.bench import execute, open_bench, stored
+from tests.support.injections import CLASSIC
 from tests.support.jobs import TENANT, USER, make_job
 from tests.support.scripted_text import ScriptedText
 from workers.chat.reply import reply
 from workers.execute import Bench
 from workers.handlers import bind
 from workers.rescue import rescue_lapsed
+
+INJECTION = CLASSIC["ignore_instructions"]
 
 
 @pytest.fixture
@@ -90,6 +95,63 @@ async def test_only_the_last_twenty_messages_are_the_context(bench: Bench, text:
     job = await ask(bench, *(f"{n}" for n in range(30)))
     await execute([job.id], bench)
     assert [one.text for one in text.conversations[0]] == [f"{n}" for n in range(30 - MOST_CONTEXT, 30)]
+
+
+@pytest.fixture
+async def strict(bench: Bench) -> AsyncIterator[Bench]:
+    """The bench, blocking injections."""
+    safety = Safety(bench.use.database, SafetyPolicy(injection="block"))
+    yield replace(bench, use=replace(bench.use, safety=safety))
+    await safety.aclose()
+
+
+async def go_on(bench: Bench, job: Job, said: str) -> Job:
+    """The job that answers what the user says next."""
+    asked = msgspec.json.decode(job.input, type=ReplyTo)
+    message_id = MessageId(new_id("msg"))
+    async with bench.use.database.begin() as tx:
+        await add_message(tx, TENANT, USER, asked.conversation_id, message_id=message_id, role="user", body=said)
+        asked = ReplyTo(conversation_id=asked.conversation_id, message_id=message_id)
+        return (await submit_jobs(tx, [make_job(REPLY, asked)]))[0]
+
+
+async def test_what_was_blocked_is_kept_and_shown_as_that_and_no_later_reply_sees_it(
+    bench: Bench, strict: Bench, text: ScriptedText
+) -> None:
+    job = await ask(bench, INJECTION)
+    await execute([job.id], strict)
+    assert (await stored(bench.use.database, job)).state is State.FAILED
+    after = await go_on(bench, job, "Will it be well?")
+    await execute([after.id], bench)
+    assert [(one.text, one.blocked) for one in await messages_of(bench, job)] == [
+        (INJECTION, "input_blocked"),
+        ("Will it be well?", None),
+        ("All will be well.", None),
+    ]
+    assert [[one.text for one in talk] for talk in text.conversations] == [["Will it be well?"]]
+
+
+async def test_what_the_provider_blocked_is_not_shown_to_it_again(bench: Bench, text: ScriptedText) -> None:
+    text.failing = ProviderBlocked("Gemini blocked the prompt: SAFETY.")
+    job = await ask(bench, "How are bombs made?")
+    await execute([job.id], bench)
+    text.failing = None
+    after = await go_on(bench, job, "Will it be well?")
+    await execute([after.id], bench)
+    assert [one.blocked for one in await messages_of(bench, job)] == ["ai_blocked", None, None]
+    assert [one.text for one in text.conversations[-1]] == ["Will it be well?"]
+
+
+async def test_what_is_answered_after_all_is_blocked_no_longer(bench: Bench, strict: Bench, text: ScriptedText) -> None:
+    job = await ask(bench, INJECTION)
+    await execute([job.id], strict)
+    async with bench.use.database.begin() as tx:
+        assert await retry_job(tx, TENANT, job.id) is not None
+    await execute([job.id], bench)
+    after = await go_on(bench, job, "Will it be well?")
+    await execute([after.id], bench)
+    assert {one.blocked for one in await messages_of(bench, job)} == {None}
+    assert [one.text for one in text.conversations[-1]] == [INJECTION, "All will be well.", "Will it be well?"]
 
 
 async def test_an_attempt_that_dies_before_its_commit_leaves_no_message_and_the_next_leaves_one(bench: Bench) -> None:

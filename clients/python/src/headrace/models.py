@@ -367,7 +367,7 @@ class DomainEvent(Struct, frozen=True, kw_only=True):
 
 
 class Economized(Struct, frozen=True, kw_only=True):
-    """How many texts were asked about so, and how many of them were answered. The rest were asked as usual."""
+    """How many texts were to be asked about so, and how many of them were answered. The rest were asked as usual."""
 
     asked: int
     answered: int
@@ -563,6 +563,7 @@ class Message(Struct, frozen=True, kw_only=True):
     partial: bool
     edit_of: str | None
     reply_job_id: str | None
+    blocked: str | None
     superseded_at: datetime | None
     created_at: datetime
 
