@@ -1,16 +1,18 @@
 """`headrace chat`: a question and its reply as it is written, or a talk, a question a line."""
 
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 import headrace
+from cli.client import segment
 from cli.exits import CommandFailed, Exit, defanged
 from cli.options import ApiCommand, Use, pass_use
 from cli.output import Format, note
-from cli.replies import Identified
+from cli.replies import Identified, MessageReply
 
 if TYPE_CHECKING:
     from headrace import Reply
@@ -71,7 +73,12 @@ def _read_line() -> str | None:
 
 def _ask(use: Use, conversation: str, said: str) -> bool:
     """Print the reply; False: it was cancelled from here."""
-    with use.client.asking(conversation, said) as reply:
+    with ExitStack() as stack:
+        try:
+            reply = stack.enter_context(use.client.asking(conversation, said))
+        except KeyboardInterrupt:
+            _cancel_unheard(use, conversation, said)
+            return False
         try:
             _print(reply, shown=use.output.format is Format.TABLE)
         except KeyboardInterrupt:
@@ -84,6 +91,18 @@ def _ask(use: Use, conversation: str, said: str) -> bool:
         if use.output.format is not Format.TABLE:
             use.output.thing(msgspec.json.encode(reply.message))
     return True
+
+
+def _cancel_unheard(use: Use, conversation: str, said: str) -> None:
+    """Cancel the reply to what was said a moment ago, of which nothing was heard: the message tells its job."""
+    click.echo("", err=True)
+    for item in use.client.items(f"/v1/conversations/{conversation}/messages", at_most=1):
+        last = msgspec.json.decode(item, type=MessageReply)
+        if last.text == said and last.reply_job_id is not None:
+            use.client.post(f"/v1/jobs/{segment(last.reply_job_id)}/cancel")
+            note("Cancelled.")
+            return
+    note("Cancelled before it was taken.")
 
 
 def _print(reply: "Reply", *, shown: bool) -> None:

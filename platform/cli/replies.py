@@ -49,6 +49,13 @@ class JobReply(Struct, frozen=True):
         return (self.finished_at - self.created_at).total_seconds()
 
 
+class MessageReply(Struct, frozen=True):
+    """A message of a conversation, as far as the command looks into it."""
+
+    text: str
+    reply_job_id: str | None = None
+
+
 class BatchReply(Struct, frozen=True):
     """A batch, as far as the command looks into it."""
 

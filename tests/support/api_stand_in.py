@@ -34,6 +34,7 @@ class Answer(Struct, frozen=True):
     status: int
     body: bytes
     headers: dict[str, str]
+    hangs: bool = False
 
 
 class ApiStandIn:
@@ -43,6 +44,11 @@ class ApiStandIn:
         self.asked: list[Asked] = []
         self._answers: dict[tuple[str, str], deque[Answer]] = defaultdict(deque)
         self.url = ""
+        self.let_go = threading.Event()
+
+    def hangs(self, method: str, path: str, body: bytes = b"") -> None:
+        """Answer with the beginning of a stream, or with nothing at all, and go on only when the test is over."""
+        self._answers[method, path].append(Answer(200, body, {"Content-Type": "text/event-stream"}, hangs=True))
 
     def answers(
         self, method: str, path: str, body: Any = None, status: int = 200, headers: dict[str, str] | None = None
@@ -90,12 +96,17 @@ def api_stand_in() -> Iterator[ApiStandIn]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
             answer = stand_in.answer_to(Asked(self.command, parts.path, parse_qs(parts.query), headers, body))
+            if answer.hangs and not answer.body:
+                stand_in.let_go.wait()
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(answer.body)))
+            if not answer.hangs:
+                self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             self.wfile.write(answer.body)
+            if answer.hangs:
+                stand_in.let_go.wait()
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815 - http.server's names
 
@@ -109,5 +120,6 @@ def api_stand_in() -> Iterator[ApiStandIn]:
         try:
             yield stand_in
         finally:
+            stand_in.let_go.set()
             server.shutdown()
             thread.join()

@@ -68,8 +68,10 @@ class _Piece(Struct, frozen=True):
     place: str = ""
 
 
-async def read_batch(request: ApiRequest, batch_id: BatchId, outbound: Outbound) -> tuple[NewBatch, list[NewJob]]:
-    """The batch that the body of `request` describes, and its jobs, for the caller of the request.
+async def read_batch(
+    request: ApiRequest, batch_id: BatchId, outbound: Outbound, *, mode: Mode | None = None
+) -> tuple[NewBatch, list[NewJob]]:
+    """The batch that the body of `request` describes, and its jobs, for the caller of the request, who asks for `mode`.
 
     In an error, a job is `/jobs/17` of an object, `/17` of lines; counted from 0, as its `index` is.
 
@@ -82,7 +84,9 @@ async def read_batch(request: ApiRequest, batch_id: BatchId, outbound: Outbound)
     body = await request.body()
     read_text(body)
     await asyncio.sleep(0)
-    pieces, last, mode = (_lines(body), None, "standard") if media_type == NDJSON else _parts(body)
+    pieces, last, said = (_lines(body), None, None) if media_type == NDJSON else _parts(body)
+    if mode is not None and said not in {None, mode}:
+        raise BodyInvalid([FieldError("/mode", f"The query says {mode}, and the body {said}: say it once.")])
     notes, now = notes_of(request.scope), datetime.now(UTC)
     errors: list[FieldError] = []
     jobs: list[NewJob] = []
@@ -105,7 +109,7 @@ async def read_batch(request: ApiRequest, batch_id: BatchId, outbound: Outbound)
         tenant_id=request.user.tenant_id,
         caller_id=request.user.user_id,
         total=len(jobs),
-        mode=mode,
+        mode=mode or said or "standard",
         on_finished=following and replace(following, request_id=notes.request_id, traceparent=notes.traceparent),
     )
     return batch, jobs
@@ -121,7 +125,7 @@ def _lines(body: bytes) -> Sequence[_Piece]:
     return [_Piece(line, f"/{index}", f"Line {number}: ") for index, (number, line) in enumerate(lines)]
 
 
-def _parts(body: bytes) -> tuple[Sequence[_Piece], _Piece | None, Mode]:
+def _parts(body: bytes) -> tuple[Sequence[_Piece], _Piece | None, Mode | None]:
     """The jobs of a body of JSON, the one that follows them, and how their texts are asked about."""
     try:
         found = _OBJECT.decode(body)
@@ -139,7 +143,7 @@ def _parts(body: bytes) -> tuple[Sequence[_Piece], _Piece | None, Mode]:
         if errors:
             raise BodyInvalid(errors[:MOST_ERRORS])
         jobs = _ARRAY.decode(found["jobs"])
-        mode = _mode(found.get("mode", b'"standard"'))
+        mode = _mode(found["mode"]) if "mode" in found else None
     except msgspec.ValidationError as error:
         raise BodyInvalid([FieldError("", readable(error))]) from None
     except msgspec.DecodeError as error:
@@ -170,7 +174,7 @@ def _stands_once(body: bytes, found: dict[str, Raw]) -> bool:
     return len(left.translate(None, _SPACE)) == len("{}") - 1 + sum(len(f'"{name}":,') for name in found)
 
 
-def _mode(said: Raw | bytes) -> Mode:
+def _mode(said: Raw) -> Mode:
     try:
         mode: Mode = msgspec.json.decode(said, type=Mode)
     except msgspec.ValidationError:

@@ -1,11 +1,11 @@
 """Batches over HTTP: many jobs accepted as one, watched and cancelled as one."""
 
 import time
-from typing import Final
+from typing import Annotated, Final
 
 from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, QueryParameter
 from litestar.response import Response, Stream
 from msgspec.structs import replace
 
@@ -28,7 +28,7 @@ from api.submit import RETRY_AFTER
 from domain.accounts.user import Caller
 from domain.catalog import kind_named
 from domain.ids import BatchId, is_id
-from domain.jobs.batch import Batch, BatchFinished, BatchNotFound
+from domain.jobs.batch import Batch, BatchFinished, BatchNotFound, Mode
 from domain.jobs.retention import BatchGone
 from domain.text.economize import gatherer_of
 from runtime.moves import tell_moved
@@ -40,6 +40,9 @@ from storage.economy import hasten
 from storage.jobs import cancel_jobs
 
 BatchPath = FromPath[str]
+ModeWanted = Annotated[
+    Mode | None, QueryParameter(description="as `mode` of the object; for lines, which have no place for it")
+]
 
 _WITHIN_SECONDS: Final = 30.0  # for ten thousand jobs, which take half a second where nothing else goes on
 _CANCELLED_AT_ONCE: Final = 500
@@ -54,7 +57,7 @@ _POLL_SECONDS: Final = 1.0
     opt={**ONCE, **ANEW, "bodies": {JSON: BatchBody, NDJSON: AnySubmission}},
 )
 async def submit_batch_(
-    request: ApiRequest, use: NamedDependency[Use], caller: NamedDependency[Caller]
+    request: ApiRequest, use: NamedDependency[Use], caller: NamedDependency[Caller], mode: ModeWanted = None
 ) -> Response[BatchView]:
     """Submit up to 10,000 jobs: all of them are accepted, or none. As lines of JSON, each line is a job.
 
@@ -63,7 +66,7 @@ async def submit_batch_(
     """
     with use.batches.one(caller.tenant_id), use.backlog.taking(caller.tenant_id) as take:
         key = await read_key(request)
-        batch, jobs = await read_batch(request, BatchId(new_id("batch")), use.outbound)
+        batch, jobs = await read_batch(request, BatchId(new_id("batch")), use.outbound, mode=mode)
         batch, jobs, waiting = in_mode(batch, jobs, has_key=use.settings.gemini_api_key is not None)
         if wants_anew(request.headers.get("cache-control")):
             jobs = [replace(job, no_cache=True) for job in jobs]

@@ -1,9 +1,10 @@
-"""`"mode": "economy"` of POST /v1/batches: which jobs wait, who gathers them, and what it is without a key."""
+"""`"mode": "economy"` of POST /v1/batches: which jobs wait, who gathers them, what it is without a key or for lines."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
+import msgspec
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import text
@@ -53,4 +54,26 @@ async def test_without_a_key_a_batch_is_standard_and_says_so(house: House) -> No
 @pytest.mark.parametrize("mode", ["cheap", 1, None])
 async def test_another_mode_is_named(house: House, problem: Problem, mode: object) -> None:
     said = problem(await house.client.post("/v1/batches", json={"jobs": [SUMMARIZE], "mode": mode}))
+    assert [error["pointer"] for error in said["errors"]] == ["/mode"]
+
+
+async def test_lines_say_their_mode_in_the_query(house: House) -> None:
+    lines = f"{msgspec.json.encode(SUMMARIZE).decode()}\n" * 2
+    headers = {"Content-Type": "application/x-ndjson"}
+    answer = await house.client.post("/v1/batches?mode=economy", content=lines, headers=headers)
+    assert (answer.status_code, answer.json()["mode"]) == (202, "economy")
+    assert answer.json()["counts"]["scheduled"] == 2
+
+
+@pytest.mark.parametrize(("body", "status"), [({}, 202), ({"mode": "economy"}, 202), ({"mode": "standard"}, 422)])
+async def test_an_object_says_it_in_either_place_and_not_otherwise_in_both(
+    house: House, body: dict[str, str], status: int
+) -> None:
+    answer = await house.client.post("/v1/batches?mode=economy", json={"jobs": [SUMMARIZE], **body})
+    assert answer.status_code == status
+    assert status == 422 or answer.json()["mode"] == "economy"
+
+
+async def test_another_mode_in_the_query_is_named(house: House, problem: Problem) -> None:
+    said = problem(await house.client.post("/v1/batches?mode=cheap", json={"jobs": [SUMMARIZE]}))
     assert [error["pointer"] for error in said["errors"]] == ["/mode"]
