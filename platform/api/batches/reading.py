@@ -71,7 +71,7 @@ class _Piece(Struct, frozen=True):
 async def read_batch(
     request: ApiRequest, batch_id: BatchId, outbound: Outbound, *, mode: Mode | None = None
 ) -> tuple[NewBatch, list[NewJob]]:
-    """The batch that the body of `request` describes, and its jobs, for the caller of the request, who asks for `mode`.
+    """The batch that the body of `request` describes, in `mode` unless it says so itself, and its jobs, for the caller.
 
     In an error, a job is `/jobs/17` of an object, `/17` of lines; counted from 0, as its `index` is.
 
@@ -85,8 +85,6 @@ async def read_batch(
     read_text(body)
     await asyncio.sleep(0)
     pieces, last, said = (_lines(body), None, None) if media_type == NDJSON else _parts(body)
-    if mode is not None and said not in {None, mode}:
-        raise BodyInvalid([FieldError("/mode", f"The query says {mode}, and the body {said}: say it once.")])
     notes, now = notes_of(request.scope), datetime.now(UTC)
     errors: list[FieldError] = []
     jobs: list[NewJob] = []
@@ -109,7 +107,7 @@ async def read_batch(
         tenant_id=request.user.tenant_id,
         caller_id=request.user.user_id,
         total=len(jobs),
-        mode=mode or said or "standard",
+        mode=said or mode or "standard",
         on_finished=following and replace(following, request_id=notes.request_id, traceparent=notes.traceparent),
     )
     return batch, jobs

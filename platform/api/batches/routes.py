@@ -41,7 +41,7 @@ from storage.jobs import cancel_jobs
 
 BatchPath = FromPath[str]
 ModeWanted = Annotated[
-    Mode | None, QueryParameter(description="as `mode` of the object; for lines, which have no place for it")
+    Mode | None, QueryParameter(description="of lines, and of an object that does not say its `mode` itself")
 ]
 
 _WITHIN_SECONDS: Final = 30.0  # for ten thousand jobs, which take half a second where nothing else goes on
