@@ -1,16 +1,18 @@
 """The one place that knows the driver: an engine over Postgres, whose transactions the rest of storage is given."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from copy import copy
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg.adapt import Loader
-from sqlalchemy import ExceptionContext, event, text
+from sqlalchemy import Engine, ExceptionContext, event, text
 from sqlalchemy.exc import InterfaceError, InternalError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -29,6 +31,8 @@ TENANT_SETTING: Final = "headrace.tenant"
 _WORK_FOR: Final = f"SELECT set_config('{TENANT_SETTING}', %s, false), current_user"
 _TENANT: Final[ContextVar[str]] = ContextVar("tenant")
 _ROLE: Final = "role"  # what a connection was found to run as, kept with it
+_RESTS_SINCE: Final = "rests_since"
+_RESTED_SECONDS: Final = 0.5
 
 _STATEMENT_TIMEOUT_MS: Final = 10_000
 _LOCK_TIMEOUT_MS: Final = 5_000
@@ -153,9 +157,6 @@ def _open(url: str, *, name: str, size: int, wait_seconds: float, role: str | No
         pool_size=size,
         max_overflow=0,
         pool_timeout=wait_seconds,
-        # Postgres may have been restarted since the connection was last used; one ping beats a failed job. Who says
-        # which tenant it works for hears by that whether Postgres is there
-        pool_pre_ping=role is None,
         pool_use_lifo=True,
         isolation_level="AUTOCOMMIT",
         # what was being written is nobody's business who reads a log
@@ -172,6 +173,9 @@ def _open(url: str, *, name: str, size: int, wait_seconds: float, role: str | No
         },
     )
     event.listen(engine.sync_engine, "connect", _pass_json_through)
+    if role is None:  # who says which tenant it works for hears by that whether Postgres is there
+        event.listen(engine.sync_engine, "checkin", _note_rest)
+        event.listen(engine.sync_engine, "checkout", partial(_ping_rested, engine.sync_engine))
     event.listen(engine.sync_engine, "handle_error", _say_down)
     return engine
 
@@ -202,6 +206,26 @@ async def _patient(seconds: float | None) -> AsyncIterator[None]:
         raise _down(error) from error
 
 
+def _note_rest(_connection: object, record: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own
+    record.info[_RESTS_SINCE] = time.monotonic()
+
+
+def _ping_rested(engine: Engine, connection: Any, record: Any, _proxy: object) -> None:  # noqa: ANN401 - as above
+    """Hear from Postgres first where the connection was not used for a while.
+
+    It may have been restarted since, and a ping beats a failed job. It takes longer than this to do so; and of the
+    statements between a message and a reply, nearly each would have a ping in front.
+    """
+    rests_since: float | None = record.info.get(_RESTS_SINCE)
+    if rests_since is None or time.monotonic() - rests_since < _RESTED_SECONDS:
+        return
+    try:
+        engine.dialect.do_ping(connection)
+    except psycopg.Error as error:
+        # the pool opens others in the place of all it has
+        raise InvalidatePoolError(str(error)) from error
+
+
 def _work_for_tenant(connection: Any, record: Any, _proxy: object) -> None:  # noqa: ANN401 - SQLAlchemy's own
     """Say which tenant the connection works for, each time it is taken from the pool, and see that the wall stands."""
     cursor = connection.cursor()
@@ -222,8 +246,6 @@ def _work_for_tenant(connection: Any, record: Any, _proxy: object) -> None:  # n
 
 def _say_down(context: ExceptionContext) -> DatabaseDown | None:
     """Postgres away, read-only, full, out of locks or time: ours to say, at the statement that met it."""
-    if context.is_pre_ping:
-        return None  # the pool's own question, whose answer it acts on
     if not isinstance(context.original_exception, Exception):
         return None  # a cancellation stays one
     error = context.sqlalchemy_exception

@@ -1,8 +1,25 @@
 """A database that answers, and one that does not."""
 
-import pytest
+from collections.abc import AsyncIterator
 
-from storage.database import DatabaseDown, open_database
+import pytest
+from sqlalchemy import text
+
+from storage import database as module
+from storage.database import Database, DatabaseDown, open_database
+
+
+@pytest.fixture
+async def cut_off(database_url: str) -> AsyncIterator[Database]:
+    """A database whose one connection rests, and was cut meanwhile."""
+    database, other = (open_database(database_url, name="tests", size=1) for _ in range(2))
+    async with database.read() as tx:
+        pid = (await tx.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+    async with other.read() as tx:
+        assert (await tx.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})).scalar_one()
+    yield database
+    await database.close()
+    await other.close()
 
 
 async def test_a_database_that_stands_answers_a_ping(database_url: str) -> None:
@@ -20,3 +37,19 @@ async def test_a_ping_to_nobody_says_that_the_database_is_down() -> None:
             await database.ping()
     finally:
         await database.close()
+
+
+async def test_a_connection_that_was_cut_while_it_rested_is_replaced_and_nobody_notices(
+    cut_off: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_RESTED_SECONDS", 0.0)
+    await cut_off.ping()
+
+
+async def test_one_that_was_used_a_moment_ago_is_believed_in_and_replaced_once_it_fails(
+    cut_off: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_RESTED_SECONDS", 3600.0)
+    with pytest.raises(DatabaseDown):
+        await cut_off.ping()
+    await cut_off.ping()
