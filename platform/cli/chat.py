@@ -12,7 +12,7 @@ from cli.client import segment
 from cli.exits import CommandFailed, Exit, defanged
 from cli.options import ApiCommand, Use, pass_use
 from cli.output import Format, note
-from cli.replies import Identified, MessageReply
+from cli.replies import Identified, SaidReply
 
 if TYPE_CHECKING:
     from headrace import Reply
@@ -97,7 +97,7 @@ def _cancel_unheard(use: Use, conversation: str, said: str) -> None:
     """Cancel the reply to what was said a moment ago, of which nothing was heard: the message tells its job."""
     click.echo("", err=True)
     for item in use.client.items(f"/v1/conversations/{conversation}/messages", at_most=1):
-        last = msgspec.json.decode(item, type=MessageReply)
+        last = msgspec.json.decode(item, type=SaidReply)
         if last.text == said and last.reply_job_id is not None:
             use.client.post(f"/v1/jobs/{segment(last.reply_job_id)}/cancel")
             note("Cancelled.")

@@ -49,7 +49,7 @@ class JobReply(Struct, frozen=True):
         return (self.finished_at - self.created_at).total_seconds()
 
 
-class MessageReply(Struct, frozen=True):
+class SaidReply(Struct, frozen=True):
     """A message of a conversation, as far as the command looks into it."""
 
     text: str

@@ -52,6 +52,8 @@ _MOST_KEYED: Final = 1000
 # table for empty must not come to ask for each due job whether it is one of a few. Ranked by how far it is down its
 # tenant's own line, so that first come the firsts of all tenants. Of the jobs that share a concurrency key, as many go
 # as it has places left.
+# Its commit does not wait for the disk, for a worker cannot claim before it. Should Postgres crash in that moment, the
+# job is due again: the message that was sent finds it so and claims nothing, and it is sent once more.
 _TAKE: Final = text(f"""
 WITH candidates AS (
     SELECT due.job_id, due.tenant_id, due.concurrency_key, lane.share,
@@ -89,7 +91,8 @@ WITH candidates AS (
     )
 )
 UPDATE outbox SET stage = 'sent', sent_at = now(), sends = sends + 1 FROM chosen WHERE outbox.job_id = chosen.job_id
-RETURNING outbox.job_id, outbox.tenant_id, outbox.kind, outbox.priority, outbox.due_at, outbox.traceparent, chosen.rank
+RETURNING outbox.job_id, outbox.tenant_id, outbox.kind, outbox.priority, outbox.due_at, outbox.traceparent, chosen.rank,
+    set_config('synchronous_commit', 'off', true) AS unhurried
 """)  # noqa: S608 - the only thing formatted in is a constant condition
 
 # What is asked of a queue before its jobs are taken, in one statement as well. Lanes come in one order at each look,

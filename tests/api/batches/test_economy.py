@@ -75,4 +75,4 @@ async def test_what_an_object_says_itself_goes_before_the_query(house: House, bo
 
 async def test_another_mode_in_the_query_is_named(house: House, problem: Problem) -> None:
     said = problem(await house.client.post("/v1/batches?mode=cheap", json={"jobs": [SUMMARIZE]}))
-    assert [error["pointer"] for error in said["errors"]] == ["/mode"]
+    assert [error["pointer"] for error in said["errors"]] == ["query:mode"]
