@@ -111,8 +111,9 @@ async def test_gemini_is_left_when_a_reply_is_cancelled_and_what_it_said_is_kept
             job = await ask(bench)
             running = asyncio.create_task(execute([job.id], bench))
             async with asyncio.timeout(20):
-                while "".join(piece.text for piece in await bench.use.replies.read(job.id)) != "".join(BEGUN):
-                    await asyncio.sleep(0.01)  # its words are what is waited for
+                # its words are what is waited for; the last letters may be held back, for they may begin what is secret
+                while "be w" not in "".join(piece.text for piece in await bench.use.replies.read(job.id)):
+                    await asyncio.sleep(0.01)
             async with bench.use.database.begin() as tx:
                 await cancel_jobs(tx, TENANT, [job.id])
             await running
@@ -127,4 +128,5 @@ async def test_gemini_is_left_when_a_reply_is_cancelled_and_what_it_said_is_kept
             assert (await stored(bench.use.database, job)).state is State.CANCELLED
             assert await booked(bench) == server.tokens_billed > 0
             assert counted == server.tokens_billed
-    assert tuple(kept) == ("".join(BEGUN), True, "gemini")
+    assert "".join(BEGUN).startswith(kept.text)
+    assert (len(kept.text) > len(BEGUN[0]), kept.partial, kept.engine) == (True, True, "gemini")
