@@ -12,6 +12,7 @@ from tests.fuzz.checks import run_schemathesis
 __all__ = ["address", "house"]  # fixtures, asked for by name
 
 
+@pytest.mark.timeout(300)  # a process of its own, which a busy machine gives little
 @pytest.mark.parametrize(("role", "phases", "cases"), [(Role.ADMIN, "examples", 1), (Role.VIEWER, "fuzzing", 1)])
 async def test_what_is_answered_is_what_is_told(
     house: House, address: str, role: Role, phases: str, cases: int

@@ -37,7 +37,7 @@ class Rule(Struct, frozen=True):
 
 CODES: Final = (
     Rule("how many firings a window holds depends on the schedule", "backfill_too_large", "backfill_schedule"),
-    Rule("a cursor is opaque: only one that an answer gave is taken", "cursor_invalid", "list_.*", "query:cursor"),
+    Rule("a cursor is opaque: only one that an answer gave is taken", "cursor_invalid", ANY, "query:cursor"),
     Rule(
         "whether a key came before depends on what came before",
         "idempotency_key_reused",
@@ -110,7 +110,7 @@ SENTENCES: Final = (
     ),
     Rule(
         "where webhooks may go takes reading the URL",
-        "Expected https?://host/path, .*",
+        "Expected https(://host/path, .*)?",
         f"{_WEBHOOKS}|{_JOBS}",
         "/(.*/)?url",
     ),
