@@ -110,7 +110,7 @@ SENTENCES: Final = (
     ),
     Rule(
         "where webhooks may go takes reading the URL",
-        "Expected https(://host/path, .*)?",
+        "Expected (https|a port|the port|an address|a host name).*",
         f"{_WEBHOOKS}|{_JOBS}",
         "/(.*/)?url",
     ),
