@@ -66,6 +66,12 @@ CODES: Final = (
 """What refuses by its code, of which there is one for a whole problem."""
 
 SENTENCES: Final = (
+    Rule(
+        "ISO 4217 as the platform knows it",
+        ".* is not a currency of ISO 4217",
+        "(create|update)_product|create_customer_deposit",
+        "/(price|amount)",
+    ),
     Rule("it depends on what there is", "There is no such category.*", "(create|update)_product", r"/categories/\d+"),
     Rule("a whole number that is not nought", "Expected pieces more or fewer.*", "create_product_movement", "/change"),
     Rule("one field bounds another", "The end is not after the start", "backfill_schedule", "/ends_at"),
