@@ -17,6 +17,7 @@ from runtime.resources import needed
 from runtime.settings import DEVELOPMENT_TENANT, Settings, read_settings
 from schedules.seed import seed_schedules
 from storage.accounts import NewKey, add_key, add_tenant, add_user
+from storage.api_keys import permit_key
 from storage.database import Tx, open_database
 from storage.migrations.run import migrate as migrate_database
 from storage.sample_catalogue import seed_catalog, seed_credit
@@ -96,10 +97,11 @@ async def _seed_all(tx: Tx, key: ApiKey) -> Seeded:
     user_id = derived_id("user", _ORIGIN, "admin")
     await add_tenant(tx, tenant_id, DEVELOPMENT_TENANT)
     await add_user(tx, user_id, tenant_id=tenant_id, email=ADMIN_EMAIL, name="Admin", role=Role.ADMIN.value)
+    key_id = derived_id("key", _ORIGIN, key.public_id)
     await add_key(
         tx,
         NewKey(
-            id=derived_id("key", _ORIGIN, key.public_id),
+            id=key_id,
             tenant_id=tenant_id,
             user_id=user_id,
             name="development",
@@ -109,6 +111,8 @@ async def _seed_all(tx: Tx, key: ApiKey) -> Seeded:
             requests_per_minute=_ADMIN_REQUESTS_PER_MINUTE,
         ),
     )
+    # the release that made the key may have had fewer permissions
+    await permit_key(tx, key_id, ROLE_PERMISSIONS[Role.ADMIN])
     await seed_catalog(tx, tenant_id)
     await seed_credit(tx, tenant_id, user_id)
     await seed_schedules(tx, tenant_id=tenant_id, caller_id=user_id, email=ADMIN_EMAIL)

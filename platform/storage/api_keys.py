@@ -1,5 +1,6 @@
-"""API keys in SQL, as they are managed: listed, counted, revoked, given an end."""
+"""API keys in SQL, as they are managed: listed, counted, permitted more, revoked, given an end."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
@@ -30,6 +31,11 @@ _COUNT: Final = text("""
 WITH turn AS MATERIALIZED (SELECT id FROM users WHERE id = :user_id FOR NO KEY UPDATE)
 SELECT count(*) FROM turn JOIN api_keys ON api_keys.user_id = turn.id
 WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+""")
+
+_PERMIT: Final = text("""
+UPDATE api_keys SET permissions = CAST(:permissions AS text[])
+WHERE id = :id AND permissions <> CAST(:permissions AS text[])
 """)
 
 _REVOKE: Final = text("UPDATE api_keys SET revoked_at = now() WHERE id = :id AND revoked_at IS NULL")
@@ -74,6 +80,11 @@ async def count_live_keys(tx: Tx, user_id: str) -> int:
     """How many live keys a user has; until the transaction ends nobody else makes one for them."""
     counted: int = (await tx.execute(_COUNT, {"user_id": user_id})).scalar_one()
     return counted
+
+
+async def permit_key(tx: Tx, key_id: str, permissions: Iterable[str]) -> None:
+    """Let a key do these things and no others, as far as its user may."""
+    await tx.execute(_PERMIT, {"id": key_id, "permissions": sorted(permissions)})
 
 
 async def revoke_key(tx: Tx, key_id: str) -> bool:
