@@ -32,10 +32,11 @@ class Unlucky(Exception):
 def _as_it_was() -> Generator[None]:
     root = logging.getLogger()
     handlers, level, hook, of_thread = root.handlers, root.level, sys.excepthook, threading.excepthook
+    before = structlog.get_config()
     yield
     root.handlers, sys.excepthook, threading.excepthook = handlers, hook, of_thread
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 def configured(log_format: Literal["console", "json"] = "json", redact: Literal["on", "off"] = "on") -> io.StringIO:
