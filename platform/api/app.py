@@ -124,6 +124,7 @@ def make_app(  # noqa: PLR0913 - what surrounds it
     draining: asyncio.Event | None = None,
     outbound: Outbound | None = None,
     answers: AnswerCache | None = None,
+    passwords: Passwords | None = None,
 ) -> Application:
     """The API over an open database and open wake-ups, which remain the caller's to close after its shutdown.
 
@@ -131,6 +132,7 @@ def make_app(  # noqa: PLR0913 - what surrounds it
     and for what streams follow. Without `quotas` the process counts requests for itself. `draining`, once set, ends
     what waits for jobs: streams, and answers held back by `Prefer: wait`. `outbound` judges addresses of webhooks in
     place of what the settings say. Without `answers` every text goes to a worker, whatever was answered before.
+    `passwords` hashes with other parameters than today's.
     """
     draining = draining or asyncio.Event()
     figures = Figures()
@@ -154,7 +156,7 @@ def make_app(  # noqa: PLR0913 - what surrounds it
         holders=TokenHolders(database, EventTokens(settings.secret_key or token_hex())),
         callers=callers,
         strangers=strangers,
-        passwords=Passwords(),
+        passwords=passwords or Passwords(),
         texts=Texts(SharedLimiter("texts", quotas), settings.user_texts_per_minute),
         answers=answers,
         streams=Streams(settings),

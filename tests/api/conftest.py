@@ -33,7 +33,7 @@ from storage.audit import AuditFilter, list_entries
 from storage.database import Database, open_database
 from storage.jobs import Settlement, claim_jobs, settle_jobs
 from tests.support.jobs import mark_sent
-from tests.support.people import PASSWORD, Person, add_person
+from tests.support.people import PASSWORD, QUICK, Person, add_person
 
 SUMMARIZE = {"kind": "text.summarize", "input": {"text": "A long story."}}
 
@@ -155,7 +155,7 @@ async def house(database_url: str, redis_url: str) -> AsyncIterator[House]:
     wakeups = open_wakeups(redis_url)
     draining = asyncio.Event()
     quotas = open_quotas(redis_url)
-    app = make_app(database, wakeups, settings, quotas=quotas, draining=draining)
+    app = make_app(database, wakeups, settings, quotas=quotas, draining=draining, passwords=Passwords(memory_kib=QUICK))
     async with (
         httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://headrace.test") as client,
         httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://headrace.test") as stranger,
