@@ -1,6 +1,7 @@
 """A linear model over the n-grams of a text, beside its static vector: trained by `tools/text`, scored here."""
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Final
@@ -145,8 +146,9 @@ class NgramModel:
         return known
 
 
+@cache
 def open_ngrams(path: Path) -> NgramModel:
-    """Read a model file, in some ten milliseconds."""
+    """Read a model file, in some ten milliseconds; once a process, for it is never written to."""
     with np.load(path, allow_pickle=False) as file:
         about = msgspec.json.decode(file["about"].tobytes(), type=About)
         return NgramModel(

@@ -8,6 +8,7 @@ itself says nothing.
 import math
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -91,8 +92,9 @@ def _tree_of(vocabulary: Sequence[str]) -> _Tree:
     return tree
 
 
+@cache
 def open_phrases(path: Path) -> PhraseModel:
-    """Read a model file, in some ten milliseconds."""
+    """Read a model file, in some ten milliseconds; once a process, for it is never written to."""
     with np.load(path, allow_pickle=False) as file:
         return PhraseModel(
             msgspec.json.decode(file["about"].tobytes(), type=About),

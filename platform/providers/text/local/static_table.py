@@ -6,6 +6,7 @@ The table was distilled from all-MiniLM-L6-v2 (Apache-2.0) by `tools/text/distil
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -116,8 +117,9 @@ def unit(vector: Vector) -> Vector:
     return vector / np.float32(length) if length > 0 else vector
 
 
+@cache
 def open_static_table(path: Path) -> StaticTable:
-    """Read a table file, in some tens of milliseconds."""
+    """Read a table file, in some tens of milliseconds; once a process, for it is never written to."""
     with np.load(path, allow_pickle=False) as file:
         return StaticTable(
             file["pieces"].tobytes().decode().split("\n"),
