@@ -1,6 +1,6 @@
 """Sessions and their tokens in SQL. A refresh token is spent by one statement, whose answer says who won."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -46,7 +46,7 @@ WHERE tokens.sha256 = :sha256 AND tokens.use = 'access' AND tokens.expires_at > 
 # Whoever finds the row locked is late by less than the other's transaction lasts.
 _TAKE: Final = text("""
 SELECT session_id, spent_at, expires_at > now() AS is_fresh,
-    coalesce(spent_at > statement_timestamp() - make_interval(secs => :under_way_seconds), false) AS is_twice
+    extract(epoch FROM statement_timestamp() - spent_at)::float8 AS spent_ago_seconds
 FROM tokens WHERE sha256 = :sha256 AND use = 'refresh' FOR UPDATE SKIP LOCKED
 """)
 
@@ -141,21 +141,22 @@ async def find_session_user(tx: Tx, token: Token) -> SessionUser | None:
     )
 
 
-async def spend_refresh(tx: Tx, token: Token, *, under_way_seconds: float) -> Shown:
+async def spend_refresh(tx: Tx, token: Token, *, under_way_seconds: Callable[[], float]) -> Shown:
     """Spend a refresh token, which can be done once.
 
-    `under_way_seconds` is how long the request has been here: a token that was spent within that time was sent by two
-    requests at once, and whoever sent the second cannot have known.
+    `under_way_seconds` tells how long the request has been here: a token that was spent within that time was sent by
+    two requests at once, and whoever sent the second cannot have known. It is asked once Postgres has answered: asked
+    before, it would leave out how long the question was on its way, and two at once would pass for reuse.
     """
     if token.use is not TokenUse.REFRESH:
         return Shown(outcome=Refresh.UNKNOWN)
-    given = {"sha256": token.sha256, "under_way_seconds": under_way_seconds}
-    row = (await tx.execute(_TAKE, given)).one_or_none()
+    row = (await tx.execute(_TAKE, {"sha256": token.sha256})).one_or_none()
     if row is None:
         is_there = (await tx.execute(_IS_THERE, {"sha256": token.sha256})).scalar_one_or_none()
         return Shown(outcome=Refresh.TWICE if is_there else Refresh.UNKNOWN)
     if row.spent_at is not None:
-        return Shown(outcome=Refresh.TWICE if row.is_twice else Refresh.REUSED, session_id=row.session_id)
+        is_twice = row.spent_ago_seconds < under_way_seconds()
+        return Shown(outcome=Refresh.TWICE if is_twice else Refresh.REUSED, session_id=row.session_id)
     found = (await tx.execute(_OF_REFRESH, {"sha256": token.sha256})).one_or_none()
     if found is None or not row.is_fresh:
         return Shown(outcome=Refresh.UNKNOWN)

@@ -212,8 +212,8 @@ async def _refresh(request: ApiRequest, use: Use, form: TokenForm) -> TokensView
     if token is None:
         raise GrantInvalid(_SPENT)
     async with use.logins, use.platform.begin() as tx:
-        under_way_seconds = time.monotonic() - notes_of(request.scope).came
-        shown = await spend_refresh(tx, token, under_way_seconds=under_way_seconds)
+        came = notes_of(request.scope).came
+        shown = await spend_refresh(tx, token, under_way_seconds=lambda: time.monotonic() - came)
         if shown.outcome is Refresh.GOOD and shown.holder is not None:
             held = shown.holder.caller.permissions
             if asked is not None and asked != held:
