@@ -11,7 +11,10 @@ settings.register_profile("long", max_examples=3000, deadline=None)
 
 # In colours, with every variable of every frame, one traceback takes as long as ten tests. Few are ever read.
 structlog.configure(
-    processors=[*structlog.get_config()["processors"][:-1], ConsoleRenderer(exception_formatter=plain_traceback)]
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        ConsoleRenderer(colors=False, exception_formatter=plain_traceback),
+    ]
 )
 
 pytest_plugins = ("tests.support.servers",)

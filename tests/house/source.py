@@ -59,7 +59,7 @@ def sources(*folders: str) -> list[Source]:
 
 @cache
 def source_of(path: Path) -> Source:
-    """A Python file, read and parsed once for all tests of the house; `conftest.py` forgets it after them."""
+    """A Python file, read and parsed once for all tests of a module; `conftest.py` forgets it after them."""
     return Source(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
 
 
