@@ -17,6 +17,7 @@ from providers.text.local.words import plain, words_of
 
 SEED: Final = 20_251
 VECTOR_STRENGTH: Final = 3.0
+"""How much a vector counts beside the n-grams, which have length one."""
 
 Matrix = Any
 
@@ -68,14 +69,20 @@ def matrix_of(counts: Sequence[Counter[str]], vocabulary: Sequence[str], idf: np
     return sparse.diags(1 / np.maximum(lengths, 1e-9)) @ made
 
 
-def fit(
-    counts: Sequence[Counter[str]], vectors: np.ndarray, heads: Sequence[Head], *, most_grams: int, fewest: int = 4
+def fit(  # noqa: PLR0913 - the choices of a training
+    counts: Sequence[Counter[str]],
+    vectors: np.ndarray,
+    heads: Sequence[Head],
+    *,
+    most_grams: int,
+    fewest: int = 4,
+    vector_strength: float = VECTOR_STRENGTH,
 ) -> Fitted:
     """Choose the grams that matter most to the heads, then fit every head on those and calibrate it by folds."""
     seen = Counter(gram for count in counts for gram in count)
     vocabulary = sorted(gram for gram, times in seen.items() if times >= fewest)
     idf = np.log((1 + len(counts)) / (1 + np.array([seen[gram] for gram in vocabulary]))).astype(np.float32) + 1
-    dense = sparse.csr_matrix(vectors * VECTOR_STRENGTH)
+    dense = sparse.csr_matrix(vectors * vector_strength)
     wide = sparse.hstack([matrix_of(counts, vocabulary, idf), dense]).tocsr()
     worth = np.zeros(len(vocabulary))
     for head in heads:
@@ -97,7 +104,7 @@ def fit(
         vocabulary=vocabulary,
         idf=idf,
         weights=both[:, : len(vocabulary)],
-        vector_weights=both[:, len(vocabulary) :] * VECTOR_STRENGTH,
+        vector_weights=both[:, len(vocabulary) :] * vector_strength,
         bias=np.array(biases, np.float32),
     )
 
