@@ -73,6 +73,39 @@ def test_a_text_sounds_as_it_is_meant(parts: Parts, text: str, mood: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("text", "mood"),
+    [
+        ("I am not happy with this", "negative"),
+        ("Not bad at all", "positive"),
+        ("I don't recommend it", "negative"),
+        ("I wasn't disappointed", "positive"),
+        ("I can\u2019t complain.", "positive"),
+        ("It isn't so great", "negative"),
+        ("I cannot recommend it enough!", "positive"),
+        ("It's not a bad premise, just a bad movie.", "negative"),
+    ],
+)
+def test_a_short_sentence_that_turns_a_word_round_is_taken_at_its_word(parts: Parts, text: str, mood: str) -> None:
+    assert parts.sentiment.mood(text).name == mood
+
+
+@pytest.mark.parametrize(
+    ("text", "way"),
+    [
+        ("It is not good.", -1),
+        ("Not bad", 1),
+        ("I am happy", 0),  # nothing is turned
+        ("Not disappointed, a great camera", 0),  # it says more than one thing
+        ("Are you not happy?", 0),
+        ("If you are not happy, send it back", 0),
+        ("She did not say whether the food was good, and then she left for the day", 0),  # the model's: it is long
+    ],
+)
+def test_only_a_short_sentence_that_says_one_thing_is_turned(parts: Parts, text: str, way: int) -> None:
+    assert parts.sentiment.turned(text) == way
+
+
+@pytest.mark.parametrize(
     ("text", "language"),
     [
         ("Where is the train station?", "en"),

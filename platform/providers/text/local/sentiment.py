@@ -11,6 +11,7 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 from domain.text.classify import Sentiment
 from providers.text.local.ngrams import NgramModel, open_ngrams
 from providers.text.local.static_table import StaticTable, Vector
+from providers.text.local.turned import turned
 from providers.text.local.words import visible, windows_of
 
 LONGEST_WINDOW: Final = 1_500
@@ -24,6 +25,9 @@ MOST_SYMBOLS: Final = 30
 
 NEUTRAL_WITHIN: Final = 0.1
 """Scores nearer to zero than this are neutral; tuned on the development set."""
+
+TURNED_AT_LEAST: Final = 0.3
+"""How much a short sentence such as `not bad` counts at least: less than one that says a thing outright."""
 
 STEEPNESS: Final = 2.0
 """How soon a leaning counts in full."""
@@ -42,6 +46,10 @@ class Tone:
     def __init__(self, table: StaticTable) -> None:
         self._table = table
         self._vader = SentimentIntensityAnalyzer()
+
+    def turned(self, text: str) -> int:
+        """Which way a short sentence points that turns one word round; 0: it is no such sentence."""
+        return turned(text, self._vader.lexicon)
 
     def vector(self, text: str) -> Vector:
         """The static vector with `neg`, `neu`, `pos` and `compound` after it."""
@@ -70,6 +78,10 @@ class SentimentModel:
         score = self._mean(windows[::step])
         return Mood(score, name_of(score))
 
+    def turned(self, text: str) -> int:
+        """Which way a short sentence points that turns one word round; 0: it is no such sentence."""
+        return self._tone.turned(text)
+
     def _mean(self, windows: Sequence[str]) -> float:
         scores = [self._score(window) for window in windows]
         return float(np.average(scores, weights=[len(window) for window in windows]))
@@ -77,7 +89,9 @@ class SentimentModel:
     def _score(self, window: str) -> float:
         """Which way the window leans, by how likely it leans at all."""
         leaning, sided = self._model.log_odds(window, self._tone.vector(window))
-        return float(np.tanh(STEEPNESS * leaning) / (1 + np.exp(-sided)))
+        score = float(np.tanh(STEEPNESS * leaning) / (1 + np.exp(-sided)))
+        way = self.turned(window)
+        return way * max(TURNED_AT_LEAST, score * way) if way else score
 
 
 def name_of(score: float) -> Sentiment:
