@@ -172,7 +172,7 @@ SENTENCES: Final = (
         "set_queue_limits",
         "/per_kind/.*",
     ),
-    Rule("no column could hold it", "The text contains the character NUL", ANY, "/.*"),
+    Rule("no column could hold it", "(The text|A name) contains the character NUL", ANY, "/.*"),
     Rule(
         "where any JSON is taken, its integers are still within 64 bits",
         "The number does not fit into 64 bits",
