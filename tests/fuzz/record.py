@@ -20,7 +20,8 @@ _TITLE: Final = "## What was asked"
 _ABOUT: Final = """
 Each line is what a record holds of `headrace fuzz described --record FILE --ledger docs/api-proof.md`, appended by the
 command; a commit with a `+` had changes that were not committed. A case is a request that an operation was asked with
-the method it has. The least is of an operation as one role, and below what was asked for where no more of them differ.
+the method it has. The least is of an operation as one role; it is below what was asked for where pieces are left, and
+where no more cases differ.
 """
 _COLUMNS: Final = (
     *(
@@ -36,7 +37,7 @@ _COLUMNS: Final = (
     ),
     *(
         "of them at random",
-        "chains, their requests",
+        "requests in chains",
         "2xx",
         "5xx",
         "pieces passed, failed, left",
@@ -91,7 +92,6 @@ def spell_line(dones: Sequence[Done], *, failed: int, left: int) -> str:
             statuses[told.status // 100] += told.times
     wanted = dones[0].piece.cases
     below = {operation for (operation, _), times in cases.items() if times < wanted}
-    chains = sum(done.piece.cases for done in dones if done.piece.phases == CHAINS)
     cells = (
         f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
         ", ".join(sorted({done.commit for done in dones})),
@@ -103,7 +103,7 @@ def spell_line(dones: Sequence[Done], *, failed: int, left: int) -> str:
         min(cases.values(), default=0),
         len(below),
         at_random.total(),
-        f"{chains}, {in_chains.total()}",
+        in_chains.total(),
         statuses[2],
         statuses[5],
         f"{len(dones)}, {failed}, {left}",
