@@ -64,6 +64,8 @@ def _mend_body(operation: str, body: Any) -> None:  # noqa: ANN401 - any JSON
             _mend_times(one)
             if operation == "submit_batch":
                 one.pop("unique", None)
+        if "amount" in one and "currency" in one:
+            one["currency"] = "USD"
         if isinstance(one.get("webhook"), dict):
             one["webhook"]["url"] = "https://93.184.216.34/hooks"
     if isinstance(body, dict):
