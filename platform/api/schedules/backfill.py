@@ -124,6 +124,7 @@ def _read_window(body: BackfillBody, now: datetime, *, kept_days: int) -> Window
         faults.append(FieldError("/ends_at", "The end is not after the start."))
     if faults:
         raise BodyInvalid(faults)
-    starts_at = body.starts_at.astimezone(UTC)
+    # the last hours of the year 9999, told by a zone behind UTC, are no time in UTC: what is to come is cut off before
+    starts_at = min(body.starts_at, now)
     ends_at = now if body.ends_at is None else min(body.ends_at, now)
-    return Window(starts_at=starts_at, ends_at=max(starts_at, ends_at.astimezone(UTC)))
+    return Window(starts_at=starts_at.astimezone(UTC), ends_at=ends_at.astimezone(UTC))
