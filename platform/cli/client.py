@@ -241,7 +241,9 @@ def sentence_of(status: int, problem: Problem) -> str:
     """What went wrong, for a person: all failing fields, and the request's id when the fault is the platform's."""
     said = problem.detail or problem.title or f"The server answered {status}"
     said = said if said.endswith((".", "!", "?", ":")) else f"{said}."
-    fields = [f"{each.pointer or '/'}: {each.detail}" for each in problem.errors if each.detail not in said]
+    fields = [
+        f"{each.pointer or '/'}: {each.detail.removesuffix('.')}" for each in problem.errors if each.detail not in said
+    ]
     if fields:
         said = f"{said} {'; '.join(fields)}."
     if status == 401:  # noqa: PLR2004 - who are you

@@ -26,8 +26,11 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "batches": ("cli.batches:batches", "Submit, list, show and cancel batches, and read their results."),
     "bulk": ("cli.bulk:bulk", "List, show and abort bulk actions."),
     "deadletters": ("cli.deadletters:deadletters", "List dead letters, and queue them again."),
-    "queues": ("cli.queues:queues", "List, pause and resume queues."),
-    "schedules": ("cli.schedules:schedules", "List, show, trigger, pause and resume schedules."),
+    "queues": ("cli.queues:queues", "List, pause, resume and limit queues."),
+    "schedules": (
+        "cli.schedules:schedules",
+        "Make, list, show, trigger, backfill, pause, resume and delete schedules.",
+    ),
     "webhooks": ("cli.webhooks:webhooks", "Make endpoints that are told what happens, and see their deliveries."),
     "mail": ("cli.mail:mail", "Read the local inbox."),
     "doctor": ("cli.doctor:doctor", "Check this machine and the platform, and say what to do."),

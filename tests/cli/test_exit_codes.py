@@ -28,10 +28,10 @@ def test_what_the_api_refuses_becomes_an_exit_code_and_a_sentence(
 
 
 def test_every_field_that_is_wrong_is_named(api: ApiStandIn, run: Run) -> None:
-    errors = [{"pointer": "/input/to", "detail": "is needed"}, {"pointer": "/priority", "detail": "at most 100"}]
+    errors = [{"pointer": "/input/to", "detail": "Needed."}, {"pointer": "/priority", "detail": "At most 100."}]
     api.refuses("POST", "/v1/jobs", 422, detail="Two fields are wrong", errors=errors)
     result = run("submit", "emails.send", "--input", "{}")
-    assert result.stderr == "headrace: Two fields are wrong. /input/to: is needed; /priority: at most 100.\n"
+    assert result.stderr == "headrace: Two fields are wrong. /input/to: Needed; /priority: At most 100.\n"
 
 
 def test_a_missing_key_is_asked_for(api: ApiStandIn, run: Run) -> None:
