@@ -15,6 +15,19 @@ FROM generate_series(1, 100) AS n;
 INSERT INTO batches (id, tenant_id, caller_id, total) VALUES ('batch_1', 'tenant_1', 'user_1', 2);
 """
 
+_SAID = """
+INSERT INTO tenants (id, name) VALUES ('tenant_1', 'one');
+INSERT INTO conversations (id, tenant_id, caller_id, title) VALUES ('conv_1', 'tenant_1', 'user_1', '');
+INSERT INTO jobs (id, tenant_id, caller_id, kind, queue, state, priority, tags, metadata, max_attempts, input,
+    timeout_seconds, created_at, run_at, finished_at, seq, error)
+SELECT 'job_' || code, 'tenant_1', 'user_1', 'chat.reply', 'chat', 'failed', 0, '{}', '{}', 5, '{}', 30, now(), now(),
+    now(), 1, json_build_object('code', code)
+FROM unnest(ARRAY['input_blocked', 'ai_blocked', 'ai_refused']) AS code;
+INSERT INTO messages (id, conversation_id, position, role, text, reply_job_id)
+SELECT 'msg_' || number, 'conv_1', number, 'user', 'Said.', id
+FROM (SELECT id, row_number() OVER (ORDER BY id) AS number FROM jobs) AS asked;
+"""
+
 
 def test_a_migrated_database_has_exactly_the_tables_of_the_code(empty_database_url: str) -> None:
     migrate(empty_database_url)
@@ -62,3 +75,13 @@ def test_migrations_that_broke_off_before_they_were_noted_are_run_again(empty_da
         connection.execute("UPDATE alembic_version SET version_num = '0021'")
     migrate(empty_database_url)
     command.check(alembic_config(empty_database_url))
+
+
+def test_messages_that_were_blocked_before_there_was_a_mark_for_it_are_marked(empty_database_url: str) -> None:
+    migrate(empty_database_url, to="0028")
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute(_SAID.encode())
+    migrate(empty_database_url)
+    with psycopg.connect(empty_database_url) as connection:
+        marks = connection.execute("SELECT blocked FROM messages ORDER BY reply_job_id").fetchall()
+    assert marks == [("ai_blocked",), (None,), ("input_blocked",)]

@@ -17,11 +17,13 @@ depends_on: str | Sequence[str] | None = None
 
 def upgrade() -> None:
     op.add_column("messages", sa.Column("blocked", sa.Text(), nullable=True), if_not_exists=True)
-    op.execute("""
-        UPDATE messages SET blocked = jobs.error ->> 'code' FROM jobs
-        WHERE jobs.id = messages.reply_job_id AND jobs.state = 'failed' AND jobs.kind = 'chat.reply'
-            AND jobs.error ->> 'code' IN ('input_blocked', 'ai_blocked')
-    """)
+    # by itself: until the transaction that adds a column ends, nobody reads the table
+    with op.get_context().autocommit_block():
+        op.execute("""
+            UPDATE messages SET blocked = jobs.error ->> 'code' FROM jobs
+            WHERE jobs.id = messages.reply_job_id AND jobs.state = 'failed' AND jobs.kind = 'chat.reply'
+                AND jobs.error ->> 'code' IN ('input_blocked', 'ai_blocked')
+        """)
 
 
 def downgrade() -> None:
