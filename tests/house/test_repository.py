@@ -1,6 +1,7 @@
 """What the repository's text may not say, and what it says that must be true."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -58,6 +59,14 @@ def test_a_page_that_names_what_is_not_there_would_be_named() -> None:
         "`platform/domain/errors.py`, `docs/decisions/NNNN-title.md`, `tests/<layer>/x.py`, `platform/domain/lost.py`"
     )
     assert list(missing([("a.md", page)])) == ["a.md:1 platform/domain/lost.py"]
+
+
+def test_each_decision_has_a_number_of_its_own_and_says_it() -> None:
+    pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    said_by = {page.name: page.read_text(encoding="utf-8").split(maxsplit=2)[1].rstrip(".:") for page in pages}
+    assert len(said_by) > 40
+    assert not (broken := [name for name, number in said_by.items() if not name.startswith(f"{number}-")]), broken
+    assert not (twice := [number for number, times in Counter(said_by.values()).items() if times > 1]), twice
 
 
 def texts(*suffixes: str) -> Iterable[tuple[str, str]]:
