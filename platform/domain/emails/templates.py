@@ -13,11 +13,12 @@ import msgspec
 from msgspec import Meta, Struct
 
 from domain.emails.header import check_subject
+from domain.patterns import END
 
 Line: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
 Paragraph: TypeAlias = Annotated[str, Meta(min_length=1, max_length=4000)]
 Url: TypeAlias = Annotated[
-    str, Meta(max_length=2000, pattern=r"^https?://[^\s<>\"]+$", description="an http or https URL")
+    str, Meta(max_length=2000, pattern=rf"^https?://[^\s<>\"]+{END}", description="an http or https URL")
 ]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
 

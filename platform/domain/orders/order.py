@@ -12,6 +12,7 @@ from domain.errors import Conflict, Invalid, NotFound
 from domain.ids import JobId, OrderId, ProductId
 from domain.orders.money import Money
 from domain.orders.product import Product, StockChange, by_id, check_stock, unknown_product
+from domain.patterns import END
 
 READ: Final = "orders:read"
 """The permission to see the catalogue, one's own orders and one's own store credit."""
@@ -80,7 +81,10 @@ class Address(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     street: Annotated[str, Meta(min_length=1, max_length=200)]
     city: Annotated[str, Meta(min_length=1, max_length=100)]
     country: Annotated[
-        str, Meta(pattern=r"^[A-Z]{2}$", description="a country of ISO 3166-1 in two capital letters", examples=["DE"])
+        str,
+        Meta(
+            pattern=rf"^[A-Z]{{2}}{END}", description="a country of ISO 3166-1 in two capital letters", examples=["DE"]
+        ),
     ]
     postal_code: Annotated[str, Meta(max_length=20)] | None = None
     region: Annotated[str, Meta(max_length=100)] | None = None

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from domain.errors import Conflict, NotFound
 from domain.ids import ProductId
 from domain.orders.money import Money
+from domain.patterns import END
 
 MOST_PRICE: Final = 10**9
 """In minor units. With 100 lines of 1,000 pieces, the dearest order there can be stays within `money.MOST`."""
@@ -22,7 +23,7 @@ MANAGE_PRODUCTS: Final = "products:manage"
 Slug = Annotated[
     str,
     Meta(
-        pattern="^[a-z0-9]+(-[a-z0-9]+)*$",
+        pattern=rf"^[a-z0-9]+(-[a-z0-9]+)*{END}",
         max_length=64,
         description="a slug: small letters and digits, with single hyphens between",
         examples=["desk"],
@@ -31,7 +32,7 @@ Slug = Annotated[
 Sku = Annotated[
     str,
     Meta(
-        pattern="^[A-Za-z0-9][A-Za-z0-9._/-]*$",
+        pattern=rf"^[A-Za-z0-9][A-Za-z0-9._/-]*{END}",
         max_length=64,
         description="a stock keeping unit: letters, digits, and `.`, `_`, `/` or `-` between",
         examples=["TEA-001"],

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from domain.jobs.kind import Input, Kind, Result
+from domain.patterns import END
 
 MOST_CHARS: Final = 500_000
 
@@ -13,7 +14,8 @@ Text = Annotated[str, Meta(min_length=1, max_length=MOST_CHARS, description="the
 LanguageTag = Annotated[
     str,
     Meta(
-        pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", description="a language tag (BCP 47), such as en or pt-BR"
+        pattern=rf"^[A-Za-z]{{2,3}}(-[A-Za-z0-9]{{2,8}}){{0,3}}{END}",
+        description="a language tag (BCP 47), such as en or pt-BR",
     ),
 ]
 MaxChars = Annotated[int, Meta(ge=20, le=10_000, description="the most characters the summary may have")]

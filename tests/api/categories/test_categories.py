@@ -53,6 +53,7 @@ async def test_a_category_made_again_with_the_same_key_is_the_same(shop: ShopApi
         ({}, ["/slug", "/name"]),
         ({"slug": "In the garden", "name": "x"}, ["/slug"]),
         ({"slug": "garden-", "name": "x"}, ["/slug"]),
+        ({"slug": "garden\n", "name": "x"}, ["/slug"]),
         ({"slug": "x" * 65, "name": ""}, ["/slug", "/name"]),
         (GARDEN | {"products": 3}, ["/products"]),
     ],

@@ -81,6 +81,7 @@ async def test_a_product_made_again_with_the_same_key_is_the_same(shop: ShopApi)
     [
         ({"sku": ""}, ["/sku"]),
         ({"sku": "a b"}, ["/sku"]),
+        ({"sku": "AB-1\n"}, ["/sku"]),
         ({"name": "", "description": "x" * 10_001}, ["/name", "/description"]),
         ({"price": {"amount": -1, "currency": "USD"}}, ["/price/amount"]),
         ({"price": {"amount": 10**9 + 1, "currency": "USD"}}, ["/price/amount"]),
