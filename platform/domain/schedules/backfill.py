@@ -44,8 +44,11 @@ def find_firings(timing: Timing, window: Window, next_wall: NextWall) -> tuple[d
     Raises:
         BackfillTooLarge: they are more than `MOST_FIRINGS`; says where a window that begins there would have to end.
     """
+    after = window.starts_at - _INSTANT
+    if timing.every is not None and timing.starts_at is None:
+        after = max(after, timing.anchor)  # it is when the schedule was made, and nothing was due then
     found: list[datetime] = []
-    for fire in next_fires(timing, window.starts_at - _INSTANT, next_wall):
+    for fire in next_fires(timing, after, next_wall):
         if fire >= window.ends_at:
             break
         if len(found) == MOST_FIRINGS:

@@ -188,6 +188,13 @@ async def test_a_window_that_is_none_is_refused_by_its_fields(api: CalledApi) ->
     assert await hourly.jobs() == []
 
 
+async def test_nothing_was_due_when_an_interval_was_made(api: CalledApi) -> None:
+    hourly = await make(api, starts_at=None)
+    assert (await hourly.backfill())["firings"] == 0
+    daily = await make(api, every=None, cron="* * * * *", starts_at=None)
+    assert (await daily.backfill(ends_at=daily.hour(1)))["firings"] > 0
+
+
 async def test_an_end_to_come_is_now(api: CalledApi) -> None:
     hourly = await make(api)
     done = await hourly.backfill(ends_at=(datetime.now(UTC) + timedelta(days=1)).isoformat())
