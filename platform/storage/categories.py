@@ -1,4 +1,4 @@
-"""The shelves of the catalogue in SQL, each by its slug."""
+"""The categories of the catalogue in SQL, each by its slug."""
 
 from typing import Any, Final
 
@@ -39,7 +39,7 @@ async def rename_category(tx: Tx, tenant_id: str, slug: str, name: str) -> Categ
 
 
 async def remove_category(tx: Tx, tenant_id: str, slug: str) -> bool:
-    """Remove a category; its products stay, and stand on it no more. False: there is none."""
+    """Remove a category; its products stay, and are in it no more. False: there is none."""
     return (await tx.execute(_REMOVE, {"tenant_id": tenant_id, "slug": slug})).first() is not None
 
 

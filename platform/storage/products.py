@@ -44,7 +44,7 @@ UPDATE products SET name = :name, description = :description, price_amount = :pr
 WHERE id = :id AND tenant_id = :tenant_id
 """)
 
-# Held, so that none is removed before a product stands on it.
+# Held, so that none is removed before a product is in it.
 _HOLD_CATEGORIES: Final = text("""
 SELECT slug FROM categories WHERE tenant_id = :tenant_id AND slug = ANY(CAST(:slugs AS text[])) FOR KEY SHARE
 """)
@@ -143,17 +143,17 @@ async def move_stock(  # noqa: PLR0913 - what moved, why, and what caused it
 
 
 async def add_product(tx: Tx, tenant_id: str, product: Product) -> bool:
-    """Write a product without stock, on no shelf yet; False: the tenant has one of its SKU."""
+    """Write a product without stock, in no category yet; False: the tenant has one of its SKU."""
     return (await tx.execute(_ADD, {"sku": product.sku, **_values(tenant_id, product)})).first() is not None
 
 
 async def save_product(tx: Tx, tenant_id: str, product: Product) -> None:
-    """Write what may change of a product that is locked, but for its stock and its shelves."""
+    """Write what may change of a product that is locked, but for its stock and its categories."""
     await tx.execute(_SAVE, _values(tenant_id, product))
 
 
 async def place_product(tx: Tx, tenant_id: str, product_id: str, slugs: Iterable[str]) -> set[str]:
-    """Let a product stand on these shelves and no others, if all are there; answers with those that are not."""
+    """Let a product be in these categories and no others, if all are there; answers with those that are not."""
     wanted = sorted(set(slugs))
     given = {"id": product_id, "tenant_id": tenant_id, "slugs": wanted}
     held = (await tx.execute(_HOLD_CATEGORIES, {"tenant_id": tenant_id, "slugs": wanted})).scalars()

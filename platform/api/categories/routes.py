@@ -15,7 +15,7 @@ from api.context import Use
 from api.idempotency import ONCE, find_answer, keep_response, read_key, replay
 from domain.accounts.user import Caller
 from domain.orders.order import READ
-from domain.orders.product import MANAGE_PRODUCTS, Category, CategoryTaken, ShelfName, Slug, UnknownCategory
+from domain.orders.product import MANAGE_PRODUCTS, CatalogueName, Category, CategoryTaken, Slug, UnknownCategory
 from storage.audit import audit
 from storage.categories import add_category, find_category, remove_category, rename_category
 from storage.database import Tx
@@ -29,13 +29,13 @@ class CategoryBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A category to be made; its slug stays what it is."""
 
     slug: Slug
-    name: ShelfName
+    name: CatalogueName
 
 
 class CategoryChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is to change of a category."""
 
-    name: ShelfName
+    name: CatalogueName
 
 
 @post(

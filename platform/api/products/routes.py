@@ -212,7 +212,7 @@ router: Final = Router(
 
 
 async def _place(tx: Tx, caller: Caller, product: Product) -> None:
-    """Let a product stand where it says.
+    """Let a product be in the categories it names.
 
     Raises:
         BodyInvalid: there is no such category; each that is missing is named.

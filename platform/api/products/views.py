@@ -11,16 +11,16 @@ from domain.orders.money import Money
 from domain.orders.product import (
     MOST_PRICE,
     MOST_STOCK,
+    CatalogueName,
     Description,
     Movement,
     Product,
-    ShelfName,
     Sku,
     Slug,
     StockMoved,
 )
 
-Shelves = Annotated[tuple[Slug, ...], Meta(max_length=20, description="slugs of the categories it is in")]
+Slugs = Annotated[tuple[Slug, ...], Meta(max_length=20, description="slugs of the categories it is in")]
 
 
 class Price(Money, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,20 +33,20 @@ class ProductBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """A product to be put into the catalogue; its SKU stays what it is."""
 
     sku: Sku
-    name: ShelfName
+    name: CatalogueName
     price: Price
     description: Description = ""
     stock: Annotated[int, Meta(ge=0, le=MOST_STOCK, description="pieces received with it")] = 0
-    categories: Shelves = ()
+    categories: Slugs = ()
 
 
 class ProductChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is to change of a product; what is left out stays. Its stock is changed by movements."""
 
-    name: ShelfName | UnsetType = UNSET
+    name: CatalogueName | UnsetType = UNSET
     description: Description | UnsetType = UNSET
     price: Price | UnsetType = UNSET
-    categories: Shelves | UnsetType = UNSET
+    categories: Slugs | UnsetType = UNSET
 
 
 class Adjustment(StrEnum):

@@ -38,7 +38,7 @@ Sku = Annotated[
         examples=["TEA-001"],
     ),
 ]
-ShelfName = Annotated[str, Meta(min_length=1, max_length=200)]
+CatalogueName = Annotated[str, Meta(min_length=1, max_length=200)]
 Description = Annotated[str, Meta(max_length=10_000)]
 
 
@@ -94,7 +94,7 @@ class Movement(StrEnum):
 
 
 class Category(Struct, frozen=True, kw_only=True):
-    """A shelf of the catalogue, named by its slug; `products` counts what stands on it."""
+    """What products are sorted into, named by its slug; `products` counts those in it."""
 
     slug: str
     name: str

@@ -258,7 +258,7 @@ class CartLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Category(Struct, frozen=True, kw_only=True):
-    """A shelf of the catalogue, named by its slug; `products` counts what stands on it."""
+    """What products are sorted into, named by its slug; `products` counts those in it."""
 
     slug: str
     name: str
