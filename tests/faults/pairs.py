@@ -3,13 +3,15 @@
 from typing import Final
 
 from domain.catalog import KINDS
+from domain.chat.condense import CONDENSE
 from domain.text.economize import ECONOMIZE
 from domain.webhooks.deliver_webhook import DELIVER_WEBHOOK
 from tests.faults.points import ALL
 
 # a delivery's id follows from when a job ended, which nobody knows before: tests/faults/test_deliveries.py has it
 # and one that gathers texts needs a provider with batches: tests/workers/text/test_economize.py has it
-_KINDS: Final = frozenset(kind.name for kind in KINDS) - {DELIVER_WEBHOOK.name, ECONOMIZE.name}
+# and one that condenses follows from a long conversation with a provider that has a window: tests/workers/chat has it
+_KINDS: Final = frozenset(kind.name for kind in KINDS) - {DELIVER_WEBHOOK.name, ECONOMIZE.name, CONDENSE.name}
 _ORDERS: Final = frozenset(name for name in _KINDS if name.startswith("orders."))
 _TEXTS: Final = frozenset(name for name in _KINDS if name.startswith("text."))
 _REPLY: Final = frozenset({"chat.reply"})
