@@ -116,13 +116,14 @@ def isolation(use: Use, reads: int) -> None:
     "--only",
     default="",
     help="Only these sections, comma-separated: quality (of the local engine, its time and its memory), safety "
-    "(injections, unsafe requests), personal, canary, cache (and single flight), budgets (and the share of screening).",
+    "(injections, unsafe requests), personal, canary, cache (and single flight), budgets (and the share of screening), "
+    "chat (how soon a reply begins).",
 )
 @pass_use
 def text(use: Use, sets: Path, only: str) -> None:
     """Tell every figure of texts, beside its floor where it has one. Takes minutes; exits 1 where a floor is missed.
 
-    Cache and budgets are measured on platforms of their own, whose Gemini is a stand-in.
+    Cache, budgets and chat are measured on platforms of their own, whose Gemini is a stand-in.
     """
     figures = _measured(
         ["-m", "tools.text.bench", "--json", "--data", str(sets.resolve()), "--only", only],

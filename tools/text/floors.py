@@ -41,6 +41,7 @@ _ANYWHERE: Final = {
     ("cache", "calls for hits"): Floor("=", 0),
     ("single flight", "calls"): Floor("=", 1),
     ("budgets", "calls beyond the cap"): Floor("=", 0),
+    ("chat", "ms the first word is later, p50"): Floor("≤", 20),
     ("screening", "share of a text job's time"): Floor("≤", 0.02),
 }
 
