@@ -37,7 +37,10 @@ WITH old AS (
 ), saved AS (
     UPDATE reviews SET rating = coalesce(CAST(:rating AS smallint), reviews.rating),
         title = coalesce(CAST(:title AS text), reviews.title), text = coalesce(CAST(:text AS text), reviews.text),
-        updated_at = now()
+        updated_at = CASE WHEN (reviews.rating, reviews.title, reviews.text) = (
+            coalesce(CAST(:rating AS smallint), reviews.rating),
+            coalesce(CAST(:title AS text), reviews.title), coalesce(CAST(:text AS text), reviews.text)
+        ) THEN reviews.updated_at ELSE now() END
     FROM old WHERE reviews.id = old.id
     RETURNING reviews.*, reviews.rating - old.rating AS change
 ), counted AS (
@@ -117,7 +120,10 @@ async def save_review(  # noqa: PLR0913 - which, whose, and what of it
     title: str | None = None,
     words: str | None = None,
 ) -> Review | None:
-    """Change what is given of the review of the customer `of`; None: they have no such review."""
+    """Change what is given of the review of the customer `of`; None: they have no such review.
+
+    Where it says all that already, it was not updated.
+    """
     given = {
         "id": review_id,
         "tenant_id": tenant_id,

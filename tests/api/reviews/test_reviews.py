@@ -157,6 +157,19 @@ async def test_a_customer_changes_their_review(shop: ShopApi) -> None:
     assert len(await told_of(shop)) == 2
 
 
+@pytest.mark.parametrize("changes", [{}, {"rating": 5}, {"rating": 5, "title": "Smooth", "text": "Takes any ink."}])
+async def test_a_change_to_what_a_review_says_already_leaves_it_as_it_was(
+    shop: ShopApi, changes: dict[str, Any]
+) -> None:
+    review = await write(shop, 5, title="Smooth", text="Takes any ink.")
+    answer = await shop.send("PATCH", f"{REVIEWS}/{review['id']}", changes)
+    assert (answer.status_code, answer.json()) == (200, review)
+    for field, value in (("rating", 4), ("title", ""), ("text", "Takes most ink.")):
+        changed = (await shop.send("PATCH", f"{REVIEWS}/{review['id']}", {field: value})).json()
+        assert (changed[field], changed["updated_at"] > review["updated_at"]) == (value, True)
+        review = changed
+
+
 async def test_nobody_changes_or_removes_the_review_of_another_but_who_moderates(shop: ShopApi) -> None:
     path = f"{REVIEWS}/{(await write(shop))['id']}"
     for by in (BOB, ADMIN):
