@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from api.wording import in_words
+from domain.errors import WrongField
 
 MOST_ERRORS: Final = 100
 _LONGEST_GUESSED: Final = 64
@@ -28,7 +29,8 @@ class FieldError(Struct, frozen=True):
 def field_errors(value: Json, wanted: Any, pointer: str = "") -> Iterator[FieldError]:  # noqa: ANN401 - any annotation
     """What keeps `value` from being a `wanted`, the innermost faults first.
 
-    A value whose parts are all right and that still does not convert is itself at fault, in msgspec's words.
+    A value whose parts are all right and that still does not convert is itself at fault, in msgspec's words, or the
+    one field that it says is wrong.
     """
     try:
         msgspec.convert(value, wanted)
@@ -38,7 +40,9 @@ def field_errors(value: Json, wanted: Any, pointer: str = "") -> Iterator[FieldE
             faults = True
             yield fault
         if not faults:
-            yield FieldError(pointer, in_words(readable(error), wanted))
+            cause = error.__cause__
+            place = pointed(pointer, cause.field) if isinstance(cause, WrongField) else pointer
+            yield FieldError(place, in_words(readable(error), wanted))
 
 
 def readable(error: Exception) -> str:

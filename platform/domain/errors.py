@@ -87,3 +87,11 @@ class Unavailable(HeadraceError):
     def __init__(self, detail: str = "", *, retry_after_seconds: float | None = None) -> None:
         super().__init__(detail)
         self.retry_after_seconds = retry_after_seconds
+
+
+class WrongField(ValueError):
+    """What a Struct's `__post_init__` raises when it is one `field` that is wrong, so that the answer points there."""
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(detail)
+        self.field = field

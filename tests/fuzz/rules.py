@@ -68,9 +68,9 @@ CODES: Final = (
 SENTENCES: Final = (
     Rule(
         "ISO 4217 as the platform knows it",
-        ".* is not a currency of ISO 4217",
+        "Expected a currency of ISO 4217 such as USD, not .*",
         "(create|update)_product|create_customer_deposit",
-        "/(price|amount)",
+        "/(price|amount)/currency",
     ),
     Rule("it depends on what there is", "There is no such category.*", "(create|update)_product", r"/categories/\d+"),
     Rule("a whole number that is not nought", "Expected pieces more or fewer.*", "create_product_movement", "/change"),

@@ -4,7 +4,7 @@ from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta, Struct
 
-from domain.errors import Invalid
+from domain.errors import Invalid, WrongField
 
 MOST: Final = 10**15
 """The largest amount there is: far above any order, far below where a double loses cents."""
@@ -44,10 +44,10 @@ class Money(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Refuse what is no currency.
 
         Raises:
-            ValueError: ISO 4217 has no such code.
+            WrongField: ISO 4217 has no such code.
         """
         if self.currency not in CURRENCIES:
-            raise ValueError(f"{self.currency} is not a currency of ISO 4217")
+            raise WrongField("currency", _unknown(self.currency))
 
     def __str__(self) -> str:
         if self.currency in _NO_MINOR_UNIT:
@@ -64,4 +64,8 @@ def check_currency(code: str, *, pointer: str) -> None:
         UnknownCurrency: it is none.
     """
     if code not in CURRENCIES:
-        raise UnknownCurrency(f"{code} is not a currency of ISO 4217.", pointer=pointer)
+        raise UnknownCurrency(_unknown(code), pointer=pointer)
+
+
+def _unknown(code: str) -> str:
+    return f"Expected a currency of ISO 4217 such as USD, not {code}."
