@@ -30,7 +30,7 @@ WITH given AS (
 )
 INSERT INTO stock_movements (product_id, change, reason, order_id, job_id)
 SELECT id, change, :reason, :order_id, :job_id FROM moved
-RETURNING id, product_id, change, reason, order_id, job_id, created_at
+RETURNING movement_id, product_id, change, reason, order_id, job_id, created_at
 """)
 
 _ADD: Final = text("""
@@ -61,10 +61,11 @@ ON CONFLICT DO NOTHING
 """)
 
 _MOVEMENTS: Final = text("""
-SELECT moved.id, product_id, change, reason, order_id, job_id, moved.created_at
+SELECT movement_id, product_id, change, reason, order_id, job_id, moved.created_at
 FROM stock_movements AS moved JOIN products ON products.id = moved.product_id
 WHERE product_id = :product_id AND products.tenant_id = :tenant_id
-    AND (CAST(:before AS bigint) IS NULL OR moved.id < :before)
+    AND (CAST(:before AS text) IS NULL
+        OR moved.id < (SELECT id FROM stock_movements WHERE movement_id = :before AND product_id = :product_id))
 ORDER BY moved.id DESC LIMIT :limit
 """)
 
@@ -165,9 +166,9 @@ async def place_product(tx: Tx, tenant_id: str, product_id: str, slugs: Iterable
 
 
 async def list_movements(
-    tx: Tx, tenant_id: str, product_id: str, *, limit: int, before: int | None = None
+    tx: Tx, tenant_id: str, product_id: str, *, limit: int, before: str | None = None
 ) -> list[StockMoved]:
-    """What moved a product's stock, newest first, before the movement of the number `before`."""
+    """What moved a product's stock, newest first, before the movement `before`; nothing, where it has no such."""
     given = {"tenant_id": tenant_id, "product_id": product_id, "before": before, "limit": limit}
     return [_as_movement(row) for row in await tx.execute(_MOVEMENTS, given)]
 
@@ -253,7 +254,7 @@ def _values(tenant_id: str, product: Product) -> dict[str, Any]:
 
 def _as_movement(row: Row[Any]) -> StockMoved:
     return StockMoved(
-        number=row.id,
+        id=row.movement_id,
         product_id=row.product_id,
         change=row.change,
         reason=Movement(row.reason),

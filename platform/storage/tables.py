@@ -580,7 +580,10 @@ reviews = Table(
 stock_movements = Table(
     "stock_movements",
     METADATA,
+    # the order they came in; it counts those of all tenants, so that it is shown to nobody
     Column("id", BigInteger, Identity(always=True), primary_key=True),
+    # what it is shown as
+    Column("movement_id", Id, nullable=False, server_default=text("id_at('movement'::text, clock_timestamp())")),
     Column("product_id", Id, ForeignKey("products.id"), nullable=False),
     Column("change", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
@@ -589,6 +592,7 @@ stock_movements = Table(
     Column("created_at", Moment, nullable=False, server_default=text("now()")),
     CheckConstraint("change <> 0", name="change"),
     CheckConstraint(_one_of("reason", [reason.value for reason in Movement]), name="reason"),
+    Index("uq_stock_movements_movement_id", "movement_id", unique=True),
     Index("ix_stock_movements_product_id_id", "product_id", desc("id")),
     # an order takes each product once and gives it back once, whatever happens
     Index(

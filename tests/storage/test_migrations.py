@@ -1,5 +1,7 @@
 """The migrations and the tables say the same."""
 
+import re
+
 import psycopg
 from alembic import command
 
@@ -26,6 +28,16 @@ FROM unnest(ARRAY['input_blocked', 'ai_blocked', 'ai_refused']) AS code;
 INSERT INTO messages (id, conversation_id, position, role, text, reply_job_id)
 SELECT 'msg_' || number, 'conv_1', number, 'user', 'Said.', id
 FROM (SELECT id, row_number() OVER (ORDER BY id) AS number FROM jobs) AS asked;
+"""
+
+_MOVED = """
+INSERT INTO tenants (id, name) VALUES ('tenant_1', 'one');
+INSERT INTO products (id, tenant_id, sku, name, description, price_amount, currency, stock)
+VALUES ('product_1', 'tenant_1', 'A', 'A', '', 1, 'USD', 6), ('product_2', 'tenant_1', 'B', 'B', '', 1, 'USD', 1);
+INSERT INTO stock_movements (product_id, change, reason, created_at) VALUES
+    ('product_1', 1, 'received', '2026-01-02 03:04:05.678901Z'),
+    ('product_1', 2, 'received', '2026-01-02 03:04:05.678901Z'),
+    ('product_2', 1, 'received', '2026-01-02 03:04:05.678901Z'), ('product_1', 3, 'received', '2026-02-03 00:00:00Z');
 """
 
 
@@ -85,3 +97,25 @@ def test_messages_that_were_blocked_before_there_was_a_mark_for_it_are_marked(em
     with psycopg.connect(empty_database_url) as connection:
         marks = connection.execute("SELECT blocked FROM messages ORDER BY reply_job_id").fetchall()
     assert marks == [("ai_blocked",), (None,), ("input_blocked",)]
+
+
+def test_movements_that_were_there_get_ids_by_their_own_times(empty_database_url: str) -> None:
+    migrate(empty_database_url, to="0029")
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute(_MOVED.encode())
+    migrate(empty_database_url)
+    with psycopg.connect(empty_database_url) as connection:
+        query = """
+            SELECT change, movement_id FROM stock_movements
+            WHERE product_id = 'product_1' ORDER BY movement_id
+        """
+        found = connection.execute(query).fetchall()
+        # and with the release before, which knows nothing of ids
+        connection.execute(
+            "INSERT INTO stock_movements (product_id, change, reason) VALUES ('product_2', 4, 'received')"
+        )
+        written = connection.execute("SELECT movement_id FROM stock_movements ORDER BY id").fetchall()
+    assert [change for change, _ in found] == [1, 2, 3]
+    assert [int(movement_id[9:21], 16) for _, movement_id in found] == [1767323045678] * 2 + [1770076800000]
+    assert len({movement_id for (movement_id,) in written}) == 5
+    assert all(re.fullmatch("movement_[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}", one) for (one,) in written)

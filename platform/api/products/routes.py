@@ -23,7 +23,6 @@ from api.products.views import (
     MovementView,
     ProductBody,
     ProductChanges,
-    movement_id,
     told_of,
     view_made,
     view_movement,
@@ -66,7 +65,6 @@ _PRODUCT: Final = {
 }
 _PRODUCT_CHANGES: Final = {"price": {"amount": 1650, "currency": "USD"}}
 _MOVEMENT: Final = {"change": 25, "reason": "received"}
-_LARGEST_NUMBER: Final = 2**63 - 1
 
 
 @post(
@@ -191,12 +189,11 @@ async def movements(  # noqa: PLR0913, PLR0917 - a list has these parameters
     cursor: Cursor = None,
 ) -> Response[Page[MovementView]]:
     """What changed a product's stock, newest first. All of them together come to what there is."""
-    mark = read_cursor(cursor, "movement")
-    before = None if mark is None else min(int(mark.removeprefix("movement_"), 16), _LARGEST_NUMBER)
+    before = read_cursor(cursor, "movement")
     async with use.database.read() as tx:
         await _found(tx, caller, product_id)
         found = await list_movements(tx, caller.tenant_id, product_id, limit=limit + 1, before=before)
-    return answer_page(request, found, limit, view=view_movement, mark=lambda one: movement_id(one.number))
+    return answer_page(request, found, limit, view=view_movement, mark=lambda one: one.id)
 
 
 router: Final = Router(

@@ -110,7 +110,7 @@ def told_of(product: Product) -> ProductTold:
 def view_movement(moved: StockMoved) -> MovementView:
     """The movement as shown."""
     return MovementView(
-        id=movement_id(moved.number),
+        id=moved.id,
         product_id=moved.product_id,
         change=moved.change,
         reason=moved.reason,
@@ -123,8 +123,3 @@ def view_movement(moved: StockMoved) -> MovementView:
 def view_made(moved: StockMoved, *, stock: int) -> MovementMade:
     """The movement as shown to who made it."""
     return MovementMade(**asdict(view_movement(moved)), stock=stock)
-
-
-def movement_id(number: int) -> str:
-    """The number of a movement in the shape of an id, for cursors too."""
-    return f"movement_{number:032x}"

@@ -126,7 +126,7 @@ class StockChange(Struct, frozen=True, kw_only=True):
 class StockMoved(Struct, frozen=True, kw_only=True):
     """A movement as it was written; what an order moved names the order, and its job."""
 
-    number: int
+    id: str
     product_id: str
     change: int
     reason: Movement

@@ -1,13 +1,16 @@
 """Changing the catalogue: products, and stock that leaves a movement for each change."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.support.shop import ADA, ADMIN, PEN, STRANGER, leave_in_stock, stock_of, wrong_books
+from api.paging import read_cursor_text, spell_cursor
+from tests.support.shop import ADA, ADMIN, PEN, STRANGER, TENT, leave_in_stock, stock_of, wrong_books
 from tests.support.shop_api import ShopApi
 
 TROWEL: dict[str, Any] = {
@@ -147,6 +150,29 @@ async def test_stock_is_moved_and_every_movement_stays(shop: ShopApi) -> None:
         ("stock.moved", 220),
         ("stock.moved", 225),
     ]
+
+
+async def test_movements_are_known_by_ids_that_tell_when_and_not_how_many(shop: ShopApi) -> None:
+    for _ in range(4):
+        assert (await shop.post(MOVEMENTS, {"change": 1}, by=ADMIN)).status_code == 201
+    pages = [(await shop.get(MOVEMENTS, by=ADMIN, limit=2)).json()]
+    while cursor := pages[-1]["next_cursor"]:
+        pages.append((await shop.get(MOVEMENTS, by=ADMIN, limit=2, cursor=cursor)).json())
+    items = [item for page in pages for item in page["items"]]
+    assert [item["change"] for item in items] == [1, 1, 1, 1, 200]
+    ids = [item["id"] for item in items]
+    assert ids == sorted(set(ids), reverse=True)
+    assert [read_cursor_text(page["next_cursor"]) for page in pages[:-1]] == [ids[1], ids[3]]
+    for item in items:
+        assert re.fullmatch("movement_[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}", item["id"])
+        made_at = datetime.fromisoformat(item["created_at"]).timestamp()
+        assert abs(int(item["id"][9:21], 16) / 1000 - made_at) < 60
+
+
+async def test_a_page_after_a_movement_of_another_product_is_empty(shop: ShopApi) -> None:
+    [of_tent] = (await shop.get(f"/v1/products/{TENT}/movements", by=ADMIN)).json()["items"]
+    page = await shop.get(MOVEMENTS, by=ADMIN, cursor=spell_cursor(of_tent["id"]))
+    assert (page.status_code, page.json()) == (200, {"items": [], "next_cursor": None})
 
 
 async def test_a_movement_sent_again_with_its_key_moves_nothing_more(shop: ShopApi) -> None:
