@@ -97,8 +97,9 @@ RETURNING outbox.job_id, outbox.tenant_id, outbox.kind, outbox.priority, outbox.
 
 # What is asked of a queue before its jobs are taken, in one statement as well. Lanes come in one order at each look,
 # for turns are counted by it. Who decides about concurrency keys must see what every other relay decided: one at a
-# time, until its commit; the key's use is counted by the statement that follows, which sees what was committed.
-_LOOK_AT: Final = text("""
+# time, until its commit; the key's use is counted by the statement that follows, which sees what was committed. Where
+# no job with a key is due the decision is left to others: one that comes due a moment later waits for the next look.
+_LOOK_AT: Final = text(f"""
 WITH RECURSIVE lanes AS (
     (SELECT tenant_id, kind FROM outbox WHERE queue = :queue AND stage = 'due' ORDER BY tenant_id, kind LIMIT 1)
     UNION ALL
@@ -113,13 +114,17 @@ WITH RECURSIVE lanes AS (
     ) AS unclaimed GROUP BY tenant_id
 )
 SELECT (
-    SELECT coalesce(json_object_agg(tenant_id, jobs), '{}') FROM sent
+    SELECT coalesce(json_object_agg(tenant_id, jobs), '{{}}') FROM sent
 ) AS sent, (
     SELECT coalesce(json_agg(json_build_object(
         'tenant_id', lanes.tenant_id, 'kind', lanes.kind, 'weight', coalesce(tenants.weight, 1)
     ) ORDER BY lanes.tenant_id, lanes.kind), '[]') FROM lanes LEFT JOIN tenants ON tenants.id = lanes.tenant_id
-) AS lanes, pg_try_advisory_xact_lock(hashtext('headrace.concurrency_keys')) AS may_decide_keys
-""")
+) AS lanes, CASE WHEN EXISTS (
+    SELECT FROM lanes AS lane, LATERAL (
+        SELECT FROM outbox WHERE {_IN_LANE} AND {_KEYED} = 1 LIMIT 1
+    ) AS keyed
+) THEN pg_try_advisory_xact_lock(hashtext('headrace.concurrency_keys')) ELSE false END AS may_decide_keys
+""")  # noqa: S608 - as above
 
 # What a look begins with, in one statement: somebody waits for each that is made before a job is sent.
 _LOOK: Final = text("""
@@ -179,7 +184,8 @@ class Outlook(Struct, frozen=True, kw_only=True):
 class Look(Struct, frozen=True, kw_only=True):
     """A queue before its jobs are taken: how many of each tenant are with the broker, unclaimed, and what is due.
 
-    `may_decide_keys`: whether this transaction, and no other relay's, may now send jobs that have a concurrency key.
+    `may_decide_keys`: whether this transaction, and no other relay's, may now send jobs that have a concurrency key;
+    False too where none is due.
     """
 
     sent: Counter[str]
@@ -216,7 +222,7 @@ async def look_out(tx: Tx) -> Outlook:
 async def look_at(tx: Tx, queue: str, *, most: int) -> Look:
     """What there is to do in `queue`; counts no more than `most` of what is with the broker.
 
-    Costs one index probe a lane, and what is with the broker, whatever the backlog.
+    Costs two index probes a lane, and what is with the broker, whatever the backlog.
     """
     row = (await tx.execute(_LOOK_AT, {"queue": queue, "most": most})).one()
     return Look(

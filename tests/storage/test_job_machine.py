@@ -199,8 +199,10 @@ class JobMachine(RuleBasedStateMachine):
         """The most urgent go first, as many as there is room for; of those that share a key one, until it has ended."""
 
         async def take(tx: Tx) -> list[str]:
-            assert (await look_at(tx, ASK.queue, most=MOST)).may_decide_keys
-            return [due.job_id for due in await take_due(tx, ASK.queue, portions(TENANT, most=room))]
+            look = await look_at(tx, ASK.queue, most=MOST)
+            assert look.may_decide_keys == any(one.key for one in due)
+            taken = await take_due(tx, ASK.queue, portions(TENANT, most=room), with_keys=look.may_decide_keys)
+            return [one.job_id for one in taken]
 
         due = self.those(lambda one: one.stage == "due")
         key_is_free = not self.those(self.has_key)

@@ -72,6 +72,20 @@ async def test_only_one_relay_at_a_time_decides_about_keys(database_url: str, re
             assert [due.job_id for due in taken] == [free.id]
 
 
+async def test_a_relay_whose_queue_has_no_job_with_a_key_leaves_them_to_others(
+    database_url: str, redis_url: str
+) -> None:
+    async with open_bench(database_url, redis_url) as bench:
+        async with bench.use.database.begin() as tx:
+            await submit(tx)
+            await submit_jobs(tx, [replace(make_job(concurrency_key="k"), queue="others")])
+        async with bench.use.database.begin() as one, bench.use.database.begin() as other:
+            look = await look_at(one, "tests", most=1)
+            assert look.lanes
+            assert not look.may_decide_keys
+            assert (await look_at(other, "others", most=1)).may_decide_keys
+
+
 async def test_the_same_key_of_another_tenant_is_another_key(database_url: str, redis_url: str) -> None:
     other = "tenant_" + "2" * 32
     async with open_bench(database_url, redis_url) as bench, bench.use.database.begin() as tx:
