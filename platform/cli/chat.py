@@ -96,13 +96,18 @@ def _ask(use: Use, conversation: str, said: str) -> bool:
 def _cancel_unheard(use: Use, conversation: str, said: str) -> None:
     """Cancel the reply to what was said a moment ago, of which nothing was heard: the message tells its job."""
     click.echo("", err=True)
-    for item in use.client.items(f"/v1/conversations/{conversation}/messages", at_most=1):
-        last = msgspec.json.decode(item, type=SaidReply)
-        if last.text == said and last.reply_job_id is not None:
-            use.client.post(f"/v1/jobs/{segment(last.reply_job_id)}/cancel")
+    # the newest first: the reply stands before what it replies to
+    items = use.client.items(f"/v1/conversations/{conversation}/messages", at_most=2)
+    match [msgspec.json.decode(item, type=SaidReply) for item in items]:
+        case [SaidReply(text=text, reply_job_id=str(job_id)), *_] if text == said:
+            use.client.post(f"/v1/jobs/{segment(job_id)}/cancel")
             note("Cancelled.")
-            return
-    note("Cancelled before it was taken.")
+        case [SaidReply(role="assistant", reply_to=replied_to), SaidReply(id=replied, text=text)] if (
+            text == said and replied_to == replied
+        ):
+            note("Not cancelled: the reply was whole already, and is kept.")
+        case _:
+            note("Cancelled before it was taken.")
 
 
 def _print(reply: "Reply", *, shown: bool) -> None:

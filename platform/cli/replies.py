@@ -53,6 +53,9 @@ class SaidReply(Struct, frozen=True):
     """A message of a conversation, as far as the command looks into it."""
 
     text: str
+    id: str = ""
+    role: str = "user"
+    reply_to: str | None = None
     reply_job_id: str | None = None
 
 

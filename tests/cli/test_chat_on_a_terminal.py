@@ -121,3 +121,18 @@ def test_a_reply_nobody_has_heard_of_yet_is_stopped_as_well(api: ApiStandIn, cha
     terminal.type(CTRL_D)
     assert terminal.ended_by() == 0
     assert asked(api, "POST", "/v1/jobs/job_1/cancel")
+
+
+def test_a_reply_that_was_whole_by_then_is_not_said_to_be_cancelled(
+    api: ApiStandIn, chat: Callable[..., Terminal]
+) -> None:
+    api.hangs("POST", f"{PATH}/stream")
+    reply = {"id": "msg_2", "role": "assistant", "text": "All is well.", "reply_to": "msg_1", "reply_job_id": None}
+    question = {"id": "msg_1", "role": "user", "text": "Is all well?", "reply_to": None, "reply_job_id": "job_1"}
+    api.answers("GET", f"{PATH}/messages", {"items": [reply, question], "next_cursor": None})
+    terminal = chat("Is all well?")
+    terminal.wait(lambda: asked(api, "POST", f"{PATH}/stream"))
+    terminal.type(CTRL_C)
+    assert terminal.ended_by() == -signal.SIGINT
+    assert b"Not cancelled: the reply was whole already" in terminal.shown
+    assert not asked(api, "POST", "/v1/jobs/job_1/cancel")
