@@ -28,7 +28,8 @@ WHERE provider_answers.batch_id = :batch_id AND provider_batch_id IS NULL AND st
 ORDER BY jobs.id
 """)
 
-_FORGET: Final = text("DELETE FROM provider_answers WHERE job_id = ANY (CAST(:ids AS text[]))")
+# Also those whose jobs were retried, run by hand or cancelled meanwhile: they would look as if nobody had seen to them.
+_FORGET: Final = text("DELETE FROM provider_answers WHERE batch_id = :batch_id AND provider_batch_id IS NULL")
 
 _MAKE: Final = text("""
 INSERT INTO provider_batches (id, tenant_id, batch_id, model, fence, canary, sorts)
@@ -91,11 +92,11 @@ FROM provider_answers JOIN provider_batches ON provider_batches.id = provider_ba
 WHERE job_id = :job_id AND answer IS NOT NULL
 """)
 
-# What is open: texts to be gathered, batches that have not ended. There is an index of each.
+# What is open: texts to be gathered, batches that have not ended; the oldest first. There is an index of each.
 _OPEN: Final = text("""
 SELECT batch_id FROM provider_batches WHERE ended_at IS NULL
 UNION SELECT batch_id FROM provider_answers WHERE provider_batch_id IS NULL
-LIMIT :limit
+ORDER BY batch_id LIMIT :limit
 """)
 
 _LEFT: Final = text("""
@@ -187,9 +188,9 @@ async def waiting_texts(tx: Tx, batch_id: str) -> list[WaitingText]:
     return [WaitingText(row.id, row.kind, row.input, row.no_cache) for row in rows]
 
 
-async def let_run(tx: Tx, job_ids: Sequence[str]) -> None:
-    """Let jobs that wait for a provider's batch run as usual, and wait for it no longer."""
-    await tx.execute(_FORGET, {"ids": list(job_ids)})
+async def let_run(tx: Tx, batch_id: str, job_ids: Sequence[str]) -> None:
+    """Let these jobs run as usual, which waited to be gathered; nobody of the batch does any longer."""
+    await tx.execute(_FORGET, {"batch_id": batch_id})
     await hasten(tx, job_ids)
 
 

@@ -74,10 +74,14 @@ class MadeBatch(Struct, kw_only=True):
 
 
 class BatchDesk(Struct, kw_only=True):
-    """All the batches of a stand-in; each takes the next step of `script`, and past the last ends well at once."""
+    """All the batches of a stand-in; each takes the next step of `script`, and past the last ends well at once.
+
+    While it `is_away`, nothing is to be had.
+    """
 
     script: list[BatchStep] = field(default_factory=list)
     made: list[MadeBatch] = field(default_factory=list)
+    is_away: bool = False
 
     def is_asked(self, path: str) -> bool:
         """Whether a path is one of the batches'."""
@@ -85,6 +89,8 @@ class BatchDesk(Struct, kw_only=True):
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, JsonObject] | None:
         """Status and body; None: the connection breaks."""
+        if self.is_away:
+            return 503, error_body(503, "", "Told to be away.")
         if found := _MAKE.fullmatch(path):
             return self._make(found["model"], path, body)
         if path == _LIST:

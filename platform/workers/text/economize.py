@@ -71,7 +71,7 @@ async def economize(asked: Economize, ctx: Context) -> Economized:
         waiting = [] if made else await waiting_texts(tx, asked.batch_id)
     if economy is None or asked.stop:
         async with ctx.noting() as tx:
-            await let_run(tx, [one.job_id for one in waiting])
+            await let_run(tx, asked.batch_id, [one.job_id for one in waiting])
         ctx.use.wakeups.ring_relay()
     elif not made:
         made = await _gather(economy, asked.batch_id, waiting, ctx)
@@ -79,8 +79,10 @@ async def economize(asked: Economize, ctx: Context) -> Economized:
         for one in made:
             await _end(ctx, one, "no_key", ())
         return await _done(asked, ctx)
-    is_late = asked.stop or _age_seconds(ctx) >= PATIENCE.total_seconds() or ctx.job.attempt >= ctx.job.max_attempts
-    open_ones = [one for one in made if not one.is_ended and not await _advance(economy, one, ctx, is_late=is_late)]
+    is_last = ctx.job.attempt >= ctx.job.max_attempts
+    is_late = asked.stop or _age_seconds(ctx) >= PATIENCE.total_seconds() or is_last
+    advance = _finish if asked.stop and is_last else _advance
+    open_ones = [one for one in made if not one.is_ended and not await advance(economy, one, ctx, is_late=is_late)]
     if open_ones:
         raise Retry(f"Gemini is at {len(open_ones)} of {len(made)}.", after=pause_before_look(ctx.job.attempt))
     return await _done(asked, ctx)
@@ -107,7 +109,7 @@ async def _gather(economy: Economy, batch_id: str, waiting: Sequence[WaitingText
             await make_provider_batch(tx, ctx.tenant_id, one, parcel)
             made.append(one)
         gathered = {text.job_id for one in chosen for text in one.texts}
-        await let_run(tx, [one.job_id for one in waiting if one.job_id not in gathered])
+        await let_run(tx, batch_id, [one.job_id for one in waiting if one.job_id not in gathered])
     ctx.use.wakeups.ring_relay()
     return made
 
@@ -182,6 +184,17 @@ async def _advance(economy: Economy, one: ProviderBatch, ctx: Context, *, is_lat
     return await _stop(economy, one, name, waiting, ctx) if is_late or not waiting else False
 
 
+async def _finish(economy: Economy, one: ProviderBatch, ctx: Context, *, is_late: bool) -> bool:
+    """As `_advance`, for the last time: nobody follows a job that stops, so its batch ends here whatever fails."""
+    try:
+        return await _advance(economy, one, ctx, is_late=is_late)
+    except HeadraceError as failure:
+        log.warning(
+            "economy.given_up", provider_batch_id=one.id, outcome="late", code=failure.code, detail=failure.detail
+        )
+        return await _end(ctx, one, "late")
+
+
 async def _send(economy: Economy, one: ProviderBatch, waiting: Sequence[WaitingText], ctx: Context) -> bool:
     questions: dict[str, Question] = {}
     asked: list[AskedText] = []
@@ -254,6 +267,8 @@ async def _end(
                     await book_usage(tx, ctx.tenant_id, kinds[answer.key], booking_of(ctx, answer.usage))
     ctx.use.wakeups.ring_relay()
     log.info("economy.ended", provider_batch_id=one.id, outcome=outcome, answers=len(given))
+    if outcome == "late":  # what it answers all the same is on the provider's bill, and on none of ours
+        log.error("economy.not_booked", provider_batch_id=one.id, name=one.name, batch_id=one.batch_id)
     return True
 
 

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import text as sql
+from structlog.testing import capture_logs
 
 from domain.ids import BatchId, JobId
 from domain.jobs.batch import NewBatch
@@ -331,6 +332,53 @@ async def test_the_gatherer_cancelled_by_hand_leaves_nothing_unpaid_and_no_text_
     assert {job.state for job in done} == {State.SUCCEEDED}
     assert told.keys() == {"gemini-batch"}, "what it had answered by then is paid, and is the answer"
     assert not server.requests
+
+
+@pytest.mark.parametrize("vanishes", [False, True])
+async def test_a_stopping_job_whose_last_attempt_finds_gemini_away_ends_its_batch_and_says_what_is_not_booked(
+    database_url: str, redis_url: str, *, vanishes: bool
+) -> None:
+    step = BatchStep(looks=100, vanishes=vanishes)
+    async with meeting(database_url, redis_url, step) as (bench, server):
+        gathering, jobs = await submitted(bench)
+        await looked(bench, gathering)
+        async with bench.use.database.begin() as tx:
+            await cancel_jobs(tx, TENANT, [gathering.id])
+        await stop_left(bench.use)
+        stopping = replace(gathering, id=stopper_of(BatchId(jobs[0].batch_id or "")))
+        server.batches.is_away = True
+        first = await looked(bench, stopping)
+        async with bench.use.database.begin() as tx:
+            await tx.execute(sql("UPDATE jobs SET attempt = max_attempts - 1 WHERE id = :id"), {"id": stopping.id})
+        with capture_logs() as logs:
+            ended = await looked(bench, stopping)
+        done = await run_due(bench, jobs)
+        async with bench.use.database.read() as tx:
+            open_ones = (await tx.execute(sql("SELECT id FROM provider_batches WHERE ended_at IS NULL"))).all()
+    [made] = server.batches.made
+    assert (first.state, ended.state) == (State.SCHEDULED, State.SUCCEEDED)
+    assert [entry["provider_batch_id"] for entry in logs if entry["event"] == "economy.not_booked"] == [
+        made.display_name
+    ]
+    assert open_ones == []
+    assert {job.state for job in done} == {State.SUCCEEDED}
+
+
+async def test_texts_that_were_cancelled_before_they_were_gathered_leave_nothing_open(
+    database_url: str, redis_url: str
+) -> None:
+    async with meeting(database_url, redis_url) as (bench, _):
+        gathering, jobs = await submitted(bench)
+        async with bench.use.database.begin() as tx:
+            await cancel_jobs(tx, TENANT, [jobs[0].id])
+        await looked(bench, gathering)
+        await looked(bench, gathering)
+        async with bench.use.database.begin() as tx:
+            await tx.execute(sql("UPDATE jobs SET state = 'failed' WHERE id = :id"), {"id": gathering.id})
+        left = await stop_left(bench.use)
+        done = await run_due(bench, jobs)
+    assert left == 0, "everything of it has ended"
+    assert {job.state for job in done[1:]} == {State.SUCCEEDED}
 
 
 async def test_a_gatherer_cancelled_before_it_gathered_lets_its_texts_run(database_url: str, redis_url: str) -> None:
