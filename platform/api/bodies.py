@@ -14,6 +14,7 @@ from litestar.datastructures import State
 from litestar.exceptions import InternalServerException
 
 from api.fields import MOST_ERRORS, FieldError, Json, field_errors, pointed, readable
+from api.headers import combined
 from api.wording import in_words
 from domain.accounts.user import Caller
 from domain.errors import HeadraceError
@@ -62,6 +63,13 @@ class MediaTypeUnsupported(HeadraceError):
     title = "The Content-Type is not understood"
 
 
+class EncodingUnsupported(HeadraceError):
+    """The body is said to be packed (`Content-Encoding`), which no route takes."""
+
+    code = "encoding_unsupported"
+    title = "The Content-Encoding is not understood"
+
+
 class BodySlow(HeadraceError):
     """The body did not arrive in time."""
 
@@ -77,9 +85,12 @@ class ApiRequest(Request[Caller, str, State]):
         """The body, whole.
 
         Raises:
+            EncodingUnsupported: it is packed.
             BodySlow: it did not arrive within 15 s, or 60 s where a batch is awaited.
             BodyMalformed: it broke off, for the client is gone.
         """
+        if combined(self.headers, "content-encoding").strip().lower() not in {"", "identity"}:
+            raise EncodingUnsupported("Send the body as it is, without Content-Encoding.")
         is_large = (self.route_handler.resolve_request_max_body_size() or 0) > MOST_BYTES
         seconds = _READ_BATCH_SECONDS if is_large else _READ_SECONDS
         try:

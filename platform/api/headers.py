@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+from litestar.datastructures import Headers
+
 from runtime.unique_ids import new_id
 
 SECURITY: Final = (
@@ -15,6 +17,11 @@ SECURITY: Final = (
 )
 
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+
+
+def combined(headers: Headers, name: str) -> str:
+    """The list a header is, whether it came in one line or in several (RFC 9110, section 5.3); empty without one."""
+    return ", ".join(headers.getall(name, []))
 
 
 def request_id(given: bytes) -> str:

@@ -46,7 +46,5 @@ def etag(job: Job) -> str:
 
 def matches(if_none_match: str | None, tag: str) -> bool:
     """Whether a client that sent this header already has the version `tag` (RFC 9110, weak comparison)."""
-    if if_none_match is None:
-        return False
-    given = {part.strip().removeprefix("W/") for part in if_none_match.split(",")}
+    given = {part.strip().removeprefix("W/") for part in (if_none_match or "").split(",")}
     return "*" in given or tag in given

@@ -20,6 +20,7 @@ from api.fields import FieldError, readable
 from domain.errors import Invalid
 
 _YEAR: Final = re.compile(r"[0-9]{4}-")
+_LOST_PLUS: Final = re.compile(r".*T.* [0-9]{2}:?[0-9]{2}")
 
 
 class ParameterUnknown(BodyInvalid):
@@ -117,6 +118,8 @@ def _faults(name: str, field: FieldDefinition, given: list[str]) -> Iterable[Fie
     elif datetime in members and not _YEAR.match(given[0]):
         # a number would be taken for seconds since 1970
         yield FieldError(f"query:{name}", "Expected a time such as 2030-01-01T00:00:00Z (RFC 3339).")
+    elif datetime in members and _LOST_PLUS.fullmatch(given[0]):
+        yield FieldError(f"query:{name}", "A + in a URL stands for a space: write %2B, or a time with a Z.")
 
 
 def _is_list(field: FieldDefinition) -> bool:

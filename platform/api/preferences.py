@@ -4,7 +4,10 @@ import re
 import time
 from typing import Final
 
+from litestar.datastructures import Headers
+
 from api.context import Use
+from api.headers import combined
 from domain.jobs.job import Job
 from runtime.wakeups import News
 from storage.jobs import find_job
@@ -22,15 +25,15 @@ _POLL_SECONDS: Final = 1.0
 _WAIT: Final = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?([0-9]{1,30})"?\s*(?:$|[,;])', re.IGNORECASE)
 
 
-def wanted_wait(prefer: str | None) -> int | None:
-    """The seconds the header asks to wait, at most 60; None when it does not ask."""
-    match = _WAIT.search(prefer or "")
+def wanted_wait(headers: Headers) -> int | None:
+    """The seconds the request asks to wait, at most 60; None when it does not ask."""
+    match = _WAIT.search(combined(headers, "prefer"))
     return None if match is None else min(int(match[1]), LONGEST_WAIT_SECONDS)
 
 
-def wants_anew(cache_control: str | None) -> bool:
-    """Whether the header asks that nothing kept from before be the answer (`no-cache`, RFC 9111)."""
-    return _NO_CACHE.search(cache_control or "") is not None
+def wants_anew(headers: Headers) -> bool:
+    """Whether the request asks that nothing kept from before be the answer (`no-cache`, RFC 9111)."""
+    return _NO_CACHE.search(combined(headers, "cache-control")) is not None
 
 
 async def wait_for_end(use: Use, job: Job, news: News, seconds: float) -> Job:

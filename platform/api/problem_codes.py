@@ -46,6 +46,12 @@ CODES: Final[dict[str, ProblemCode]] = {
         "The Content-Type is missing, or is not the one this route takes: mostly application/json, in UTF-8.",
         "Send the header that `detail` names, mostly Content-Type: application/json.",
     ),
+    "encoding_unsupported": ProblemCode(
+        415,
+        "The Content-Encoding is not understood",
+        "The body is said to be packed, by gzip or otherwise. Bodies are taken as they are.",
+        "Send it without Content-Encoding: a batch has room for 16 MiB.",
+    ),
     "body_invalid": ProblemCode(
         422,
         "The body is not valid",

@@ -13,12 +13,14 @@ from litestar.types import Scope
 from litestar.typing import FieldDefinition
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from api.bodies import BodyInvalid, BodyMalformed, BodySlow, MediaTypeUnsupported
+from api.bodies import BodyInvalid, BodyMalformed, BodySlow, EncodingUnsupported, MediaTypeUnsupported
 from api.context import notes_of
 from api.fields import FieldError
+from api.methods import spelled_methods
 from api.parameters import fields_of, misfits
 from api.problem_codes import CODES
 from api.wording import in_words
+from domain.accounts.event_token import EventTokenRefused
 from domain.accounts.session import GrantRefused
 from domain.errors import (
     Conflict,
@@ -31,6 +33,7 @@ from domain.errors import (
     Unauthenticated,
     Unavailable,
 )
+from domain.jobs.once import IdempotencyInProgress
 
 MEDIA_TYPE: Final = "application/problem+json"
 _RETRY_SECONDS: Final = 1.0
@@ -43,6 +46,7 @@ _STATUSES: Final[tuple[tuple[type[HeadraceError], int], ...]] = (
     (GrantRefused, 400),
     (BodySlow, 408),
     (MediaTypeUnsupported, 415),
+    (EncodingUnsupported, 415),
     (BodyInvalid, 422),
     (Invalid, 422),
     (NotFound, 404),
@@ -94,7 +98,7 @@ def problem_of(scope: Scope, error: Exception) -> tuple[Problem, dict[str, str]]
                 errors=_errors(error),
                 oauth=error.error if isinstance(error, GrantRefused) else UNSET,
             )
-            return problem, _headers(error)
+            return problem, _headers(scope, error)
         case HTTPException(status_code=status) if status < 500:  # noqa: PLR2004 - Litestar's 5xx are faults like any
             return _of_litestar(scope, error)
         case _:
@@ -150,7 +154,11 @@ def _of_litestar(scope: Scope, error: HTTPException) -> tuple[Problem, dict[str,
         detail = f"{faults[0].pointer}: {faults[0].detail}"
         return _problem(scope, 422, "parameter_invalid", detail=detail, errors=tuple(faults)), {}
     code = _CODES_OF_STATUS.get(status, "malformed")
-    return _problem(scope, status, code, detail=CODES[code].meaning), dict(error.headers or {})
+    headers = {
+        name: spelled_methods(value.split(", ")) if name.lower() == "allow" else value
+        for name, value in (error.headers or {}).items()
+    }
+    return _problem(scope, status, code, detail=CODES[code].meaning), headers
 
 
 def _parameter_errors(scope: Scope, error: HTTPException) -> list[FieldError] | tuple[str] | None:
@@ -220,11 +228,24 @@ def _errors(error: HeadraceError) -> tuple[FieldError, ...]:
             return ()
 
 
-def _headers(error: HeadraceError) -> dict[str, str]:
+def _headers(scope: Scope, error: HeadraceError) -> dict[str, str]:
     match error:
+        case EncodingUnsupported():
+            return {"Accept-Encoding": "identity"}
+        case IdempotencyInProgress():
+            return {"Retry-After": f"{_RETRY_SECONDS:.0f}"}
         case Limited(retry_after_seconds=seconds) | Unavailable(retry_after_seconds=seconds):
             return {"Retry-After": str(max(1, math.ceil(seconds or _RETRY_SECONDS)))}
         case Unauthenticated():
-            return {"WWW-Authenticate": 'Bearer realm="headrace"'}
+            # as RFC 6750 has it: who showed nothing is told only how, and who showed something that it does not open
+            is_shown = isinstance(error, EventTokenRefused) or _shows_a_key(scope)
+            refused = ', error="invalid_token"' if is_shown else ""
+            return {"WWW-Authenticate": f'Bearer realm="headrace"{refused}'}
         case _:
             return {}
+
+
+def _shows_a_key(scope: Scope) -> bool:
+    given = dict(scope["headers"])
+    scheme, _, shown = given.get(b"authorization", b"").partition(b" ")
+    return bool(scheme.lower() == b"bearer" and shown.strip()) or (not scheme and bool(given.get(b"x-api-key")))

@@ -62,14 +62,14 @@ async def submit(  # noqa: PLR0913 - whatever a job may be told at the door
         given,
         caller,
         job_id=JobId(new_id("job")),
-        options=replace(options, no_cache=wants_anew(request.headers.get("cache-control"))),
+        options=replace(options, no_cache=wants_anew(request.headers)),
         request_id=notes.request_id,
         traceparent=notes.traceparent,
         idempotency=key,
     )
     if window is not None:
         new = replace(new, unique=unique_job(kind.name, new.input, window=window, key=unique_key))
-    seconds = wanted_wait(request.headers.get("prefer"))
+    seconds = wanted_wait(request.headers)
     if seconds:
         new = replace(new, answer=await known_answer(use, kind, given, new))
     if kind.is_text and new.answer is None:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from sqlalchemy import ARRAY, ColumnElement, Row, Text, and_, any_, cast, func, literal, or_, select, text, true, tuple_
 
 from domain.jobs.job import Job
+from domain.words import words_of
 from storage.database import Tx
 from storage.jobs import as_job
 from storage.tables import jobs
@@ -65,7 +66,8 @@ class JobPage(Struct, frozen=True):
 class JobFilter(Struct, frozen=True, kw_only=True):
     """Which jobs of a tenant; what is None does not narrow.
 
-    `q` is looked for in input, tags and metadata, whatever the case; of an input in its first 10,000 characters.
+    All words of `q` are looked for in input, result, error, tags and metadata, whatever the case; of an input and a
+    result in the first 10,000 characters.
     """
 
     q: str | None = None
@@ -218,13 +220,19 @@ def _mark(job: Job | Row[Any], sort: JobSort) -> Mark:
             return Mark(job.id, job.finished_at)
 
 
-def _contains(words: str) -> ColumnElement[bool]:
+def _contains(sought: str) -> ColumnElement[bool]:
+    return and_(*(_contains_word(word) for word in words_of(sought)))
+
+
+def _contains_word(word: str) -> ColumnElement[bool]:
     # as it would stand inside a string of JSON; a backslash in the tags is none
-    spelled = msgspec.json.encode(words).decode()[1:-1]
+    spelled = msgspec.json.encode(word).decode()[1:-1]
     return or_(
         func.left(cast(jobs.c.input, Text), _MOST_SEARCHED).icontains(spelled, autoescape=True),
         cast(jobs.c.metadata, Text).icontains(spelled, autoescape=True),
-        func.array_to_string(jobs.c.tags, "\n").icontains(words, autoescape=True),
+        func.array_to_string(jobs.c.tags, "\n").icontains(word, autoescape=True),
+        func.left(cast(jobs.c.result, Text), _MOST_SEARCHED).icontains(spelled, autoescape=True),
+        cast(jobs.c.error, Text).icontains(spelled, autoescape=True),
     )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Row, and_, func, or_, select, text, true, 
 from domain.orders.money import Money
 from domain.orders.product import Category, Movement, Product, ProductSort, StockChange, StockMoved
 from domain.orders.review import mean_rating
+from domain.words import words_of
 from storage.database import Tx
 from storage.tables import product_categories, products
 
@@ -92,7 +93,7 @@ _SORTED_BY: Final[dict[str, ColumnElement[Any]]] = {
 
 
 class ProductFilter(Struct, frozen=True, kw_only=True):
-    """Which products; what is None does not narrow. `q` is looked for in name, description and SKU."""
+    """Which products; what is None does not narrow. All words of `q` are looked for in name, description and SKU."""
 
     q: str | None = None
     category: str | None = None
@@ -222,13 +223,14 @@ def _sorting_value(product: Product, sort: ProductSort) -> str | int:
 def _matches(wanted: ProductFilter) -> ColumnElement[bool]:
     narrowed: list[ColumnElement[bool]] = []
     if wanted.q is not None:
-        narrowed.append(
+        narrowed.extend(
             or_(
                 *(
-                    column.icontains(wanted.q, autoescape=True)
+                    column.icontains(word, autoescape=True)
                     for column in (products.c.name, products.c.description, products.c.sku)
                 )
             )
+            for word in words_of(wanted.q)
         )
     if wanted.category is not None:
         narrowed.append(

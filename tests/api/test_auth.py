@@ -43,6 +43,30 @@ async def test_without_a_key_nobody_enters(house: House, problem: Problem, heade
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
+@pytest.mark.parametrize(
+    ("headers", "refused"),
+    [
+        ({}, ""),
+        ({"Authorization": "Bearer"}, ""),
+        ({"Authorization": "Basic aGVsbG8="}, ""),
+        ({"Authorization": "Bearer hr_short"}, ', error="invalid_token"'),
+        ({"X-API-Key": "hr_AAAAAAAA_" + "A" * 38}, ', error="invalid_token"'),
+    ],
+)
+async def test_who_showed_a_key_that_opens_nothing_is_told_so_by_the_standard_name(
+    house: House, headers: dict[str, str], refused: str
+) -> None:
+    del house.client.headers["authorization"]
+    answer = await house.client.get("/v1/jobs", headers=headers)
+    assert answer.headers["www-authenticate"] == 'Bearer realm="headrace"' + refused
+
+
+async def test_an_event_token_that_opens_nothing_is_refused_by_the_standard_name(house: House) -> None:
+    del house.client.headers["authorization"]
+    answer = await house.client.get("/v1/events?token=hrt_no")
+    assert answer.headers["www-authenticate"] == 'Bearer realm="headrace", error="invalid_token"'
+
+
 async def test_a_well_spelled_key_of_nobody_does_not_open(house: House, problem: Problem) -> None:
     known = await house.key(permissions=tuple(PERMISSIONS))
     async with house.database.begin() as tx:

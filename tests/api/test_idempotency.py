@@ -175,6 +175,7 @@ async def test_while_the_first_is_under_way_the_second_is_told_so(house: House, 
         [second], first = await asyncio.wait(racing, return_when=asyncio.FIRST_COMPLETED)
         found = problem(await second)
         assert (found["status"], found["code"], found["retryable"]) == (409, "idempotency_in_progress", True)
+        assert (await second).headers["retry-after"] == "1"
     made = await first.pop()
     assert made.status_code == 201
     assert (await post(house, "/v1/customers/me/deposits", body)).json() == made.json()

@@ -74,6 +74,8 @@ async def test_pages_of_products_follow_each_other_in_any_order(database: Databa
         (ProductFilter(q="MOKA"), {"COF-POT-3"}),
         (ProductFilter(q="out-l"), {"OUT-LMP-01"}),
         (ProductFilter(q="usb-c"), {"OUT-LMP-01"}),
+        (ProductFilter(q="3 moka cof"), {"COF-POT-3"}),
+        (ProductFilter(q="moka lamp"), set()),
         (ProductFilter(q="%"), set()),
         (ProductFilter(q="_"), set()),
         (ProductFilter(q="lamp", category="desk"), {"DSK-LMP-02"}),

@@ -18,6 +18,7 @@ from api.batches.results import first_results, stream_results
 from api.batches.views import BatchView, batch_etag, view_batch
 from api.bodies import JSON, MOST_BATCH_BYTES, ApiRequest
 from api.context import Use, notes_of
+from api.headers import combined
 from api.idempotency import ONCE, find_answer, keep_response, read_key, replay
 from api.job_view import matches
 from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
@@ -68,7 +69,7 @@ async def submit_batch_(
         key = await read_key(request)
         batch, jobs = await read_batch(request, BatchId(new_id("batch")), use.outbound, mode=mode)
         batch, jobs, waiting = in_mode(batch, jobs, has_key=use.settings.gemini_api_key is not None)
-        if wants_anew(request.headers.get("cache-control")):
+        if wants_anew(request.headers):
             jobs = [replace(job, no_cache=True) for job in jobs]
         texts = [job.kind for job in jobs if kind_named(job.kind).is_text]
         async with use.batches.writing, use.database.begin(within_seconds=_WITHIN_SECONDS) as tx:
@@ -110,13 +111,13 @@ async def show(
     request: ApiRequest, batch_id: BatchPath, use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> Response[BatchView] | Response[None]:
     """A batch. With `Prefer: wait=N` the answer waits up to N seconds until all of its jobs have ended."""
-    seconds = wanted_wait(request.headers.get("prefer"))
+    seconds = wanted_wait(request.headers)
     if seconds is None:
         batch = await _found(use, caller, batch_id)
     else:
         async with use.wakeups.listening(batch_id) as news:
             batch = await _wait(use, caller, await _found(use, caller, batch_id), news, seconds)
-    if matches(request.headers.get("if-none-match"), batch_etag(batch)):
+    if matches(combined(request.headers, "if-none-match"), batch_etag(batch)):
         return Response(None, status_code=304, headers={"ETag": batch_etag(batch)})
     response = _answer(request, batch)
     if seconds is None:

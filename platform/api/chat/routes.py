@@ -275,7 +275,7 @@ Write = Callable[[Tx, JobId], Awaitable[Job]]
 
 async def _answer(request: ApiRequest, use: Use, write: Write) -> Response[JobView]:
     """The job that replies, when it is accepted; with `Prefer: wait` when it is finished."""
-    seconds = wanted_wait(request.headers.get("prefer"))
+    seconds = wanted_wait(request.headers)
     job, kept = await _accept(request, use, write)
     if seconds:
         # a reply that ended before anybody listened is seen at once: the row is read first

@@ -18,7 +18,12 @@ Text = Annotated[str | None, QueryParameter(max_length=200)]
 Code = Annotated[str, Meta(max_length=100)]
 Words = Annotated[
     str | None,
-    QueryParameter(min_length=3, max_length=200, description="found in input, tags or metadata, whatever the case"),
+    QueryParameter(
+        min_length=3,
+        max_length=200,
+        description="words, all of them found in input, result, error, tags or metadata, whatever the case and the "
+        'order; `"what is quoted"` is one',
+    ),
 ]
 When = Annotated[Time | None, QueryParameter()]
 Sort = Annotated[JobSort, QueryParameter(description="a minus in front: from the largest down")]

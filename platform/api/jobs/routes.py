@@ -15,6 +15,7 @@ from api.auth import needs
 from api.bodies import ApiRequest
 from api.context import Use, leave_of, notes_of
 from api.fields import FieldError
+from api.headers import combined
 from api.idempotency import ONCE
 from api.job_view import AttemptView, JobView, etag, matches, view_attempt, view_job
 from api.jobs.errors import JobFinished, JobNotFound, JobNotRetryable, JobUnfinished, JobWithoutResult
@@ -114,13 +115,13 @@ async def get_job(
     request: ApiRequest, job_id: JobId, use: NamedDependency[Use], caller: NamedDependency[Caller]
 ) -> Response[JobView] | Response[None]:
     """A job. With `Prefer: wait=N` the answer waits up to N seconds for its end."""
-    seconds = wanted_wait(request.headers.get("prefer"))
+    seconds = wanted_wait(request.headers)
     if seconds is None:
         job = await _found(use, caller, job_id)
     else:
         async with use.wakeups.listening(job_id) as news:
             job = await wait_for_end(use, await _found(use, caller, job_id), news, seconds)
-    if matches(request.headers.get("if-none-match"), etag(job)):
+    if matches(combined(request.headers, "if-none-match"), etag(job)):
         return Response(None, status_code=304, headers={"ETag": etag(job)})
     response = await answer_job(request, use, job, waited=seconds)
     if seconds is None:
@@ -128,14 +129,18 @@ async def get_job(
     return response
 
 
-@get("/jobs/{job_id:str}/result", guards=[needs("jobs:read")], opt={"fails": (409,)})
-async def get_result(job_id: JobId, use: NamedDependency[Use], caller: NamedDependency[Caller]) -> Response[bytes]:
+@get("/jobs/{job_id:str}/result", guards=[needs("jobs:read")], opt={"fails": (409,), "also": (304,)})
+async def get_result(
+    request: ApiRequest, job_id: JobId, use: NamedDependency[Use], caller: NamedDependency[Caller]
+) -> Response[bytes] | Response[None]:
     """The result alone, as the handler gave it. 409 as long as there is none."""
     job = await _found(use, caller, job_id)
     if not job.is_terminal:
         raise JobUnfinished(f"The job is {job.state}.")
     if job.result is None:
         raise JobWithoutResult(f"The job is {job.state}.")
+    if matches(combined(request.headers, "if-none-match"), etag(job)):
+        return Response(None, status_code=304, headers={"ETag": etag(job)})
     return Response(job.result, media_type="application/json", headers={"ETag": etag(job)})
 
 

@@ -44,7 +44,8 @@ CurrencyParameter = Annotated[
     str, QueryParameter(pattern="^[A-Z]{3}$", description="a currency of ISO 4217 in three capital letters")
 ]
 SearchParameter = Annotated[
-    str | None, QueryParameter(min_length=1, max_length=200, description="in name, description and SKU")
+    str | None,
+    QueryParameter(min_length=1, max_length=200, description="words, all of them in name, description or SKU"),
 ]
 CategoryParameter = Annotated[str | None, QueryParameter(max_length=100, description="slug of a category")]
 CustomerParameter = Annotated[str | None, QueryParameter(pattern="^user_[0-9a-f]{32}$", description="whose orders")]

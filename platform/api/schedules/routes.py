@@ -184,7 +184,7 @@ async def trigger(
     With `Prefer: wait=N` the answer waits up to N seconds for the job's end.
     """
     job_id = JobId(new_id("job"))
-    seconds = wanted_wait(request.headers.get("prefer"))
+    seconds = wanted_wait(request.headers)
     key = await read_key(request)
     async with AsyncExitStack() as stack:
         news = await stack.enter_async_context(use.wakeups.listening(job_id)) if seconds else None

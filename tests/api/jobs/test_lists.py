@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import text
 
+from domain.jobs.job import JobError
 from domain.jobs.state import State
 from domain.jobs.verdict import Verdict
 from storage import job_lists
@@ -62,6 +63,37 @@ async def test_words_are_found_in_input_tags_and_metadata(house: House, words: s
     answer = await house.client.get("/v1/jobs", params={"q": words})
     assert [job["id"] for job in answer.json()["items"]] == [wanted["id"]]
     assert (await house.stranger.get("/v1/jobs", params={"q": words})).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [("WATER mill", {0, 1}), ("  mill\twater  ", {0, 1}), ('"water mill"', {0}), ('mill "by the water"', {1}),
+     ("zürich tick-42", {0}), ("local mill", {0}), ("mill otter", set())],
+)  # fmt: skip
+async def test_words_are_found_in_any_order_wherever_each_stands(house: House, words: str, found: set[int]) -> None:
+    first = await house.submit(
+        input={"text": "The water mill in Zürich."}, tags=["local"], metadata={"ticket": "TICK-42"}
+    )
+    second = await house.submit(input={"text": "A windmill by the water."}, tags=["news"])
+    answer = await house.client.get("/v1/jobs", params={"q": words})
+    assert {job["id"] for job in answer.json()["items"]} == {(first, second)[number]["id"] for number in found}
+
+
+async def test_words_are_found_in_results_and_errors(house: House) -> None:
+    done, failed, _ = [await house.submit() for _ in range(3)]
+    await house.run(done["id"], Verdict(state=State.SUCCEEDED, result=b'{"summary":"Otters hold hands"}'))
+    error = JobError(code="out_of_kelp", title="Out of kelp", detail="No kelp is left.", retryable=False)
+    await house.run(failed["id"], Verdict(state=State.FAILED, error=error))
+    assert await read_all(house, "q=hands otters") == [done["id"]]
+    assert await read_all(house, "q=kelp left") == [failed["id"]]
+
+
+async def test_of_more_than_ten_words_all_are_looked_for_as_they_stand(house: House) -> None:
+    letters = "a b c d e f g h i j k"
+    job = await house.submit(input={"text": letters})
+    await house.submit(input={"text": letters[::-1]})
+    assert await read_all(house, f"q={letters}") == [job["id"]]
+    assert len(await read_all(house, f"q={letters[2:]}")) == 2
 
 
 async def test_a_search_goes_on_where_it_stopped_looking(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

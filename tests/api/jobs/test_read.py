@@ -61,6 +61,24 @@ async def test_an_unchanged_job_is_not_sent_again(house: House) -> None:
     assert (changed.status_code, changed.json()["state"]) == (200, "running")
 
 
+async def test_an_unchanged_result_is_not_sent_again(house: House) -> None:
+    job = await house.submit()
+    await house.run(job["id"], DONE)
+    path = f"/v1/jobs/{job['id']}/result"
+    first = await house.client.get(path)
+    again = await house.client.get(path, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    assert (await house.client.get(path, headers={"If-None-Match": '"0"'})).json() == first.json()
+
+
+async def test_a_header_in_several_lines_is_one_list(house: House) -> None:
+    path = f"/v1/jobs/{(await house.submit())['id']}"
+    waited = await house.client.get(path, headers=[("Prefer", "respond-async"), ("Prefer", "wait=0")])
+    assert (waited.status_code, waited.headers.get("preference-applied")) == (202, "wait=0")
+    tags = [("If-None-Match", '"x"'), ("If-None-Match", waited.headers["etag"])]
+    assert (await house.client.get(path, headers=tags)).status_code == 304
+
+
 async def test_who_prefers_to_wait_is_answered_when_the_job_ends(house: House) -> None:
     job = await house.submit()
     lease = await house.claim(job["id"])

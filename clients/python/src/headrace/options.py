@@ -65,7 +65,7 @@ class SubmitOptions(JobOptions, total=False):
 class JobConditions(TypedDict, total=False):
     """Which jobs. All conditions given must hold; of several states or codes, one.
 
-    `q` finds words in the input, the result, the error and the tags.
+    `q` finds words, all of them, in the input, the result, the error, the tags and the metadata.
     """
 
     state: "State | Sequence[State]"
