@@ -16,7 +16,8 @@ HEADERS: Final[dict[str, Json]] = {
         "name": "Idempotency-Key",
         "in": "header",
         "required": False,
-        "description": "The same request with the same key within 7 days is the first answer again, and is done once.",
+        "description": "The same request with the same key within 7 days is the first answer again, and is done once. "
+        "With `Prefer: wait` the job is shown as it is by then.",
         "schema": {
             "type": "string",
             "minLength": 1,

@@ -80,7 +80,7 @@ async def keep_response(tx: Tx, key: IdempotencyKey | None, response: Response[A
 
 
 async def keep_job(tx: Tx, key: IdempotencyKey | None, job: Job) -> None:
-    """Keep which job was made, to be shown again as it is then."""
+    """Keep which job was made, to be shown again."""
     if key is not None:
         await keep_answer(tx, key, KeptAnswer(fingerprint=key.fingerprint, job_id=job.id))
 

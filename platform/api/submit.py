@@ -15,13 +15,13 @@ from api.known import known_answer
 from api.preferences import wait_for_end, wanted_wait, wants_anew
 from api.problems import base_url
 from domain.ids import JobId
-from domain.jobs.job import Job, JobOptions, new_job
+from domain.jobs.job import Job, JobOptions, as_submitted, new_job
 from domain.jobs.kind import Input, Kind
 from domain.jobs.once import IdempotencyKey, unique_job
 from domain.text.budget import BudgetExhausted
 from runtime.unique_ids import new_id
 from storage.job_lists import Attempt, list_attempts
-from storage.once import is_kept
+from storage.once import Submitted, is_kept
 
 RETRY_AFTER = {"Retry-After": "1"}
 _WITHIN_SECONDS: Final = 2.0
@@ -39,8 +39,9 @@ async def submit(  # noqa: PLR0913 - whatever a job may be told at the door
 ) -> Response[JobView]:
     """Accept a job for the caller of `request`; answers 202 with it, or 200 if it finished while it was waited for.
 
-    A request whose Idempotency-Key came before is answered with the job of the first, as it is now. With a `window`,
-    a live job that was submitted within it and is alike is the answer, with 200: alike in `unique_key`, or in input.
+    A request whose Idempotency-Key came before is answered as the first was, with its job as it was submitted; if it
+    is waited for, as it is now. With a `window`, a live job that was submitted within it and is alike is the answer,
+    with 200: alike in `unique_key`, or in input.
     A job that is waited for, and whose answer is in the cache, is written with it, as finished.
 
     Raises:
@@ -85,7 +86,8 @@ async def submit(  # noqa: PLR0913 - whatever a job may be told at the door
             if notes.ticket is not None:
                 notes.ticket.close()  # from here on it waits for a worker, and costs nobody's time
             job = await wait_for_end(use, job, news, seconds)
-    response = await answer_job(request, use, job, waited=seconds)
+    shown = job if seconds is not None else _first_shown(submitted)
+    response = await answer_job(request, use, shown, waited=seconds)
     if submitted.deduplicated:
         response.status_code = 200
         response.content = replace(response.content, deduplicated=True)
@@ -93,6 +95,13 @@ async def submit(  # noqa: PLR0913 - whatever a job may be told at the door
         response.headers.update(REPLAYED)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return response
+
+
+def _first_shown(submitted: Submitted) -> Job:
+    """The job as the first answer with its key showed it; as it is, if it was somebody else's that stood for it."""
+    if not submitted.replayed or submitted.deduplicated:
+        return submitted.job
+    return as_submitted(submitted.job, submitted.run_at or submitted.job.run_at)
 
 
 async def _demand_budget(use: Use, tenant_id: str, kind: str, key: IdempotencyKey | None) -> None:

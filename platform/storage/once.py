@@ -8,6 +8,7 @@ Long because the order in which both sorts of keys are locked is only seen where
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from msgspec import Struct
@@ -29,14 +30,16 @@ from storage.jobs import find_jobs, submit_jobs
 
 # The update changes nothing: it locks the row that stands, and makes RETURNING give it, committed a moment ago or not.
 _TAKE: Final = text("""
-INSERT INTO idempotency_keys (tenant_id, route, key, fingerprint, job_id)
-SELECT * FROM unnest(
+INSERT INTO idempotency_keys (tenant_id, route, key, fingerprint, job_id, run_at)
+SELECT tenant_id, route, key, fingerprint, job_id,
+    coalesce(run_at, now() + make_interval(secs => coalesce(delay_seconds, 0)))
+FROM unnest(
     CAST(:tenant_id AS text[]), CAST(:route AS text[]), CAST(:key AS text[]), CAST(:fingerprint AS bytea[]),
-    CAST(:job_id AS text[])
-) AS given (tenant_id, route, key, fingerprint, job_id)
+    CAST(:job_id AS text[]), CAST(:run_at AS timestamptz[]), CAST(:delay_seconds AS float8[])
+) AS given (tenant_id, route, key, fingerprint, job_id, run_at, delay_seconds)
 ORDER BY tenant_id, route, key
 ON CONFLICT (tenant_id, route, key) DO UPDATE SET job_id = idempotency_keys.job_id
-RETURNING tenant_id, route, key, fingerprint, job_id, deduplicated
+RETURNING tenant_id, route, key, fingerprint, job_id, run_at, deduplicated
 """)
 
 _POINT: Final = text("""
@@ -115,7 +118,8 @@ Refusal = IdempotencyKeyReused | IdempotencyAnswerGone
 class Submitted(Struct, frozen=True, kw_only=True):
     """The job that answers a submission; `is_new` if this one wrote it.
 
-    `replayed`: a request with the same key was answered with it before. `deduplicated`: it stood, and is alike.
+    `replayed`: a request with the same key was answered with it before, to run at `run_at`; None: nobody noted that.
+    `deduplicated`: it stood, and is alike.
     `is_due`: the relay has something to send of those written with it.
     """
 
@@ -123,6 +127,7 @@ class Submitted(Struct, frozen=True, kw_only=True):
     is_new: bool = True
     is_due: bool = True
     replayed: bool = False
+    run_at: datetime | None = None
     deduplicated: bool = False
 
 
@@ -139,6 +144,7 @@ class KeptAnswer(Struct, frozen=True, kw_only=True):
 class _Holder(Struct, frozen=True, kw_only=True):
     fingerprint: bytes
     job_id: str
+    run_at: datetime | None
     deduplicated: bool
 
 
@@ -212,10 +218,10 @@ async def prune_keys(tx: Tx, *, limit: int) -> None:
 
 async def _take_keys(tx: Tx, new: Iterable[NewJob]) -> dict[tuple[str, str, str], _Holder]:
     """Lock the rows of the jobs' keys, which are the jobs' own where there were none."""
-    first: dict[tuple[str, str, str], tuple[IdempotencyKey, str]] = {}
+    first: dict[tuple[str, str, str], tuple[IdempotencyKey, NewJob]] = {}
     for job in new:
         if job.idempotency is not None:
-            first.setdefault(_name(job.idempotency), (job.idempotency, job.id))
+            first.setdefault(_name(job.idempotency), (job.idempotency, job))
     if not first:
         return {}
     rows = await tx.execute(
@@ -225,12 +231,16 @@ async def _take_keys(tx: Tx, new: Iterable[NewJob]) -> dict[tuple[str, str, str]
             "route": [key.route for key, _ in first.values()],
             "key": [key.key for key, _ in first.values()],
             "fingerprint": [key.fingerprint for key, _ in first.values()],
-            "job_id": [job_id for _, job_id in first.values()],
+            "job_id": [job.id for _, job in first.values()],
+            "run_at": [job.run_at for _, job in first.values()],
+            "delay_seconds": [job.delay_seconds for _, job in first.values()],
         },
     )
     return {
-        (tenant_id, route, key): _Holder(fingerprint=fingerprint, job_id=job_id, deduplicated=deduplicated)
-        for tenant_id, route, key, fingerprint, job_id, deduplicated in rows
+        (tenant_id, route, key): _Holder(
+            fingerprint=fingerprint, job_id=job_id, run_at=run_at, deduplicated=deduplicated
+        )
+        for tenant_id, route, key, fingerprint, job_id, run_at, deduplicated in rows
     }
 
 
@@ -298,6 +308,7 @@ def _answer(
         job=shown,
         is_new=shown.id == job.id,
         replayed=replayed,
+        run_at=holder.run_at if holder is not None else None,
         deduplicated=first in standing or (holder is not None and holder.deduplicated),
         is_due=is_due,
     )

@@ -421,8 +421,9 @@ idempotency_keys = Table(
     Column("key", Id, primary_key=True),
     # SHA-256 of method, path, query, caller and body
     Column("fingerprint", LargeBinary, nullable=False),
-    # a job is shown as it is when it is asked for again; any other answer is kept
+    # a job is shown as it was submitted, for which its time is kept, or waited for again; any other answer is kept
     Column("job_id", Id),
+    Column("run_at", Moment),
     Column("deduplicated", Boolean, nullable=False, server_default="false"),
     Column("status", SmallInteger),
     Column("location", Text),

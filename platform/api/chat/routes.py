@@ -32,7 +32,7 @@ from api.submit import answer_job
 from domain.accounts.user import Caller
 from domain.chat.reply import REPLY
 from domain.ids import ConversationId, JobId
-from domain.jobs.job import Job
+from domain.jobs.job import Job, as_submitted
 from runtime.unique_ids import new_id
 from storage.chat import (
     add_conversation,
@@ -282,6 +282,8 @@ async def _answer(request: ApiRequest, use: Use, write: Write) -> Response[JobVi
         async with use.wakeups.listening(job.id) as news:
             news.tell()
             job = await wait_for_end(use, job, news, seconds)
+    if kept and seconds is None:
+        job = as_submitted(job, job.created_at)
     response = await answer_job(request, use, job, waited=seconds)
     response.headers.update({"Location": f"/v1/jobs/{job.id}"} | (REPLAYED if kept else {}))
     return response

@@ -26,7 +26,7 @@ from api.schedules.views import RunView, ScheduleBody, ScheduleChanges, Schedule
 from api.submit import answer_job
 from domain.accounts.user import Caller
 from domain.ids import JobId, ScheduleId
-from domain.jobs.job import Job
+from domain.jobs.job import Job, as_submitted
 from domain.schedules.firing import make_job
 from domain.schedules.schedule import RunOutcome, Schedule, ScheduleRun
 from runtime.unique_ids import new_id
@@ -201,6 +201,8 @@ async def trigger(
         use.wakeups.ring_relay()
         if news is not None and seconds:
             job = await wait_for_end(use, job, news, seconds)
+    if kept and seconds is None:
+        job = as_submitted(job, job.created_at)
     response = await answer_job(request, use, job, waited=seconds)
     response.headers.update({"Location": f"/v1/jobs/{job.id}"} | (REPLAYED if kept else {}))
     return response

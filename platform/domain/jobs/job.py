@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from domain.accounts.user import Caller
 from domain.ids import JobId
@@ -127,6 +128,30 @@ class Job(Struct, frozen=True, kw_only=True):
     def is_terminal(self) -> bool:
         """Whether nothing will move this job any more, short of a hand."""
         return self.state in TERMINAL
+
+
+def as_submitted(job: Job, run_at: datetime) -> Job:
+    """The job as it stood when it was accepted, to run at `run_at`; one that was answered then and there had ended."""
+    if job.state is State.SUCCEEDED and not job.attempt:
+        return job
+    waits = run_at > job.created_at
+    return replace(
+        job,
+        state=State.SCHEDULED if waits else State.QUEUED,
+        attempt=0,
+        crashes=0,
+        result=None,
+        error=None,
+        usage=None,
+        progress=None,
+        run_at=run_at,
+        started_at=None,
+        finished_at=None,
+        cancel_requested_at=None,
+        lease=None,
+        worker=None,
+        seq=0 if waits else 1,
+    )
 
 
 class JobError(Struct, frozen=True, kw_only=True):
