@@ -12,6 +12,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from domain.text.check_digits import iban_length, is_card
+from domain.text.given_secrets import given_secrets
 from domain.text.openings import matched_at, matches_from, starts_before
 from domain.text.phones import find_phones
 
@@ -101,10 +102,11 @@ _FEWEST_COLONS: Final = 6
 _LONGEST_GROUP: Final = 4
 
 _NUMBERED: Final = re.compile(
-    r"(?i)(?:\bv|version|release|build|firmware|section|isbn(?:-1[03])?|ean|order|invoice|tracking|parcel|shipment"
+    r"(?i)(?:\bv|version|release|build|firmware|section|paragraph|clause|chapter|article|oid|isbn(?:-1[03])?|ean|order|invoice|tracking|parcel|shipment"
     r"|ticket|serial|part|imei|bug|issue|commit|sku|gtin|upc)"
     r"(?:[ ](?:number|no|num|nr|code|id))?(?:[ ](?:is|was))?\Z"
 )
+_NUMBERED_BEHIND: Final = re.compile(r"(?i)[ ](?:is the (?:new |latest |current )?(?:version|release|build)|oid)\b")
 _BEFORE: Final = 28
 
 
@@ -190,6 +192,7 @@ def _keys(text: str) -> Iterator[tuple[int, int]]:
         yield hit.span()
     for hit in matches_from(_BEARER_OPENS, _BEARER, text):
         yield hit.span(1)
+    yield from given_secrets(text)
     for hit in _ADDRESSED.finditer(text):
         yield hit.span(1)
     for hit in _PRIVATE.finditer(text):
@@ -230,8 +233,9 @@ def _ssns(text: str) -> Iterator[tuple[int, int]]:
 
 def _ips(text: str) -> Iterator[tuple[int, int]]:
     for hit in matches_from(_IPV4_OPENS, _IPV4, text):
-        if hit[0] not in _NOBODY and not _is_numbered(text, hit.start()):
-            yield hit.span()
+        if hit[0] in _NOBODY or _is_numbered(text, hit.start()) or _NUMBERED_BEHIND.match(text, hit.end()):
+            continue
+        yield hit.span()
     for hit in _IPV6.finditer(text):
         start, end = hit.span()
         if "::" not in hit[0] and hit[0].count(":") < _FEWEST_COLONS:  # a time of day

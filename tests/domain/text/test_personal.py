@@ -33,6 +33,13 @@ def found_in(text: str) -> list[tuple[str, str]]:
         ("+46 (0)8 928 571 38 fax", "phone", "+46 (0)8 928 571 38"),
         ("345-899-3560x4587", "phone", "345-899-3560x4587"),
         ("Mobile: 72 128 827", "phone", "72 128 827"),
+        ("Jane (415-555-0132) will help", "phone", "415-555-0132"),
+        ("my number is 555-123-4567", "phone", "555-123-4567"),
+        ("(11) 91234-5678 em São Paulo", "phone", "(11) 91234-5678"),
+        ("Moskau 8 (495) 123-45-67", "phone", "8 (495) 123-45-67"),
+        ("Stockholm: 070-123 45 67", "phone", "070-123 45 67"),
+        ("4155550132 is my cell.", "phone", "4155550132"),
+        ("手机号13812345678", "phone", "13812345678"),
         ("card 4111 1111 1111 1111 09/27", "card", "4111 1111 1111 1111"),
         ("a Maestro, 630427373398,", "card", "630427373398"),
         ("an old JCB 213176828496175", "card", "213176828496175"),
@@ -45,6 +52,11 @@ def found_in(text: str) -> list[tuple[str, str]]:
         ("key hr_aB3dE6gH_" + "x1Y2" * 10, "key", "hr_aB3dE6gH_" + "x1Y2" * 10),
         ("AKIAIOSFODNN7EXAMPLE", "key", "AKIAIOSFODNN7EXAMPLE"),
         ("postgres://app:s3cret!@db.internal/x", "key", "s3cret!"),
+        ("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "key",
+         "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+        ('{"api_key": "3f8a9b2c4d5e6f708192a3b4c5d6e7f8"}', "key", "3f8a9b2c4d5e6f708192a3b4c5d6e7f8"),
+        ("the password: Zebra!hunter2.", "key", "Zebra!hunter2"),
+        ("Authorization: Basic dXNlcjpwYXNzd29yZDEyMw==", "key", "dXNlcjpwYXNzd29yZDEyMw=="),
         ("Authorization: Bearer abcdefghijklmnop.q", "key", "abcdefghijklmnop.q"),
         ("t=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl;", "jwt",
          "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"),
@@ -79,6 +91,11 @@ def test_a_block_of_a_private_key_is_found_with_its_end() -> None:
         "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b",
         "01.02.2026 10:30, 1.234.567,89 EUR, invoice 2024-000123",
         "write [EMAIL_1] or call [PHONE_2]",
+        "I called him in 2019 2020 and 2021, from a telephone exchange of 1923-1925",
+        "pipes of 860 950 1050 mm, the phone model 5512 3456 7890",
+        "paragraph 4.1.2.3, 10.1.2.3 is the version, 2.5.4.3 OID",
+        'password = os.environ["X1"], token = get_token(user1), PWD=/home/ada1',
+        "password: changed every quarter; api_key: your_api_key_here",
     ],
 )
 def test_a_look_alike_is_left_alone(text: str) -> None:
@@ -113,6 +130,7 @@ def test_check_digits_refuse_each_single_wrong_digit() -> None:
 HOSTILE = (
     "a", "@", "a@", "a@a.", "a@b.c@", "1", "1 ", "12 ", "4111 ", "4111111111111112 ", "GB11 ", "GB11", "1.", "1.1.1.1 ",
     "1:", "::", "a:b:", "1:1:1:1:1:1:1:1 ", "+1 ", "+", "(", "00 ", "01 23 ", "212-555-", "eyJ", "eyJa.", "sk-", "hr_",
+    "key=", "password:", "api_key: a1", "a:bbbbbb", "Basic ",
     "SG.a", "://", "://a:", "Bearer ", "-----BEGIN PRIVATE KEY-----", "-", "123-45-", "\\", "\\n", "/", "\n",
 )  # fmt: skip
 
