@@ -1,6 +1,10 @@
 import asyncio
+import json
+import re
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
 
 import pytest
 import pytest_asyncio
@@ -10,9 +14,12 @@ from domain.text.classify import Classify
 from domain.text.generate import Generate
 from domain.text.moderate import Moderate
 from domain.text.summarize import Summarize
-from providers.text.local.about import PASSAGES
+from providers.text.local.about import read_passages
 from providers.text.local.engine import LocalTextProvider
 from providers.text.provider import TextProvider
+
+ROOT: Final = Path(__file__).parents[2]
+SNAPSHOT: Final = ROOT / "tests" / "contracts" / "openapi.json"
 
 SECONDS_FOR_500_KB = 6.0
 """Of the processor's time, so that a busy machine does not fail the test; a quadratic step takes minutes."""
@@ -104,9 +111,46 @@ async def test_a_reply_quotes_the_documentation(provider: TextProvider) -> None:
 
 
 async def test_every_question_that_the_documentation_answers_is_answered_by_it(provider: TextProvider) -> None:
-    for passage in PASSAGES:
-        for question in passage.asks.split("? "):
-            assert passage.says in await reply_of(provider, f"{question.rstrip('?')}?"), question
+    for passage in read_passages():
+        for question in passage.asks:
+            assert passage.says in await reply_of(provider, question), question
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("How do I pause a queue?", "headrace queues pause NAME"),
+        ("How do I verify a webhook signature?", "HMAC-SHA256"),
+        ("how do I export jobs to csv", "/v1/jobs/export"),
+        ("What roles are there?", "admin, operator, moderator, user and viewer"),
+        ("How long are results kept?", "HEADRACE_RETENTION_DAYS"),
+        ("Which kinds exist?", "orders.place"),
+        ("How do I turn off the cache?", "Cache-Control: no-cache"),
+        ("is my data sent to Google?", "placeholders"),
+    ],
+)
+async def test_a_question_is_answered_by_the_page_that_is_about_it(
+    provider: TextProvider, question: str, told: str
+) -> None:
+    assert told in await reply_of(provider, question)
+
+
+def test_the_documentation_names_pages_and_routes_that_there_are() -> None:
+    routes = {re.sub(r"\{\w+\}", "{}", route) for route in json.loads(SNAPSHOT.read_bytes())["paths"]}
+    for passage in read_passages():
+        assert (ROOT / passage.page).is_file(), passage.page
+        for route in re.findall(r"(?:GET|POST|PUT|PATCH|DELETE) (/v1/[a-z/{}_-]+)", passage.says):
+            assert re.sub(r"\{\w+\}", "{}", route) in routes, route
+
+
+async def test_what_was_said_before_does_not_stand_in_the_way_of_the_documentation(provider: TextProvider) -> None:
+    said = ("My job failed last night and I want it done.", "Noted.", "How do I retry a failed job?")
+    assert "/v1/jobs/{id}/retry" in await reply_of(provider, *said)
+
+
+async def test_what_somebody_said_of_themselves_is_found_by_its_word(provider: TextProvider) -> None:
+    said = ("My name is Talia and I work at the mill in Borrowdale.", "Noted.", "What is my name?")
+    assert "Talia" in await reply_of(provider, *said)
 
 
 async def test_a_reply_summarizes_what_it_is_given(provider: TextProvider) -> None:
@@ -117,7 +161,19 @@ async def test_a_reply_summarizes_what_it_is_given(provider: TextProvider) -> No
 
 
 async def test_a_reply_admits_that_no_model_is_configured(provider: TextProvider) -> None:
-    assert "No language model" in await reply_of(provider, "Who won the world cup in 1954?")
+    for question in (
+        "Who won the world cup in 1954?",
+        "How do I cancel my Netflix subscription?",
+        "How do I kill a Python process?",
+        "How can I find a job in Berlin?",
+        "What time is it in Sydney?",
+        "How do I water my plants?",
+    ):
+        assert "No language model" in await reply_of(provider, question), question
+
+
+async def test_a_text_may_be_named_after_what_is_wanted_of_it(provider: TextProvider) -> None:
+    assert "positive" in await reply_of(provider, "sentiment of: I love this wonderful day")
 
 
 @pytest.mark.parametrize("text", [" ", "\u200b", "\U0001f600", "?", "summarize", "summarize:", "你好"])

@@ -4,11 +4,10 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
 from msgspec import Struct
 
 from domain.chat.conversation import ChatMessage
-from providers.text.local.about import PASSAGES
+from providers.text.local.about import Documentation, read_passages
 from providers.text.local.language import language_of
 from providers.text.local.moderate import Moderator
 from providers.text.local.sentences import sentences_of
@@ -17,7 +16,6 @@ from providers.text.local.static_table import StaticTable, Vector
 from providers.text.local.summarize import Summarizer
 from providers.text.local.words import one_line
 
-NEAR_ENOUGH: Final = 0.5
 SAID_NEAR_ENOUGH: Final = 0.45
 SUMMARY_CHARS: Final = 300
 FEWEST_CHARS: Final = 80
@@ -37,6 +35,7 @@ OFFER: Final = (
 _ORDER: Final = re.compile(
     r"^(?:please |can you |could you |would you |kindly )*(?P<verb>summari[sz]e|sum up|tl;?dr|shorten|moderate"
     r"|check|classify|analy[sz]e|what language|which language|"
+    r"(?:sentiment|mood|tone|language|toxicity) of|"
     r"what(?:'s| is) the (?:sentiment|mood|tone)|is (?:this|it) (?:toxic|rude|offensive|positive|negative))\b"
     r"(?P<middle>[^:\n]{0,80}?)(?:[:\n]\s*(?P<text>.+))?$",
     re.IGNORECASE | re.DOTALL,
@@ -51,7 +50,16 @@ _WHO: Final = re.compile(
     re.IGNORECASE,
 )
 _WORD: Final = re.compile(r"\w{3,}")
-_QUESTION: Final = re.compile(r"[^?]+\?")
+_OF_ONESELF: Final = re.compile(r"\b(?:my|our|mine|ours|i|we|me|us)\b", re.IGNORECASE)
+_OF_WHAT_WAS_SAID: Final = re.compile(
+    r"^(?:what|who|where|when|which)\b.{0,20}\b(?:my|our|do i|am i|was i)\b"
+    r"|\bi (?:just )?(?:said|told|mentioned|wrote|asked)\b|\b(?:did|have) (?:i|we)\b",
+    re.IGNORECASE,
+)
+_ASKING: Final = frozenset(
+    """what which who whose where when why how are was were did does the and you your our mine have has had can could
+    would tell remember know say said again mean there""".split()  # noqa: SIM905 - words read best as words
+)
 _SPEAKER: Final = re.compile(r"^(?:User|Assistant): ")
 
 
@@ -72,11 +80,7 @@ class Talker:
         self._summarizer = summarizer
         self._moderator = moderator
         self._sentiment = sentiment
-        self._passages: Vector = table.vectors([f"{passage.asks} {passage.says}" for passage in PASSAGES])
-        # each by itself: together they are near to neither
-        asked = [_QUESTION.findall(passage.asks) for passage in PASSAGES]
-        self._questions: Vector = table.vectors([question for questions in asked for question in questions])
-        self._first_questions = [sum(map(len, asked[:n])) for n in range(len(asked))]
+        self._documentation = Documentation(table, read_passages())
 
     def reply(self, conversation: Sequence[ChatMessage], earlier: str = "") -> str:
         """The reply to the last message of the user's; never empty. `earlier` tells of what came before."""
@@ -126,28 +130,35 @@ class Talker:
             for sentence in sentences_of(message.text)
             if not sentence.endswith("?")
         ][-MOST_SENTENCES:]
+        passage = self._documentation.nearest(question, wanted)
+        if passage and not _OF_WHAT_WAS_SAID.search(question):  # who tells of a failed job and asks how to retry it
+            return f"From Headrace's documentation ({passage.page}): {passage.says}"
         if quoted := self._nearest(question, wanted, said):
             return f"You said earlier: “{quoted}”"
         # not by whom, for a summary may put it in its own words
         told = [_SPEAKER.sub("", sentence) for sentence in sentences_of(earlier) if not sentence.endswith("?")]
         if quoted := self._nearest(question, wanted, told[:MOST_SENTENCES]):
             return f"From the summary of what was said before: “{quoted}”"
-        nearest_asked = np.maximum.reduceat(self._questions @ wanted, self._first_questions)
-        near = (self._passages @ wanted + nearest_asked) / 2
-        best = int(near.argmax())
-        if float(near[best]) >= NEAR_ENOUGH:
-            return f"From Headrace's documentation: {PASSAGES[best].says}"
-        return None
+        return f"From Headrace's documentation ({passage.page}): {passage.says}" if passage else None
 
     def _nearest(self, question: str, wanted: Vector, sentences: Sequence[str]) -> str | None:
-        """The sentence nearest to the question, if it is near enough and shares a word with it."""
+        """The sentence nearest to the question, if it is near enough and shares a word with it.
+
+        One that has every word of a question about the asker (`What is my name?`) need be less near.
+        """
         if not sentences:
             return None
         words = set(_WORD.findall(question.lower()))
         near = self._table.vectors(sentences) @ wanted
         shared = [len(words & set(_WORD.findall(sentence.lower()))) for sentence in sentences]
         best = max(range(len(sentences)), key=lambda at: float(near[at]) + 0.05 * shared[at])
-        return sentences[best] if float(near[best]) >= SAID_NEAR_ENOUGH and shared[best] else None
+        if float(near[best]) >= SAID_NEAR_ENOUGH and shared[best]:
+            return sentences[best]
+        asked = words - _ASKING
+        if not asked or not _OF_ONESELF.search(question):
+            return None
+        whole = [at for at, sentence in enumerate(sentences) if asked <= set(_WORD.findall(sentence.lower()))]
+        return sentences[max(whole, key=lambda at: float(near[at]))] if whole else None
 
 
 def _longest_said(context: Sequence[ChatMessage], asked: str) -> str:
