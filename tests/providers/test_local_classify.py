@@ -83,10 +83,42 @@ def test_a_text_sounds_as_it_is_meant(parts: Parts, text: str, mood: str) -> Non
         ("It isn't so great", "negative"),
         ("I cannot recommend it enough!", "positive"),
         ("It's not a bad premise, just a bad movie.", "negative"),
+        ("Couldn't be happier", "positive"),
+        ("No complaints so far.", "positive"),
+        ("Nothing but praise for this team.", "positive"),
+        ("It could have been better.", "negative"),
+        ("I want my money back.", "negative"),
+        ("It is okay.", "neutral"),
+        ("It was neither good nor bad.", "neutral"),
+        ("Meh.", "neutral"),
+        ("\U0001f44d\U0001f44d", "positive"),
+        ("\U0001f44e", "negative"),
+        ("\U0001f621", "negative"),
     ],
 )
 def test_a_short_sentence_that_turns_a_word_round_is_taken_at_its_word(parts: Parts, text: str, mood: str) -> None:
     assert parts.sentiment.mood(text).name == mood
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The package arrived on Tuesday.",
+        "The bridge was built in 1932.",
+        "Your appointment is confirmed for Monday at ten.",
+        "The invoice is attached.",
+        "She took the bus to work.",
+        "The warranty lasts two years.",
+        "The parcel was left with a neighbour.",
+        "My brother studies biology in Leeds.",
+        "The bill was passed by 51 votes to 49.",
+        "The hotel has 120 rooms and a parking garage.",
+        "We had lunch and then went back to the office.",
+        "How do I reset my password?",
+    ],
+)
+def test_a_statement_that_praises_and_blames_nothing_is_neutral(parts: Parts, text: str) -> None:
+    assert parts.sentiment.mood(text).name == "neutral"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 from providers.text.local import likely
 from providers.text.local.dialogue import Said, told
 from providers.text.local.engine import open_parts
+from providers.text.local.sentences import turns_of
 from providers.text.local.shorten import shortenings_of
 from providers.text.local.summarize import Summarizer
 
@@ -156,3 +157,84 @@ def test_a_word_said_often_early_and_for_the_texts_purpose_is_likelier_in_its_su
     chances = {"sensor": float(sensor), "cable": float(cable)}
     assert likely.worth_of(["sensor"], chances) > likely.worth_of(["cable"], chances)
     assert likely.worth_of(["sensor", "sensor"], chances) < likely.worth_of(["sensor"], chances)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "summary"),
+    [
+        (
+            "They discussed the bill at 3 p.m. and agreed that it should be amended before the end of the week.",
+            60,
+            "They discussed the bill at 3 p.m.",
+        ),
+        (
+            "Shopping list:\n- 2 kg flour\n- 500 g butter\n- a dozen eggs\n- brown sugar\n- vanilla extract",
+            60,
+            "Shopping list: 2 kg flour, 500 g butter, a dozen eggs\u2026",
+        ),
+    ],
+)
+def test_a_summary_ends_as_a_sentence_or_a_list_does(
+    summarizer: Summarizer, text: str, limit: int, summary: str
+) -> None:
+    assert summarizer.summarize(text, limit) == summary
+
+
+def test_the_number_of_a_clause_is_no_sentence(summarizer: Summarizer) -> None:
+    clauses = [
+        "The tenant shall pay the rent in advance on the first day of each month.",
+        "The landlord shall keep the house in good repair.",
+        "Either party may end this agreement by giving sixty days' notice in writing.",
+        "The deposit shall be returned within a month of the end of the tenancy.",
+    ]
+    text = " ".join(f"{at}. {clause}" for at, clause in enumerate(clauses, 1))
+    for limit in range(80, len(text), 7):
+        assert not re.search(r"(?:^|\s)\d\.$", summarizer.summarize(text, limit)), limit
+
+
+def test_a_sentence_of_another_language_is_not_cut_where_an_english_one_might_be(summarizer: Summarizer) -> None:
+    text = (
+        "Der Stadtrat hat am Mittwoch beschlossen, das Freibad im S\u00fcden der Stadt am 5. Mai zu schlie\u00dfen. "
+        "Grund sind die Kosten. Eine B\u00fcrgerinitiative sammelte 8.000 Unterschriften gegen die Schlie\u00dfung."
+    )
+    summary = summarizer.summarize(text, 90)
+    assert summary in text
+    assert summary.endswith(".")
+    assert "am 5. Mai" in summarizer.summarize(text, 130)
+
+
+@pytest.mark.parametrize(
+    ("lines", "speakers"),
+    [
+        (("<alice> the build is red again", "<bob> the postgres upgrade broke the migrations, I revert it now",
+          "<alice> when will it be green?", "<bob> in ten minutes"), ("alice: ", "bob: ")),
+        (("12/05/2024, 18:33 - Maya: did you book the hotel?", "12/05/2024, 18:35 - Jonas: yes, two nights, 240 euros",
+          "12/05/2024, 18:36 - Maya: with breakfast?", "12/05/2024, 18:40 - Jonas: included, but check in by ten"),
+         ("Maya: ", "Jonas: ")),
+        (("**Moderator:** Welcome to the town hall.", "**Mrs. Evans:** The road is far too narrow for forty buses.",
+          "**Mr. Lund:** The council will widen the road before the school opens."), ("Mrs. Evans: ", "Mr. Lund: ")),
+        (("WEBVTT", "00:01.000 --> 00:04.000", "<v Ada>The launch slipped again because of the displays.",
+          "00:05.000 --> 00:09.000", "<v Ben>I told the customer, and they want a discount of five percent.",
+          "00:10.000 --> 00:12.000", "<v Ada>Give it to them."), ("Ada: ", "Ben: ")),
+    ],
+)  # fmt: skip
+def test_speakers_are_known_however_a_transcript_marks_them(
+    summarizer: Summarizer, lines: tuple[str, ...], speakers: tuple[str, ...]
+) -> None:
+    summary = summarizer.summarize("\n".join(lines), 110)
+    assert all(speaker in summary for speaker in speakers), summary
+    assert not re.search(r"\d\d:\d\d|<|\*\*|-->", summary)
+
+
+def test_a_form_is_no_dialogue() -> None:
+    assert turns_of("Name: Ada\nCity: London\nBorn: 1815\nTrade: mathematics") == []
+
+
+def test_a_turn_without_a_full_stop_is_ended_before_the_next_name(summarizer: Summarizer) -> None:
+    lines = (
+        "Anna: the concert is at seven at the old mill",
+        "Ben: I may be late, the train is slow",
+        "Anna: no worries",
+        "Ben: save me a seat next to you",
+    )
+    assert re.search(r"mill\. Ben: ", summarizer.summarize("\n".join(lines), 95))

@@ -16,6 +16,7 @@ import numpy as np
 from providers.text.local.sentiment import Tone
 from providers.text.local.static_table import open_static_table
 from tools.text.fit_ngrams import SEED, Head, count_grams, fit, write
+from tools.text.plain_statements import plain_statements
 from tools.text.rows import Row, is_held_out, rows_of
 
 MODELS: Final = Path(__file__).parents[2] / "platform" / "providers" / "text" / "local" / "models"
@@ -33,7 +34,8 @@ def main() -> None:
     folder: Path = arguments.parse_args().data
     plain = list(_plain(folder))
     random.Random(SEED).shuffle(plain)  # noqa: S311 - a sample, no secret
-    rows = [row for row in (*rows_of(folder, "sentiment"), *plain[:MOST_PLAIN]) if not row.held_out]
+    ours = [Row(text=text, label="neutral", source="plain") for text in plain_statements()]
+    rows = [row for row in (*rows_of(folder, "sentiment"), *plain[:MOST_PLAIN]) if not row.held_out] + ours
     tone = Tone(open_static_table(MODELS / "static_table.npz"))
     texts = [row.text for row in rows]
     vectors = np.stack([tone.vector(text) for text in texts])
@@ -53,7 +55,10 @@ def main() -> None:
     ]
     fitted = fit(count_grams(texts, marks_negation=True), vectors, heads, most_grams=MOST_GRAMS, fewest=2)
     write(
-        fitted, MODELS / "sentiment.npz", marks_negation=True, data=("tweets", "amazon", "movies", "clinc", "scitldr")
+        fitted,
+        MODELS / "sentiment.npz",
+        marks_negation=True,
+        data=("tweets", "amazon", "movies", "clinc", "scitldr", "plain statements of ours"),
     )
 
 

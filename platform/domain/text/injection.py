@@ -1,4 +1,4 @@
-"""Prompt injections by rule: twenty families of what people write to turn a language model against its instructions.
+"""Prompt injections by rule: twenty-one families of what people write to turn a language model against its instructions.
 
 A rule is telemetry, not a wall: it names what was tried, and who words it anew gets past it (docs/safety.md has the
 figures). Rules read unveiled texts (`domain.text.unveil`). A pattern has bounded repeats only, so that what it matches
@@ -50,6 +50,16 @@ _PROMPT: Final = (
     rf"|your{_S}(?:(?:own|exact|full|entire|system|initial|secret|hidden|original){_S}){{0,3}}(?:prompts?|instructions|directives?|guidelines|rules|system message))"
 )
 
+# what stands above a request is to be worked on: `Summarize the above article`, `Print the table above`
+_THING: Final = (
+    r"(?:articles?|tables?|paragraphs?|passages?|texts?|lists?|images?|pictures?|code|snippets?|documents?|pages?|figures?|charts?|results?"
+    r"|reports?|sections?|stor(?:y|ies)|poems?|sentences?|data|recipes?|emails?|e.mails?|letters?|examples?|functions?|quer(?:y|ies)"
+    r"|formulas?|steps?|reviews?|dialogues?|transcripts?|conversations?)"
+)
+_MATERIAL: Final = (
+    rf"(?:translate|summari[sz]e|print|type|write|copy|paste|quote){_S}(?:the|this|these|those|all{_S}of{_S}the){_S}"
+    rf"(?:above{_S}{_THING}\b|{_THING}{_S}above\b(?!{_S}this\b))"
+)
 
 _UNBOUND: Final = (
     "nrestricted|nfiltered|ncensored|nlimited|nbound|nhinged|nethical|nmoderated|nconstrained|jailbroken|amoral|immoral"
@@ -139,14 +149,14 @@ RULES: Final = (
     rule_of(
         "reveal_prompt",
         "prompt|instruction|message|rules|guideline|directive|configuration|text|words",
-        rf"(?:reveal|show|tell|give|display|share|disclose|leak|expose|output|describe|summari[sz]e|list|provide|send|recite|dump|what{_S}(?:is|are|was|were)|what's){_S}(?:(?:me|us|to|with|out|the|of|all|verbatim|contents?|exact|about|in){_S}){{0,6}}{_PROMPT}(?!{_S}for{_S}(?:the|my|this|an?)\b)",
+        rf"(?:reveal|show|tell|give|display|share|disclose|leak|expose|output|describe|summari[sz]e|list|provide|send|recite|dump|what{_S}(?:is|are|was|were)|what's){_S}(?:(?:me|us|to|with|out|the|of|all|verbatim|contents?|exact|about|in|you|told|given|text|wording){_S}){{0,6}}{_PROMPT}(?!{_S}(?:for|on|about|regarding)\b)",
         after=32,
         longest=160,
     ),
     rule_of(
         "repeat_prompt",
         "above|before|preceding|prior|prompt|instruction|message|rules|guideline|directive|configuration|text|words|start|begin",
-        rf"(?:repeat|print|output|write(?:{_S}out|{_S}down)?|copy|echo|recite|translate|type|return|say|spell{_S}out|paste|reproduce|quote|encode|summari[sz]e){_S}(?:back{_S}|out{_S}|down{_S})?(?:(?:me|the|all|of|every|everything|verbatim|word|words|for|text|content|sentences?|lines?|message|exact|exactly|entire|whole|that|is|was|written|in|full|conversation|what|i|you|were|told){_S}){{0,9}}"
+        rf"(?!{_MATERIAL})(?:repeat|print|output|write(?:{_S}out|{_S}down)?|copy|echo|recite|translate|type|return|say|spell{_S}out|paste|reproduce|quote|encode|summari[sz]e){_S}(?:back{_S}|out{_S}|down{_S})?(?:(?:me|the|all|of|every|everything|verbatim|word|words|for|text|content|sentences?|lines?|message|exact|exactly|entire|whole|that|is|was|written|in|full|conversation|what|i|you|were|told){_S}){{0,9}}"
         rf"(?:(?:above|before{_S}this|preceding|prior{_S}to{_S}this)\b(?!{_S}(?:sea|ground|average|zero))|{_PROMPT}|(?:start|begin)(?:s|ning)?{_S}(?:with|from){_S}['\"`]?you{_S}are)",
         needs="above|before|prompt|instruction|previous|preceding|you are|system|begin|start",
         after=40,
@@ -224,6 +234,18 @@ RULES: Final = (
         rf"|(?:never|do{_S}not|don't){_S}(?:ever{_S})?(?:say|mention|state|remind|tell|respond{_S}with|start{_S}with)[^\n]{{0,40}}?(?:you{_S}are{_S}an?|as{_S}an|you're{_S}an|being{_S}an){_S}(?:ai|language|llm)",
         needs="refus|declin|comply|say no|as an ai|warning|apolog",
         opens=rf"an?{_S}(?:ai|language|llm)",
+        longest=110,
+    ),
+    rule_of(
+        "addressed_to_model",
+        "llm|model|chatbot|assistant|gpt",
+        rf"(?:note|message|instructions?|attention|memo|reminder){_S}(?:to|for){_S}(?:the{_S}|any{_S}|all{_S})?(?:llms?|ais?|ai{_S}(?:models?|assistants?|agents?|systems?|reviewers?|readers?)|(?:large{_S})?language{_S}models?|chatbots?|chatgpt|gpt|assistants?)"
+        rf"(?:\s?[:;!]|\.\s|,\s|{_S}(?:reading|processing|if|when|who|that|which)\b)"
+        rf"|if{_S}you{_S}are{_S}(?:an?{_S})?(?:(?:ai|llm|(?:large{_S})?language{_S}model|chatbot)(?:{_S}(?:model|assistant|agent|system))?)(?:\s?[,:;.]|{_S}(?:reading|processing|summari[sz]ing|reviewing|asked|evaluating)\b)"
+        rf"|(?:ai|llms?|language{_S}models?){_S}(?:(?:models?|assistants?|systems?|agents?){_S})?(?:reading|processing|summari[sz]ing|parsing|reviewing|evaluating){_S}(?:this|these)\b",
+        opens=r"ai",
+        before=80,
+        after=80,
         longest=110,
     ),
     rule_of(

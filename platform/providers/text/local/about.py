@@ -8,7 +8,7 @@ has; what asks for something by a name that no passage knows (`my Netflix subscr
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -69,7 +69,7 @@ class Documentation:
         best = int(near.argmax())
         return self._passages[best] if float(near[best]) >= NEAR_ENOUGH else None
 
-    def _shared(self, words: Collection[str]) -> Vector:
+    def _shared(self, words: frozenset[str]) -> Vector:
         """How much of the weight of the words each passage has: those of its questions count twice."""
         total = sum(map(self._weight, words)) or 1.0
         shares = [

@@ -20,6 +20,9 @@ MOST_WEIGHED: Final = 400
 FROM_ANOTHER: Final = 0.2
 """What a sentence gains by another speaker than those heard so far: a dialogue takes two."""
 
+UNANSWERED: Final = 0.25
+"""What a further question loses whose answer is not told with it."""
+
 NEAR_BY: Final = 0.2
 """What a sentence gains by standing beside one already told; half of it two sentences away, and so on."""
 
@@ -65,7 +68,7 @@ def told(said: Sequence[Said], shares: Sequence[float], longest: int) -> str:
         return cut_between_words(f"{said[first].speaker}: {said[first].sentence}", longest)
     chosen = {first: opening}
     open_to_choice = set(sorted(range(len(said)), key=lambda at: -values[at])[:MOST_WEIGHED]) - {first}
-    room = longest - len(_spoken(said[first].speaker, opening))
+    room = longest - 1 - len(_spoken(said[first].speaker, opening))
     while open_to_choice and room > FEWEST_CHARS:
         heard = {said[at].speaker for at in chosen}
         best = max(open_to_choice, key=lambda at: values[at] + _bonus(at, said, chosen, heard))
@@ -73,13 +76,18 @@ def told(said: Sequence[Said], shares: Sequence[float], longest: int) -> str:
         form = _longest_form(said[best], room - 1, may_end_anywhere=False)
         if form is not None and len(form) >= FEWEST_CHARS:
             chosen[best] = form
-            room -= 1 + len(_spoken(said[best].speaker, form))
+            room -= 2 + len(_spoken(said[best].speaker, form))
     return _in_order(said, chosen)
 
 
 def _bonus(at: int, said: Sequence[Said], chosen: dict[int, str], heard: set[str]) -> float:
     distance = min(abs(at - other) for other in chosen)
-    return NEAR_BY / distance + (FROM_ANOTHER if said[at].speaker not in heard else 0.0)
+    is_unanswered = said[at].sentence.endswith(("?", "\uff1f", "\u061f")) and at + 1 not in chosen
+    return (
+        NEAR_BY / distance
+        + (FROM_ANOTHER if said[at].speaker not in heard else 0.0)
+        - (UNANSWERED if is_unanswered else 0.0)
+    )
 
 
 def _longest_form(said: Said, longest: int, *, may_end_anywhere: bool) -> str | None:
@@ -103,4 +111,10 @@ def _spoken(speaker: str, words: str) -> str:
 def _in_order(said: Sequence[Said], chosen: dict[int, str]) -> str:
     """The chosen sentences as they follow each other; who goes on speaking is named once."""
     runs = groupby(sorted(chosen), key=lambda at: said[at].speaker)
-    return " ".join(_spoken(speaker, " ".join(chosen[at] for at in run)) for speaker, run in runs)
+    told = [_spoken(speaker, " ".join(_ended(chosen[at]) for at in run)) for speaker, run in runs]
+    return " ".join(told)
+
+
+def _ended(words: str) -> str:
+    """The words with a full stop where nothing ends them, so that the next name is not read as theirs."""
+    return f"{words}." if words[-1:].isalnum() else words

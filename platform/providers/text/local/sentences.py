@@ -9,6 +9,7 @@ from providers.text.local.words import visible
 
 LONGEST_SENTENCE: Final = 2_000
 MOST_NAME_CHARS: Final = 40
+FEWEST_ITEMS: Final = 3
 FEWEST_TURNS: Final = 3
 SHARE_OF_TURNS: Final = 0.6
 
@@ -24,12 +25,20 @@ _END: Final = re.compile(
     r"[.!?\u2026\u061f\u06d4]+[\"'\u201d\u2019\u00bb)\]]*(?=\s|$)"
     r"|[\u3002\uff01\uff1f\u0964]+[\u300d\u300f\u201d\u2019]*|\n\s*\n|\n(?=\s*(?:[-*\u2022\u00b7]|\d{1,3}[.)])\s)"
 )
+_NUMERAL: Final = re.compile(r"\s*\d{1,3}\.")
+_MONTH: Final = re.compile(
+    r" (?:Januar|Februar|M\u00e4rz|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember"
+    r"|januar|februar|marts|mars|maj|juni|juli|oktober|desember|december)\b"
+)
 _TIME: Final = r"[(\[]?\d{1,2}:\d{2}(?::\d{2})?(?:\s?[ap]\.?m\.?)?[)\]]?"
+_DATE: Final = r"(?:\d{1,2}[./]\d{1,2}[./]\d{2,4}|\d{4}-\d{2}-\d{2}),?[ T]+"
 _TURN: Final = re.compile(
-    rf"^\s*(?:{_TIME}[\s,-]*)?(?:[*_]{{2}}|\[)?(#?[^\W\d_][\w .'\u2019()#-]{{0,39}}?)(?:\]|\s{_TIME})?"
-    r"\s?(?::[*_]{2}|[*_]{2}:|:)\s+(?=\S)",
+    rf"^\s*(?:(?:[-*\u2022]\s+)?(?P<when>\[?(?:{_DATE})?{_TIME}\]?)[\s,-]*)?(?P<mark>[*_]{{2}}|\[|<(?:v )?)?"
+    rf"(?P<name>#?[^\W\d_][\w .'\u2019()#-]{{0,39}}?)(?:\]|\s{_TIME})?"
+    r"\s?(?(mark)(?::[*_]{2}|[*_]{2}:|:|>:?)\s*|:\s+)(?=\S)",
     re.IGNORECASE,
 )
+_CAPTION: Final = re.compile(r"^(?:WEBVTT\b.*|\d+|.*-->.*)$")
 _BULLET: Final = re.compile(r"^\s*(?:[-*\u2022\u00b7]|\d{1,3}[.)]|#{1,6})\s+")
 _SPACE: Final = re.compile(r"\s+")
 
@@ -59,23 +68,45 @@ def turns_of(text: str) -> list[Turn]:
     """The turns of a dialogue or transcript, `Name: words` a line; empty when the text is none."""
     turns: list[Turn] = []
     lines = [line for line in visible(text).splitlines() if line.strip()]
-    begun = 0
+    if any("-->" in line for line in lines):
+        lines = [line for line in lines if not _CAPTION.match(line)]
+    begun = marked = 0
     for line in lines:
         match = _TURN.match(line)
         if match:
             begun += 1
-            turns.append(Turn(match[1].strip(), _SPACE.sub(" ", line[match.end() :]).strip()))
+            marked += match["mark"] is not None or match["when"] is not None
+            turns.append(Turn(match["name"].strip(), _SPACE.sub(" ", line[match.end() :]).strip()))
         elif turns:
             last = turns[-1]
             turns[-1] = Turn(last.speaker, f"{last.text} {_SPACE.sub(' ', line).strip()}")
     speakers = {turn.speaker for turn in turns}
-    is_dialogue = begun >= FEWEST_TURNS and begun >= SHARE_OF_TURNS * len(lines) and 1 < len(speakers) <= begun * 0.8
+    # without a mark, names that never come again are the keys of a form
+    most = begun if marked == begun else begun * 0.8
+    is_dialogue = begun >= FEWEST_TURNS and begun >= SHARE_OF_TURNS * len(lines) and 1 < len(speakers) <= most
     return turns if is_dialogue else []
+
+
+def listed(text: str, longest: int) -> str | None:
+    """A text that is one list, `Heading:` and a mark before each item: its heading and as many items as fit."""
+    lines = [_SPACE.sub(" ", line).strip() for line in visible(text).splitlines() if line.strip()]
+    if len(lines) <= FEWEST_ITEMS or not lines[0].endswith(":") or not all(map(_BULLET.match, lines[1:])):
+        return None
+    items = [_BULLET.sub("", line).strip() for line in lines[1:]]
+    told = ""
+    for count in range(1, len(items) + 1):
+        form = f"{lines[0]} {', '.join(items[:count])}".rstrip(" ,;.") + "\u2026"
+        if len(form) > longest:
+            break
+        told = form
+    return told or None
 
 
 def _ends_here(text: str, start: int, end: int) -> bool:
     """Whether the full stop before `end` closes a sentence: not after an abbreviation, not before a small letter."""
-    if _ABBREVIATION.search(text[max(start, end - 12) : end]):
+    if _ABBREVIATION.search(text[max(start, end - 12) : end]) or _NUMERAL.fullmatch(text, start, end):
+        return False
+    if _MONTH.match(text, end) and text[end - 2].isdigit():  # `am 5. Mai`
         return False
     following = text[end : end + 3].lstrip()
     return not following[:1].islower()

@@ -89,6 +89,9 @@ _WAITING: Final = frozenset(
     requires require seems appears provides provide simply given
     """.split()  # noqa: SIM905 - words read best as words
 )
+# What one of these opens has hardly its verb yet within three words: `as the first train`, `because the supplier`.
+_BEGUN_CLAUSES: Final = frozenset({"because", "when", "while", "if", "although", "though", "whether", "where"})
+_AS_SOMEBODY: Final = re.compile(r"\bas (?:the|his|her|their|its) (?:\w+ ){0,2}\w+$")
 _ARTICLES: Final = frozenset({"a", "an", "the"})
 _OF_A_NOUN: Final = frozenset(
     """
@@ -114,11 +117,16 @@ class Shortening(Struct, frozen=True, kw_only=True):
     lost_insert: bool
 
 
-def shortenings_of(sentence: str, longest: int) -> Iterator[Shortening]:
-    """Forms of the sentence no longer than `longest` characters, made only by leaving words out; possibly none."""
+def shortenings_of(sentence: str, longest: int, *, is_english: bool = True) -> Iterator[Shortening]:
+    """Forms of the sentence no longer than `longest` characters, made only by leaving words out; possibly none.
+
+    What opens a clause is known of English alone: a sentence of another language ends at its marks.
+    """
     seen: set[str] = set()
-    for start, (body, lost_insert) in enumerate(_bodies(sentence)):
+    for start, (body, lost_insert) in enumerate(_bodies(sentence) if is_english else [(sentence, False)]):
         for text, cut in _ends(body, longest):
+            if not is_english and cut not in {"none", "mark"}:
+                continue
             if text not in seen:
                 seen.add(text)
                 yield Shortening(text=text, cut=cut, starts_late=start > 0, lost_insert=lost_insert)
@@ -162,7 +170,8 @@ def _ends(body: str, longest: int) -> Iterator[tuple[str, Cut]]:
             text = _without_hanging(body[: place.start()])
             if len(text) >= longest or len(text.split()) < FEWEST_WORDS or not _stands_alone(text, body):
                 continue
-            yield text.rstrip(" ,;:-\u2013\u2014") + ".", kind  # type: ignore[misc]
+            text = text.rstrip(" ,;:-\u2013\u2014")
+            yield text if text.endswith(".") else f"{text}.", kind  # type: ignore[misc]
 
 
 def _inside_list(body: str, at: int) -> bool:
@@ -173,6 +182,8 @@ def _inside_list(body: str, at: int) -> bool:
 def _stands_alone(text: str, body: str) -> bool:
     """Whether an opening of the body says something: its main clause has begun, and its last word waits for nothing."""
     words = text.lower().split(" ")
+    if not _BEGUN_CLAUSES.isdisjoint(words[-4:-1]) or _AS_SOMEBODY.search(text):
+        return False
     if words[-1] in _WAITING or (words[-1] in _OF_A_NOUN and not _ARTICLES.isdisjoint(words[-3:-1])):
         return False
     return not (_OPENS_BELOW.match(body) and "," in body[len(text) :] and "," not in text)

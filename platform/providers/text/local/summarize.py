@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Final
 
@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from providers.text.local import likely, telling
 from providers.text.local.dialogue import said_in, told
-from providers.text.local.sentences import Turn, sentences_of, turns_of
+from providers.text.local.sentences import Turn, listed, sentences_of, turns_of
 from providers.text.local.shorten import Shortening, cut_between_words, shortenings_of
 from providers.text.local.static_table import StaticTable, Vector
 from providers.text.local.words import one_line
@@ -23,7 +23,11 @@ ONE_SENTENCE_UP_TO: Final = 160
 LIKENESS_COSTS: Final = 0.6
 """How much a further sentence loses by being like those taken, beside what it is worth."""
 
+ENGLISH_FROM: Final = 0.06
+"""The share of small English words in a text that is taken for English."""
+
 MOST_SENTENCES: Final = 2_000
+FEWEST_TO_TELL: Final = 12
 MOST_SHORTENED: Final = 40
 MOST_WORDS_WEIGHED: Final = 60
 
@@ -36,6 +40,9 @@ _CUE: Final = re.compile(
     r"|announced|announces|unveiled|launched|approved|agreed|decided|won|killed|died|will|plans? to|expected to"
     r"|must|in (?:conclusion|summary)|as a result|overall)\b",
     re.IGNORECASE,
+)
+_ENGLISH: Final = frozenset(
+    "the of and to in a is that for it with as was on are be by this have from not or at i you we my your".split()  # noqa: SIM905 - as above
 )
 _OPENS_WITH_PRONOUN: Final = re.compile(
     r"^(?:it|he|she|they|them|his|her|their|its|this|that|these|those|such|there|here|both|one|another|others|and"
@@ -113,6 +120,7 @@ class Outline(Struct, frozen=True, kw_only=True):
     """What `likely` knows of each word, a row each, in the order of `weights`."""
     chances: dict[str, float]
     """How likely each word is to stand in a summary."""
+    is_english: bool
     purpose: int
     """Which sentence first says what the text is for; -1 when none does."""
 
@@ -133,7 +141,10 @@ class Summarizer:
         turns = turns_of(text)
         if turns:
             return self._of_dialogue(turns, max_chars)
-        outline = self.outline(sentences_of(text) or [line])
+        return listed(text, max_chars) or self._of_prose(sentences_of(text) or [line], max_chars)
+
+    def _of_prose(self, sentences: Sequence[str], max_chars: int) -> str:
+        outline = self.outline(sentences)
         best = self._best(outline, max_chars)
         if best is None:
             return cut_between_words(self._plainest(outline), max_chars)
@@ -159,13 +170,20 @@ class Summarizer:
             vector=self._table.vector(" ".join(kept)),
             marks=marks,
             chances=dict(zip(counts, map(float, likely.chances_of(marks)), strict=True)),
+            is_english=_is_english(counts),
             purpose=purpose,
         )
 
     def candidates(self, outline: Outline, longest: int) -> list[Candidate]:
         """Every shortening of the more telling sentences that fits, with its features."""
         telling = sorted(range(len(outline.sentences)), key=lambda at: -self._promise(outline, at))[:MOST_SHORTENED]
-        found = [(at, form) for at in telling for form in shortenings_of(outline.sentences[at], longest)]
+        found = [
+            (at, form)
+            for at in telling
+            for form in shortenings_of(outline.sentences[at], longest, is_english=outline.is_english)
+        ]
+        if not outline.is_english and any(form.cut == "none" for _, form in found):
+            found = [(at, form) for at, form in found if form.cut == "none"]
         near = self._table.vectors([form.text for _, form in found]) @ outline.vector
         return [
             self._candidate(outline, at, form, longest, float(nearness))
@@ -253,6 +271,13 @@ class Summarizer:
     def _plainest(self, outline: Outline) -> str:
         """The sentence to cut when none can be shortened well."""
         return outline.sentences[max(range(len(outline.sentences)), key=lambda at: self._promise(outline, at))]
+
+
+def _is_english(counts: Mapping[str, int]) -> bool:
+    """Whether the text that has these words so many times reads as English; short ones are given the doubt."""
+    total = sum(counts.values())
+    english = sum(counts[word] for word in _ENGLISH if word in counts)
+    return total < FEWEST_TO_TELL or english >= ENGLISH_FROM * total
 
 
 def _share_of(outline: Outline, at: int) -> float:
