@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from api.backlog import Backlog, Full
 from domain.errors import Unavailable
-from domain.jobs.job import NewJob
+from domain.jobs.job import Job, NewJob
+from domain.jobs.state import State
 from runtime.batching import Batcher, BatcherFull, BatcherStalled
 from runtime.kill_points import KillPoints
 from runtime.wakeups import Wakeups
@@ -111,10 +112,21 @@ class Accept:
         self._kill_points.reach("api.after_commit", kinds)
         written = [answer for answer in answers if isinstance(answer, Submitted) and answer.is_new]
         if any(answer.is_due for answer in written):  # an answer known already asks nothing of the relay
-            self._wakeups.ring_relay()
+            ring_for(self._wakeups, [answer.job for answer in written])
         if written:
             self._on_batch(len(written))
         return answers
+
+
+def ring_for(wakeups: Wakeups, written: Sequence[Job]) -> None:
+    """Tell the relay of jobs that were written: where they queue, if that is all there is to say.
+
+    Of one that waits for its time it has to know when, and what is told of one that has ended queues elsewhere.
+    """
+    if all(job.state is State.QUEUED for job in written):
+        wakeups.ring_relay({job.queue for job in written})
+    else:
+        wakeups.ring_relay()
 
 
 async def _answer(tx: Tx, asked: Sequence[_Asked]) -> list[Answer]:

@@ -1,7 +1,6 @@
 """`headrace api`: the HTTP API, served by uvicorn."""
 
 import asyncio
-import gc
 import signal
 import socket
 from collections.abc import Generator
@@ -16,6 +15,7 @@ from api.app import Application, make_app
 from api.door import door_to
 from cli.exits import CommandFailed
 from runtime.cache import open_cache
+from runtime.collector import settle_in
 from runtime.logs import configure_logs
 from runtime.quotas import open_quotas
 from runtime.readiness import mark_ready
@@ -29,7 +29,6 @@ _BACKLOG: Final = 2048
 _CONNECTIONS: Final = 8
 _STREAM_CONNECTIONS: Final = 3  # for reading on, for reading back, and to look after followed jobs
 _WAIT_SECONDS: Final = 1.0  # for a free one of them; who waits longer is told to come back
-_COLLECT_AFTER: Final = (20_000, 50, 50)
 
 _LOG: Final = structlog.stdlib.get_logger(__name__)
 
@@ -86,9 +85,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer; what has been loaded by now stays, so the collector need not look at it again."""
         await super().startup(sockets)
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*_COLLECT_AFTER)
+        settle_in()
         mark_ready(self._settings.data_dir)
         _LOG.info("api.ready", address=sockets[0].getsockname() if sockets else None)
 

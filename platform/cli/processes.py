@@ -9,9 +9,11 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import click
+import uvloop
 
 from domain.catalog import QUEUES
 from runtime.broker import Sender, celery_url, make_celery
+from runtime.collector import settle_in
 from runtime.event_streams import EventStreams
 from runtime.logs import configure_logs
 from runtime.readiness import mark_ready
@@ -57,6 +59,7 @@ def relay(name: str) -> None:
                     duties.create_task(prune_forever(use, retention_days=settings.retention_days))
                     streams = EventStreams(use.wakeups.redis, kept=settings.domain_events_in_redis)
                     duties.create_task(publish_forever(use, streams))
+                    settle_in()
                     mark_ready(settings.data_dir)
         finally:
             sender.close()
@@ -168,4 +171,4 @@ def _run_until_told(work: Callable[[], Awaitable[None]]) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await job
 
-    asyncio.run(main())
+    uvloop.run(main())

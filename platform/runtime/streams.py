@@ -148,9 +148,9 @@ class Writing:
 
     async def _keep_sending(self) -> None:
         while not self._fenced and (not self._begun or self._sent < len(self._text)):
-            with suppress(TimeoutError):
-                pause = max(0.0, self._sent_at + PAUSE_SECONDS - time.monotonic())
-                await asyncio.wait_for(self._closing.wait(), pause)
+            if (pause := self._sent_at + PAUSE_SECONDS - time.monotonic()) > 0:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._closing.wait(), pause)
             try:
                 await self._send()
             except _FAILURES as error:

@@ -22,6 +22,7 @@ TOKENS: Final = "hr:tokens"
 
 _SEND_SECONDS: Final = 0.5
 _CLOSE_SECONDS: Final = 0.5
+_ANYWHERE: Final = "*"
 _MOST_IDS: Final = 500  # in one publication: 20 kB
 
 _LOG: Final = structlog.stdlib.get_logger(__name__)
@@ -56,6 +57,29 @@ class News:
         return heard
 
 
+class QueueNews(News):
+    """Where something was heard of since the last wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._queues: set[str] = set()
+        self._is_anywhere = False
+
+    def tell_of(self, queues: Iterable[str]) -> None:
+        """Let the wait return, and know where there is news; none: anywhere."""
+        told = set(queues)
+        self._queues |= told
+        self._is_anywhere = self._is_anywhere or not told or _ANYWHERE in told
+        self.tell()
+
+    def queues(self) -> frozenset[str] | None:
+        """Where there is news, asked for once; None where there may be some anywhere, or there was none."""
+        told = None if self._is_anywhere or not self._queues else frozenset(self._queues)
+        self._queues.clear()
+        self._is_anywhere = False
+        return told
+
+
 class Wakeups:
     """Tells and hears that there is news. One for each process, used on one event loop; close it on that loop.
 
@@ -86,9 +110,9 @@ class Wakeups:
         """The connections that tell; each call on them has 500 ms."""
         return self._teller
 
-    def ring_relay(self) -> None:
-        """Tell the relay that jobs may be due."""
-        self._tell(_RELAY, ("*",))
+    def ring_relay(self, queues: Iterable[str] = (_ANYWHERE,)) -> None:
+        """Tell the relay that jobs may be due: in these queues, or anywhere."""
+        self._tell(_RELAY, queues)
 
     def tell_jobs(self, ids: Iterable[str]) -> None:
         """Tell who watches these jobs that something happened to them."""
@@ -105,10 +129,10 @@ class Wakeups:
             self.ring_relay()
 
     @asynccontextmanager
-    async def listen_relay(self) -> AsyncIterator[News]:
+    async def listen_relay(self) -> AsyncIterator[QueueNews]:
         """News for the relay: jobs may be due."""
-        news = News()
-        with self._heard(_RELAY, lambda _ids: news.tell()):
+        news = QueueNews()
+        with self._heard(_RELAY, news.tell_of):
             yield news
 
     @property

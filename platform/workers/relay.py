@@ -7,11 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import structlog
-from msgspec import Struct
 from msgspec.structs import replace
 
 from domain.errors import Unavailable
-from domain.jobs.limits import Gate, QueueLimits
+from domain.jobs.limits import Gate
 from runtime.broker import BACK, FRONT, Bell, Sender
 from runtime.resources import Stores
 from storage.database import Tx
@@ -30,16 +29,10 @@ _POLITE_SECONDS: Final = 5.0
 _LEAST_IDS: Final = 1  # while workers keep up, each job has a message of its own, which Flower shows under its id
 _PROMOTED_AT_ONCE: Final = 1000
 _POLL_SECONDS: Final = 0.5
+_SOONEST_SECONDS: Final = 0.001
 _FULL_SECONDS: Final = 0.02
 _BROKEN_SECONDS: Final = 1.0
 _SEND_WITHIN_SECONDS: Final = 30.0  # the broker is spoken to inside the transaction, and has timeouts of its own
-
-
-class Looked(Struct, frozen=True, kw_only=True):
-    """What a look at a queue came to: how many jobs were sent, and when to look again though nobody rings."""
-
-    sent: int = 0
-    again_seconds: float = _POLL_SECONDS
 
 
 class Relay:
@@ -53,32 +46,37 @@ class Relay:
         self._windows: defaultdict[str, Window] = defaultdict(Window)
         self._turns: Counter[str] = Counter()
         self._polite_until: dict[str, float] = {}
+        self._everywhere_at = 0.0
 
     async def run(self) -> None:
         """Release for ever, whenever there is news, and look twice a second for what came without news."""
         async with self._use.wakeups.listen_relay() as news:
             is_down = False
+            named: frozenset[str] | None = None
             while True:
                 try:
-                    pause = await self.release()
+                    pause = await self.release(named)
                 except Unavailable as error:
                     if not is_down:
                         log.warning("relay.waiting", reason=error.detail)
-                    is_down = True
+                    is_down, named = True, None
                     await asyncio.sleep(_BROKEN_SECONDS)
                     continue
                 if is_down:
                     is_down = False
                     log.info("relay.back")
-                if pause > 0:
-                    await news.wait(pause)
+                named = news.queues() if pause > 0 and await news.wait(pause) else None
 
-    async def release(self) -> float:
+    async def release(self, named: frozenset[str] | None = None) -> float:
         """Queue what has become due and send what there is room for; answers how long there is nothing to do.
+
+        Where news came of queues by `named`, these are looked at and nothing else, until it is time to look everywhere.
 
         Raises:
             Unavailable: Postgres or the broker is down; nothing is lost.
         """
+        if named is not None and (everywhere_in := self._everywhere_at - time.monotonic()) > 0:
+            return min(everywhere_in, await self._release_queues(named & self._known))
         # Each statement stands alone: a job that is promoted stays so, and what is due is asked again anyway.
         async with self._use.database.alone() as tx:
             outlook = await look_out(tx)
@@ -86,49 +84,49 @@ class Relay:
             if outlook.next_seconds == 0.0:
                 promoted = await promote_due(tx, limit=_PROMOTED_AT_ONCE)
                 outlook = await look_out(tx)
-        queues = {queue: setting for queue, setting in outlook.queues.items() if not setting.paused}
-        next_due = outlook.next_seconds
         if promoted:
             self._use.wakeups.tell_jobs(promoted)
-        outcomes = [await self._try_queue(queue, queues[queue].limits) for queue in sorted(queues.keys() & self._known)]
-        for queue in sorted(queues.keys() - self._known - self._strange):
+        for queue in sorted(outlook.queues - self._known - self._strange):
             self._strange.add(queue)
             log.error("relay.unknown_queue", queue=queue, hint="its kind is of a newer release; its jobs wait")
-        failures = [outcome for outcome in outcomes if isinstance(outcome, Unavailable)]
-        if failures:
-            raise failures[0]
-        looks = [outcome for outcome in outcomes if isinstance(outcome, Looked)]
-        if any(look.sent for look in looks):
-            return 0.0
-        pauses = [look.again_seconds for look in looks] + ([] if next_due is None else [next_due])
-        return min(_POLL_SECONDS, max(0.001, min(pauses, default=_POLL_SECONDS)))
+        pause = await self._release_queues(outlook.queues & self._known)
+        if outlook.next_seconds is not None:
+            pause = min(pause, max(_SOONEST_SECONDS, outlook.next_seconds))
+        self._everywhere_at = time.monotonic() + pause
+        return pause
 
-    async def _try_queue(self, queue: str, limits: QueueLimits | None) -> Looked | Unavailable:
-        """What `release_queue` answers, or its failure: one queue's fault must not hold up the others."""
-        try:
-            return await self.release_queue(queue, limits)
-        except Unavailable as error:
-            return error
+    async def _release_queues(self, queues: Iterable[str]) -> float:
+        failure: Unavailable | None = None
+        pause = _POLL_SECONDS
+        for queue in sorted(queues):
+            try:
+                pause = min(pause, await self.release_queue(queue))
+            except Unavailable as error:  # one queue's fault must not hold up the others
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        return pause
 
-    async def release_queue(self, queue: str, limits: QueueLimits | None = None) -> Looked:
+    async def release_queue(self, queue: str) -> float:
         """Send due jobs of `queue`, the tenants in turns, as many as its limits and its window have room for.
 
-        They are marked in the transaction that commits after the broker took them: a crash in between sends them
-        twice, and the claim turns the second away.
+        Answers with the seconds after which to look again though nobody rings. The jobs are marked in the transaction
+        that commits after the broker took them: a crash in between sends them twice, and the claim turns the second
+        away.
         """
         window = self._windows[queue]
         async with self._use.database.begin(within_seconds=_SEND_WITHIN_SECONDS) as tx:
-            if limits is not None and not await may_decide(tx, queue):
-                return Looked(again_seconds=_FULL_SECONDS)
             look = await look_at(tx, queue, most=MOST)
+            if look.limits is not None and not await may_decide(tx, queue):
+                return _FULL_SECONDS
             room = window.room(look.sent.total())
             if not room:
                 # the window is for crowds; who has few jobs with the broker does not wait for it
                 look = replace(look, lanes=[lane for lane in look.lanes if look.sent[lane.tenant_id] < FEW])
             if not look.lanes:
-                return Looked(again_seconds=_FULL_SECONDS)
+                return _FULL_SECONDS
             dealt = room or min(LEAST, FEW * len({lane.tenant_id for lane in look.lanes}))
-            due, again_seconds = await self._take(tx, queue, look, dealt, limits)
+            due, again_seconds = await self._take(tx, queue, look, dealt)
             if due:
                 self._use.kill_points.reach("relay.before_publish", (one.job_id for one in due))
                 most_ids = self._most_ids(queue, window) if len(due) >= room else _LEAST_IDS
@@ -139,20 +137,22 @@ class Relay:
                 self._use.kill_points.reach("relay.after_publish", (one.job_id for one in due))
         if room:
             window.sent(len(due), room)
-        return Looked(sent=len(due), again_seconds=again_seconds if room else _FULL_SECONDS)
+        if len(due) >= dealt:
+            return 0.0
+        # where all that was due has gone, a look at once would only take the processor from the worker it went to
+        return _FULL_SECONDS if due or not room else again_seconds
 
     def _most_ids(self, queue: str, window: Window) -> int:
         """How many ids a message of the back may carry: few while others stand in the front, or have just now."""
         is_polite = time.monotonic() < self._polite_until.get(queue, 0.0)
         return min(window.size // 4, _POLITE_IDS if is_polite else _MOST_IDS)
 
-    async def _take(
-        self, tx: Tx, queue: str, look: Look, room: int, limits: QueueLimits | None
-    ) -> tuple[list[Due], float]:
+    async def _take(self, tx: Tx, queue: str, look: Look, room: int) -> tuple[list[Due], float]:
         """Deal the room to the lanes looked at; what some leave unused is dealt again to those who want more.
 
         Answers with what was taken, and when a rate will let more go.
         """
+        limits = look.limits
         gate = Gate(limits, None if limits is None else await use_of(tx, queue, limits))
         per_key = 1 if limits is None else limits.per_key
         lanes = look.lanes

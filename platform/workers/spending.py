@@ -39,12 +39,14 @@ class JobMeter:
     """Pays for the questions of one attempt from the budgets of its tenant; see `providers.text.chain.Meter`.
 
     It is booked for the kind that is asked, or for the one that is named; what is set aside is what that asked takes.
+    `is_unbounded`: the tenant was seen a moment ago to have no budget, and its first question need not ask for one.
     """
 
-    def __init__(self, ctx: Context, *, books_for: str | None = None) -> None:
+    def __init__(self, ctx: Context, *, books_for: str | None = None, is_unbounded: bool = False) -> None:
         self._ctx = ctx
         self._books_for = books_for
         self._is_reserved = False
+        self._is_unbounded = is_unbounded
 
     async def reserve(self, kind: str, model: str, given_bytes: int) -> None:
         """Set aside what the question will probably cost, where the tenant has a budget; then take a turn.
@@ -53,8 +55,10 @@ class JobMeter:
             BudgetExhausted: there is not so much left.
             ProviderRationed: all workers together have asked as much as they may.
         """
-        wanted = _estimated(self._ctx, model, kind, given_bytes)
-        self._is_reserved = await _set_aside(self._ctx, self._books_for or kind, wanted) or self._is_reserved
+        if not self._is_unbounded:
+            wanted = _estimated(self._ctx, model, kind, given_bytes)
+            self._is_reserved = await _set_aside(self._ctx, self._books_for or kind, wanted) or self._is_reserved
+        self._is_unbounded = False
         await _take_turn(self._ctx, kind, model, given_bytes)
 
     @asynccontextmanager

@@ -2,10 +2,10 @@
 
 import asyncio
 import faulthandler
-import gc
 import os
 import signal
 import socket
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -18,6 +18,7 @@ from celery.exceptions import SecurityWarning
 
 from domain.jobs.job import Job
 from runtime.broker import Sender, celery_url, make_celery
+from runtime.collector import settle_in
 from runtime.resources import needed, open_resources
 from runtime.settings import Settings
 from storage.database import open_database
@@ -37,6 +38,7 @@ from workers.watchdog import Watchdog
 log: Final = structlog.get_logger()
 
 _BEYOND_THE_GRACE_SECONDS: Final = 10.0
+_SWITCH_SECONDS: Final = 0.0005
 _MOST_KEPT: Final = 2  # slots no crowd may take
 
 
@@ -160,8 +162,8 @@ def run_worker(
     steps["consumer"].add(canary_step(workplace.canary))
 
     def ready(**_: Any) -> None:  # noqa: ANN401 - Celery's signal
-        gc.collect()
-        gc.freeze()
+        settle_in()
+        sys.setswitchinterval(_SWITCH_SECONDS)
         log.info("worker.ready", worker=name, queues=list(queues), concurrency=concurrency)
         workplace.listen()
         on_ready()

@@ -113,6 +113,21 @@ async def test_the_relay_is_rung_after_the_commit(database: Database, wakeups: W
         assert await news.wait(5)
 
 
+async def test_the_relay_is_told_where_a_job_queues_and_to_look_everywhere_for_when_one_is_due(
+    database: Database, wakeups: Wakeups
+) -> None:
+    accept = Accept(database, wakeups, KillPoints())
+    async with wakeups.listen_relay() as news:
+        assert await news.wait(5)
+        assert news.queues() is None
+        accepted = await accept.accept(job())
+        assert await news.wait(5)
+        assert news.queues() == frozenset({accepted.job.queue})
+        await accept.accept(job(delay=timedelta(hours=1)))
+        assert await news.wait(5)
+        assert news.queues() is None
+
+
 @pytest.mark.parametrize(("point", "kept"), [("api.before_commit", 0), ("api.after_commit", 1)])
 async def test_the_kill_points_stand_on_either_side_of_the_commit(
     database: Database, wakeups: Wakeups, point: str, kept: int

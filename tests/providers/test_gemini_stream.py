@@ -1,8 +1,13 @@
 import asyncio
+import gc
 from contextlib import aclosing
+from typing import Self
 
+import msgspec
 import pytest
 from google.genai import _api_client as sdk
+from google.genai import types as sdk_types
+from google.genai.types import GenerateContentResponse
 
 from domain.chat.conversation import ChatMessage
 from domain.errors import HeadraceError
@@ -190,3 +195,40 @@ async def test_a_reader_who_leaves_frees_the_connection() -> None:
             assert "One ".startswith((await anext(reply)).text or "nothing")
         await asyncio.wait_for(server.left_by_client.wait(), 5)
         assert "".join(part.text for part in await parts_of(gemini)) == "Again."
+
+
+@pytest.mark.usefixtures("each_transport")
+async def test_a_reader_who_leaves_in_the_middle_of_a_burst_frees_the_connection_too() -> None:
+    burst = Says(text="One and all. " * 2_000, chunk=13)
+    async with meeting(burst, Says(text="Again.")) as (gemini, server):
+        async with aclosing(gemini.reply(HELLO)) as reply:
+            while not (await anext(reply)).text:
+                pass
+        gc.collect()
+        assert "".join(part.text for part in await parts_of(gemini)) == "Again."
+        assert server.connections <= 2
+    gc.collect()
+
+
+@pytest.mark.usefixtures("each_transport")
+async def test_the_first_word_does_not_wait_for_what_comes_right_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = 0
+
+    class Counted(GenerateContentResponse):
+        @classmethod
+        def _from_response(cls, *, response: dict[str, object], kwargs: dict[str, object]) -> Self:
+            nonlocal read
+            read += 1
+            return super()._from_response(response=response, kwargs=kwargs)
+
+    monkeypatch.setattr(sdk_types, "GenerateContentResponse", Counted)
+    candidate = {"content": {"role": "model", "parts": [{"text": "One and all. "}]}, "finishReason": "STOP"}
+    event = b"data: " + msgspec.json.encode({"candidates": [candidate]}) + b"\r\n\r\n"
+    said = Sends(body=event * 200, content_type="text/event-stream")
+    async with meeting(said) as (gemini, _), aclosing(gemini.reply(HELLO)) as reply:
+        while not (await anext(reply)).text:
+            pass
+        assert 0 < read < 5
+        async for _part in reply:
+            pass
+    assert read == 200

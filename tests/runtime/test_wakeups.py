@@ -52,6 +52,22 @@ async def test_the_relay_hears_the_bell(wakeups: Wakeups, others: Wakeups) -> No
         assert not await news.wait(0)
 
 
+async def test_the_relay_hears_where_there_is_news_unless_it_may_be_anywhere(wakeups: Wakeups, others: Wakeups) -> None:
+    async with others.listen_relay() as news:
+        assert await news.wait(SOON)
+        assert news.queues() is None, "subscribed: what was told before was not heard"
+        wakeups.ring_relay({"text"})
+        wakeups.ring_relay({"emails"})
+        assert await news.wait(SOON)
+        assert news.queues() == frozenset({"text", "emails"})
+        wakeups.ring_relay({"text"})
+        wakeups.ring_relay()
+        assert await news.wait(SOON)
+        assert news.queues() is None
+        assert not await news.wait(0)
+        assert news.queues() is None, "time has passed: whatever came without news"
+
+
 async def test_who_watches_a_job_hears_of_it_and_of_no_other(wakeups: Wakeups, others: Wakeups) -> None:
     async with others.listening("job_a") as a, others.listening("job_b") as b:
         assert await a.wait(SOON)

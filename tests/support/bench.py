@@ -155,6 +155,6 @@ async def reaches(database: Database, job: Job, *states: State, within_seconds: 
     return found
 
 
-def sender_to(url: str) -> Sender:
-    """A sender of job ids to the broker at `url`."""
-    return Sender(make_celery(Settings(), broker_url=celery_url(url), queues=("tests",), client="tests"))
+def sender_to(url: str, *, queues: Sequence[str] = ("tests",)) -> Sender:
+    """A sender of job ids to queues of the broker at `url`."""
+    return Sender(make_celery(Settings(), broker_url=celery_url(url), queues=queues, client="tests"))

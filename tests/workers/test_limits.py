@@ -226,7 +226,7 @@ async def test_the_relay_pauses_until_the_rate_lets_the_next_job_go(floor: Floor
     await floor.pass_time(59.6)
     assert 0 < await floor.relays[0].release() <= 0.4
     await floor.pass_time(0.4)
-    assert await floor.relays[0].release() == 0
+    assert await floor.relays[0].release() < 0.1
     assert await floor.sent() == 1
 
 

@@ -1,5 +1,6 @@
 """The relay over a real broker: what is due goes out once, in order, and no more than workers can soon take."""
 
+import asyncio
 import base64
 import json
 from collections import Counter
@@ -17,6 +18,7 @@ from storage.outbox import Due
 from storage.queues import pause_queue
 from tests.support.bench import open_bench, sender_to, stored
 from tests.support.jobs import make_job, submit
+from workers.execute import Bench
 from workers.relay import FEW, Relay, pack
 from workers.window import LEAST
 
@@ -31,6 +33,11 @@ def sent_ids(redis_url: str, *lines: str) -> list[list[str]]:
     with redis.Redis.from_url(redis_url) as client:
         raw = [reversed(_list(client.lrange(f"hr:tests{line}", 0, -1))) for line in lines or (IN_FRONT, BEHIND)]
     return [json.loads(_body(json.loads(one)))[0][0] for line in raw for one in line]
+
+
+async def _due_of(bench: Bench) -> set[str]:
+    async with bench.use.database.read() as tx:
+        return set((await tx.execute(text("SELECT job_id FROM outbox WHERE stage = 'due'"))).scalars())
 
 
 def _list(answer: object) -> list[bytes]:
@@ -132,6 +139,38 @@ async def test_a_paused_queue_sends_nothing_until_it_is_resumed(
             await pause_queue(tx, "tests", paused=False)
         await Relay(bench.use, sender, queues=QUEUES).release()
         assert sent_ids(redis_url) == [[job.id]]
+
+
+async def test_where_news_names_a_queue_it_is_looked_at_alone_until_it_is_time_to_look_everywhere(
+    database_url: str, redis_url: str
+) -> None:
+    queues = ("alpha", "tests")
+    async with open_bench(database_url, redis_url) as bench:
+        relay = Relay(bench.use, sender := sender_to(redis_url, queues=queues), queues=queues)
+        everywhere_in = await relay.release()
+        async with bench.use.database.begin() as tx:
+            named, other = await submit(tx, make_job(), make_job())
+            await tx.execute(text("UPDATE outbox SET queue = 'alpha' WHERE job_id <> :id"), {"id": named.id})
+        assert 0 < await relay.release(frozenset({"tests", "strange"})) < everywhere_in
+        assert sent_ids(redis_url) == [[named.id]]
+        assert await _due_of(bench) == {other.id}
+        await asyncio.sleep(everywhere_in)  # there is nothing to wait for but the time
+        await relay.release(frozenset({"tests"}))
+        assert await _due_of(bench) == set()
+        sender.close()
+
+
+async def test_who_has_sent_all_that_was_due_rests_a_little_and_who_has_not_goes_on(
+    database_url: str, redis_url: str, sender: Sender
+) -> None:
+    async with open_bench(database_url, redis_url) as bench:
+        relay = Relay(bench.use, sender, queues=QUEUES)
+        async with bench.use.database.begin() as tx:
+            await submit(tx, make_job())
+        assert 0 < await relay.release() < 0.1
+        async with bench.use.database.begin() as tx:
+            await submit(tx, *(make_job() for _ in range(LEAST)))
+        assert await relay.release() == 0
 
 
 async def test_what_the_broker_does_not_take_stays_due(database_url: str, redis_url: str) -> None:

@@ -1,5 +1,6 @@
 """Chat over HTTP: a caller's conversations, their messages, and the replies, which are jobs."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 
@@ -8,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Response, Stream
 
+from api.accept import ring_for
 from api.auth import needs
 from api.bodies import ApiRequest
 from api.chat.stream import end_of, stream_reply
@@ -303,5 +305,6 @@ async def _accept(request: ApiRequest, use: Use, write: Write) -> tuple[Job, boo
                 await keep_job(tx, key, job)
             else:
                 job = await first_job(tx, key, kept)
-    use.wakeups.ring_relay()
+    ring_for(use.wakeups, [job])
+    await asyncio.sleep(0)  # it is told now, not when the answer has been made
     return job, kept is not None

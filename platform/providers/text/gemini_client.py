@@ -102,7 +102,7 @@ class GeminiClient:
         """The answer piece by piece. It ended well only if the iteration ends without an error."""
         arrived: _Arrived = asyncio.Queue()
         # A task, for the SDK closes a stream given up early only when its reading is cancelled: closing its generators
-        # leaves the connection to the garbage collector. So nothing but reading may ever be awaited in there.
+        # leaves the connection to the garbage collector. So nothing may be cancelled in there but reading.
         reading = asyncio.create_task(self._read(question, arrived))
         finish: str | None = None
         try:
@@ -131,6 +131,7 @@ class GeminiClient:
                 model=question.model or self._model, contents=contents_of(question.prompt), config=config
             ):
                 arrived.put_nowait(response)
+                await _step_aside()
         finally:
             arrived.put_nowait(None)
 
@@ -167,6 +168,19 @@ class GeminiClient:
         return usage_of(
             response, engine="gemini", model=question.model or self._model, prompt_version=question.prompt.version
         )
+
+
+async def _step_aside() -> None:
+    """Let what has come be passed on before more is read: where much comes at once, the first word waits for nothing.
+
+    Cancelled in here, the reading goes on to its next wait, and is cancelled there: so the SDK closes its connection.
+    """
+    try:
+        await asyncio.sleep(0)
+    except asyncio.CancelledError:
+        reading = asyncio.current_task()
+        assert reading is not None  # noqa: S101 - a coroutine runs in one
+        reading.cancel()
 
 
 def usage_of(response: GenerateContentResponse, *, engine: str, model: str, prompt_version: str) -> Usage | None:

@@ -21,6 +21,7 @@ from storage.chat import add_message, read_context
 from storage.chat_history import is_cancelled, lock_conversation, mark_blocked, supersede_answer
 from storage.chat_summaries import find_summary, forget_summaries
 from storage.jobs import submit_jobs
+from storage.usage import has_budgets
 from workers.context import Context
 from workers.screening import screen
 from workers.spending import JobMeter, note_answer
@@ -45,7 +46,7 @@ async def reply(asked: ReplyTo, ctx: Context) -> Replied:
         await screen(ctx, talk.said[-1].text)
         async with ctx.use.replies.writing(ctx.job.id, ctx.job.lease or "") as stream:
             try:
-                await _ask(talk.recalled, ctx, heard, stream)
+                await _ask(talk, ctx, heard, stream)
             except asyncio.CancelledError:
                 await _keep_partial(asked, ctx, heard)
                 raise
@@ -82,6 +83,7 @@ class _Talk(Struct, frozen=True, kw_only=True):
     said: Sequence[SaidMessage]
     summary: ChatSummary | None
     recalled: Recalled
+    has_budgets: bool
 
 
 async def _read(asked: ReplyTo, ctx: Context) -> _Talk:
@@ -93,15 +95,17 @@ async def _read(asked: ReplyTo, ctx: Context) -> _Talk:
         )
         if not said:
             raise _gone()
+        has_bounds = await has_budgets(connection, ctx.tenant_id)
         # one that was made since, where this is an old message answered late, tells of what came after it
         is_short = len(said) < limit and not due(window, said)
         summary = None if is_short else await find_summary(connection, asked.conversation_id, before=said[-1].turn)
     recalled = recall(window, said, summary, is_all=len(said) < limit)
-    return _Talk(said=said, summary=summary, recalled=recalled)
+    return _Talk(said=said, summary=summary, recalled=recalled, has_budgets=has_bounds)
 
 
-async def _ask(recalled: Recalled, ctx: Context, heard: _Heard, stream: Writing) -> None:
-    replying = ctx.use.text.metered(JobMeter(ctx)).reply(recalled.messages, recalled.earlier)
+async def _ask(talk: _Talk, ctx: Context, heard: _Heard, stream: Writing) -> None:
+    meter = JobMeter(ctx, is_unbounded=not talk.has_budgets)
+    replying = ctx.use.text.metered(meter).reply(talk.recalled.messages, talk.recalled.earlier)
     async with aclosing(replying) as parts:
         async for part in parts:
             if certain := heard.add(part):
