@@ -47,11 +47,11 @@ class BodyInvalid(HeadraceError):
     code = "body_invalid"
     title = "The body is not valid"
 
-    def __init__(self, errors: list[FieldError]) -> None:
+    def __init__(self, errors: list[FieldError], *, beyond: str = "what is wrong is not listed") -> None:
         first = errors[0]
         more = f" {len(errors) - 1} more in `errors`." if len(errors) > 1 else ""
         if len(errors) >= MOST_ERRORS:
-            more += f" What is wrong beyond {MOST_ERRORS} is not listed."
+            more += f" Beyond {MOST_ERRORS}, {beyond}."
         super().__init__(f"{first.pointer or 'The body'}: {first.detail}{more}")
         self.errors = errors
 

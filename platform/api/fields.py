@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from api.wording import in_words
-from domain.errors import WrongField
+from domain.errors import WrongFields
 
 MOST_ERRORS: Final = 100
 _LONGEST_GUESSED: Final = 64
@@ -30,7 +30,7 @@ def field_errors(value: Json, wanted: Any, pointer: str = "") -> Iterator[FieldE
     """What keeps `value` from being a `wanted`, the innermost faults first.
 
     A value whose parts are all right and that still does not convert is itself at fault, in msgspec's words, or the
-    one field that it says is wrong.
+    fields are that it says are wrong.
     """
     try:
         msgspec.convert(value, wanted)
@@ -40,9 +40,11 @@ def field_errors(value: Json, wanted: Any, pointer: str = "") -> Iterator[FieldE
             faults = True
             yield fault
         if not faults:
-            cause = error.__cause__
-            place = pointed(pointer, cause.field) if isinstance(cause, WrongField) else pointer
-            yield FieldError(place, in_words(readable(error), wanted))
+            if isinstance(error.__cause__, WrongFields):
+                for path, said in error.__cause__.faults:
+                    yield FieldError(pointed(pointer, *path), f"{said[:1].upper()}{said[1:].removesuffix('.')}.")
+            else:
+                yield FieldError(pointer, in_words(readable(error), wanted))
 
 
 def readable(error: Exception) -> str:

@@ -17,7 +17,6 @@ from msgspec import ValidationError, convert
 from api.auth import Connection
 from api.bodies import BodyInvalid
 from api.fields import FieldError, readable
-from domain.errors import Invalid
 
 _YEAR: Final = re.compile(r"[0-9]{4}-")
 _LOST_PLUS: Final = re.compile(r".*T.* [0-9]{2}:?[0-9]{2}")
@@ -61,10 +60,10 @@ def zoned(name: str, when: datetime | None) -> datetime | None:
     """A time in the query, which must say in which zone.
 
     Raises:
-        Invalid: it does not.
+        ParameterInvalid: it does not.
     """
     if when is not None and when.tzinfo is None:
-        raise Invalid("A time names its zone, as in 2030-01-01T00:00:00Z.", pointer=f"query:{name}")
+        raise ParameterInvalid([FieldError(f"query:{name}", "A time names its zone, as in 2030-01-01T00:00:00Z.")])
     return when
 
 

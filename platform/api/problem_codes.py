@@ -298,6 +298,24 @@ CODES: Final[dict[str, ProblemCode]] = {
     "batch_finished": ProblemCode(
         409, "The batch is finished", "All of its jobs have ended; nothing is left to cancel.", "Nothing is to be done."
     ),
+    "kind_not_found": ProblemCode(
+        404,
+        "No such kind",
+        "The platform runs no kind of jobs of this name.",
+        "Check the name: GET /v1/kinds lists the kinds there are.",
+    ),
+    "movement_not_found": ProblemCode(
+        404,
+        "No such movement",
+        "Nothing of this id moved the product's stock.",
+        "Check the ids: GET /v1/products/{id}/movements lists what did.",
+    ),
+    "audit_entry_not_found": ProblemCode(
+        404,
+        "No such entry",
+        "The audit log has no entry of this number.",
+        "Check it: GET /v1/audit lists the entries, each with its seq.",
+    ),
     "queue_not_found": ProblemCode(
         404,
         "No such queue",

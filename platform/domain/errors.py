@@ -1,6 +1,7 @@
 """The few meanings an error can have. A rule raises a noun of its own that inherits one of these."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
 
 
 class HeadraceError(Exception):
@@ -89,9 +90,23 @@ class Unavailable(HeadraceError):
         self.retry_after_seconds = retry_after_seconds
 
 
-class WrongField(ValueError):
-    """What a Struct's `__post_init__` raises when it is one `field` that is wrong, so that the answer points there."""
+class FieldFault(NamedTuple):
+    """What is wrong with one field of a Struct, named by the path that leads to it."""
 
-    def __init__(self, field: str, detail: str) -> None:
-        super().__init__(detail)
-        self.field = field
+    path: tuple[str | int, ...]
+    said: str
+
+
+class WrongFields(ValueError):
+    """What a Struct's `__post_init__` raises when fields of it are wrong, so that the answer points at each of them."""
+
+    def __init__(self, faults: Sequence[FieldFault]) -> None:
+        super().__init__("; ".join(f"{'/'.join(map(str, path))}: {said}" for path, said in faults))
+        self.faults = tuple(faults)
+
+
+class WrongField(WrongFields):
+    """The same of one `field` alone."""
+
+    def __init__(self, field: str, said: str) -> None:
+        super().__init__((FieldFault((field,), said),))

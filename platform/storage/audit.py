@@ -82,6 +82,13 @@ async def list_entries(
     return [_entry(row) for row in rows]
 
 
+async def find_entry(tx: Tx, tenant_id: str, seq: int) -> AuditEntry | None:
+    """A tenant's entry, or None."""
+    query = select(audit_log).where(audit_log.c.tenant_id == tenant_id, audit_log.c.seq == seq)
+    row = (await tx.execute(query)).one_or_none()
+    return None if row is None else _entry(row)
+
+
 def _entry(row: Row[Any]) -> AuditEntry:
     return AuditEntry(
         actor=Actor(

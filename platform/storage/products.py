@@ -70,6 +70,12 @@ WHERE product_id = :product_id AND products.tenant_id = :tenant_id
 ORDER BY moved.id DESC LIMIT :limit
 """)
 
+_MOVEMENT: Final = text("""
+SELECT movement_id, product_id, change, reason, order_id, job_id, moved.created_at
+FROM stock_movements AS moved JOIN products ON products.id = moved.product_id
+WHERE movement_id = :movement_id AND product_id = :product_id AND products.tenant_id = :tenant_id
+""")
+
 _CATEGORIES: Final = text("""
 SELECT slug, name, (
     SELECT count(*) FROM product_categories AS placed
@@ -172,6 +178,13 @@ async def list_movements(
     """What moved a product's stock, newest first, before the movement `before`; nothing, where it has no such."""
     given = {"tenant_id": tenant_id, "product_id": product_id, "before": before, "limit": limit}
     return [_as_movement(row) for row in await tx.execute(_MOVEMENTS, given)]
+
+
+async def find_movement(tx: Tx, tenant_id: str, product_id: str, movement_id: str) -> StockMoved | None:
+    """A movement of a product's stock, or None."""
+    given = {"tenant_id": tenant_id, "product_id": product_id, "movement_id": movement_id}
+    row = (await tx.execute(_MOVEMENT, given)).one_or_none()
+    return None if row is None else _as_movement(row)
 
 
 async def find_product(tx: Tx, tenant_id: str, product_id: str) -> Product | None:

@@ -34,11 +34,11 @@ OF_STRANGERS = {"/v1/auth/register": 403, "/v1/auth/token": 400, "/v1/me/passwor
 """What is said where no tenant is open to everybody, and to who shows the example's password."""
 
 STREAM = "text/event-stream"
-SHARED = {"name", "code", "role"}
-"""Parameters of paths that name what belongs to no tenant."""
+SHARED = {"name", "code", "role", "kind", "seq"}
+"""Parameters of paths that name what belongs to no tenant, or, as entries of the audit log, something in each."""
 
-# what is the platform's own, and told to every tenant alike
-OF_ALL = {"/v1/kinds", "/v1/permissions", "/v1/queues", "/v1/workers"}
+# what is the platform's own, and told to every tenant alike; roles bundle the same until a tenant says otherwise
+OF_ALL = {"/v1/kinds", "/v1/permissions", "/v1/queues", "/v1/roles", "/v1/workers"}
 
 
 class Operation(Struct, frozen=True, kw_only=True):

@@ -44,6 +44,19 @@ async def test_pages_of_a_short_list_are_the_whole_of_it_by_name(house: House, p
     assert found == names
 
 
+@pytest.mark.parametrize(
+    ("path", "missing"),
+    [("/v1/kinds", "kind_not_found"), ("/v1/queues", "queue_not_found")],
+)
+async def test_each_of_a_short_list_is_shown_alone_too(house: House, problem: Problem, path: str, missing: str) -> None:
+    items = (await house.client.get(path)).json()["items"]
+    for one in items:
+        assert (await house.client.get(f"{path}/{one['name']}")).json() == one
+    answer = await house.client.get(f"{path}/none")
+    assert (answer.status_code, problem(answer)["code"]) == (404, missing)
+    assert items[0]["name"] in problem(answer)["detail"]
+
+
 @pytest.mark.parametrize("path", SHORT)
 async def test_a_short_list_refuses_bounds_and_cursors_that_are_none(house: House, problem: Problem, path: str) -> None:
     for query, code in (

@@ -72,6 +72,8 @@ async def test_a_role_bundles_what_it_is_told_to(client: AsyncHeadrace) -> None:
     assert (await client.roles.set("viewer", ["jobs:read"])).permissions == ("jobs:read",)
     with pytest.raises(TypeError, match="list"):
         await client.roles.set("viewer", "jobs:read")
+    bundled = {role.role: role.permissions for role in await client.roles.list()}
+    assert (set(bundled), bundled["viewer"]) == ({"admin", "moderator", "operator", "user", "viewer"}, ("jobs:read",))
 
 
 async def test_an_event_token_opens_the_stream_it_is_for_and_nothing_else(client: AsyncHeadrace, address: str) -> None:

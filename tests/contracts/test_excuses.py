@@ -5,7 +5,7 @@ import pytest
 from tests.fuzz.rules import is_excused
 
 TWICE = "Labels must have distinct names"
-BARE = "subject is needed, or a template; text or html is needed, or a template"
+BARE = "Subject is needed, or a template."
 
 
 @pytest.mark.parametrize(
@@ -21,10 +21,13 @@ BARE = "subject is needed, or a template; text or html is needed, or a template"
         ("create_user", "email_invalid", [("/email", "an e-mail address has an @.")], False),
         ("create_customer_deposit", "unknown_currency", [("/amount/currency", "No such currency.")], True),
         ("submit_order", "unknown_currency", [("/amount/currency", "No such currency.")], False),
-        ("submit_email", "body_invalid", [("", BARE)], True),
-        ("submit_email", "body_invalid", [("", f"{BARE}; and more")], False),
-        ("submit_batch", "body_invalid", [("/3/input", f"Line 4: {BARE}")], True),
-        ("classify_text", "body_invalid", [("", TWICE), ("/text", "Expected a text, not null.")], False),
+        ("submit_email", "body_invalid", [("/subject", BARE)], True),
+        ("submit_email", "body_invalid", [("/subject", f"{BARE}; and more")], False),
+        ("submit_email", "body_invalid", [("/to", BARE)], False),
+        ("submit_email", "body_invalid", [("/cc/3", "The domain has at most 253 characters.")], True),
+        ("submit_batch", "body_invalid", [("/3/input/subject", f"Line 4: {BARE}")], True),
+        ("classify_text", "body_invalid", [("/labels", TWICE)], True),
+        ("classify_text", "body_invalid", [("/labels", TWICE), ("/text", "Expected a text, not null.")], False),
         ("classify_text", "body_invalid", [], False),
     ],
 )

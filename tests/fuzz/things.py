@@ -48,6 +48,8 @@ async def make_things(client: httpx.AsyncClient) -> dict[str, str]:
         "delivery_id": await made(f"/v1/webhooks/{webhook_id}/test"),
         "domain_event_id": told.json()["items"][0]["id"],
         "role": "viewer",
+        "kind": "text.summarize",
+        "seq": "1",
         "customer_id": "me",
         "name": "text",
         "code": "job_not_found",
@@ -56,7 +58,7 @@ async def make_things(client: httpx.AsyncClient) -> dict[str, str]:
 
 
 async def make_shop(client: httpx.AsyncClient) -> dict[str, str]:
-    """A category, a product in it, and a review of that."""
+    """A category, a product in it, a review of that, and a movement of its stock."""
     slug = f"things-{uuid4()}"
     product = {"sku": str(uuid4()), "name": "Thing", "price": {"amount": 100, "currency": "USD"}, "categories": [slug]}
     found = {"slug": slug}
@@ -64,6 +66,7 @@ async def make_shop(client: httpx.AsyncClient) -> dict[str, str]:
         ("", "/v1/categories", {"slug": slug, "name": "Things"}),
         ("product_id", "/v1/products", product),
         ("review_id", "/v1/products/{product_id}/reviews", {"rating": 5}),
+        ("movement_id", "/v1/products/{product_id}/movements", {"change": 5}),
     ):
         answer = await client.post(path.format(**found), json=body)
         assert answer.is_success, answer.text

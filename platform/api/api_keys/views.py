@@ -61,8 +61,11 @@ class NewKeyView(Unspoken, frozen=True, kw_only=True):
     public_id: str
     scopes: tuple[str, ...]
     requests_per_minute: int
+    is_live: bool
     created_at: Time
     expires_at: Time | None
+    revoked_at: Time | None
+    last_used_at: Annotated[Time | None, Meta(description="to the minute")]
     replaces: Annotated[str | None, Meta(description="the key this one was made in place of")]
     replaced_expires_at: Annotated[Time | None, Meta(description="until when that one opens")]
 
@@ -96,8 +99,11 @@ def view_new_key(
         public_id=kept.public_id,
         scopes=kept.permissions,
         requests_per_minute=kept.requests_per_minute,
+        is_live=kept.is_live,
         created_at=kept.created_at,
         expires_at=kept.expires_at,
+        revoked_at=kept.revoked_at,
+        last_used_at=kept.last_used_at,
         replaces=replaces,
         replaced_expires_at=replaced_expires_at,
     )

@@ -1,11 +1,12 @@
 """The audit log over HTTP: read, and nothing else."""
 
+import re
 from typing import Annotated, Final
 
 import msgspec
 from litestar import Router, get
 from litestar.di import NamedDependency
-from litestar.params import QueryParameter
+from litestar.params import FromPath, QueryParameter
 from litestar.response import Response
 from msgspec import Meta, Raw, Struct
 
@@ -17,11 +18,20 @@ from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
 from api.parameters import zoned
 from domain.accounts.audit import AuditEntry
 from domain.accounts.user import Caller
-from storage.audit import AuditFilter, list_entries
+from domain.errors import NotFound
+from storage.audit import AuditFilter, find_entry, list_entries
 
 _LAST: Final = 2**63 - 1
+_SEQ: Final = re.compile(r"[1-9][0-9]{0,17}")
 
 When = Annotated[Time | None, QueryParameter()]
+
+
+class AuditEntryNotFound(NotFound):
+    """The tenant's audit log has no entry of this number."""
+
+    code = "audit_entry_not_found"
+    title = "No such entry"
 
 
 class AuditEntryView(Struct, frozen=True, kw_only=True):
@@ -72,7 +82,19 @@ async def list_(  # noqa: PLR0913, PLR0917 - a list has these parameters
     return answer_page(request, found, limit, view=_view, mark=lambda one: f"at_{one.seq:032x}")
 
 
-router: Final = Router("/v1", route_handlers=[list_], tags=["Access"])
+@get("/audit/{seq:str}", guards=[needs("audit:read")], operation_id="get_audit_entry")
+async def show(seq: FromPath[str], use: NamedDependency[Use], caller: NamedDependency[Caller]) -> AuditEntryView:
+    """An entry of the audit log, by its `seq`."""
+    entry = None
+    if _SEQ.fullmatch(seq):
+        async with use.database.read() as tx:
+            entry = await find_entry(tx, caller.tenant_id, int(seq))
+    if entry is None:
+        raise AuditEntryNotFound("The audit log has no such entry.")
+    return _view(entry)
+
+
+router: Final = Router("/v1", route_handlers=[list_, show], tags=["Access"])
 
 
 def _view(entry: AuditEntry) -> AuditEntryView:

@@ -29,6 +29,7 @@ from api.context import notes_of
 from api.fields import MOST_ERRORS, FieldError, pointed, readable
 from api.options import job_options, read_webhook
 from api.submissions import AnySubmission, kind_of
+from api.wording import in_words
 from domain.accounts.user import Caller
 from domain.catalog import kind_named
 from domain.ids import BatchId, JobId
@@ -77,7 +78,7 @@ async def read_batch(
 
     Raises:
         MediaTypeUnsupported, BodyMalformed, BodySlow: it is nothing of the sort.
-        BodyInvalid: something is wrong with it; all that is wrong is named, up to 100 faults.
+        BodyInvalid: something is wrong with it: all faults are named up to 100, and beyond them every job at fault.
         PermissionMissing: the caller may not submit one of these jobs.
     """
     media_type = check_media_type(request.headers.get("content-type"), NDJSON)
@@ -94,14 +95,12 @@ async def read_batch(
         if job is not None:
             place = {"batch_id": batch_id, "batch_index": index}
             jobs.append(replace(job, **place, request_id=notes.request_id, traceparent=notes.traceparent))
-        if len(errors) >= MOST_ERRORS:
-            break
         if time.monotonic() - began > _TURN_SECONDS:
             await asyncio.sleep(0)
             began = time.monotonic()
     following = None if last is None else _read_following(last, request.user, now, batch_id, outbound, errors)
     if errors:
-        raise BodyInvalid(errors[:MOST_ERRORS])
+        raise BodyInvalid(errors, beyond="of each job only the first fault is listed")
     batch = NewBatch(
         id=batch_id,
         tenant_id=request.user.tenant_id,
@@ -135,7 +134,7 @@ def _parts(body: bytes) -> tuple[Sequence[_Piece], _Piece | None, Mode | None]:
         if "jobs" not in found:
             errors.append(FieldError("/jobs", "This field is needed."))
         elif not bytes(found["jobs"]).startswith(b"["):
-            errors.append(FieldError("/jobs", "Expected `array`."))
+            errors.append(FieldError("/jobs", "Expected a list."))
         if not errors and not _stands_once(body, found):
             errors.append(FieldError("", "A name stands twice in the object, or is spelled with escapes."))
         if errors:
@@ -143,7 +142,7 @@ def _parts(body: bytes) -> tuple[Sequence[_Piece], _Piece | None, Mode | None]:
         jobs = _ARRAY.decode(found["jobs"])
         mode = _mode(found["mode"]) if "mode" in found else None
     except msgspec.ValidationError as error:
-        raise BodyInvalid([FieldError("", readable(error))]) from None
+        raise BodyInvalid([FieldError("", in_words(readable(error), dict))]) from None
     except msgspec.DecodeError as error:
         said = HALF_A_PAIR if _LONE.search(body) else f"{error}."
         raise BodyMalformed(said) from None
@@ -176,7 +175,7 @@ def _mode(said: Raw) -> Mode:
     try:
         mode: Mode = msgspec.json.decode(said, type=Mode)
     except msgspec.ValidationError:
-        raise BodyInvalid([FieldError("/mode", "Expected one of `economy`, `standard`.")]) from None
+        raise BodyInvalid([FieldError("/mode", "Expected one of: standard, economy.")]) from None
     return mode
 
 
@@ -204,10 +203,14 @@ def _read(piece: _Piece, caller: Caller, now: datetime, outbound: Outbound, erro
         webhook_url = read_webhook(submission.webhook, outbound, own)
         options = replace(job_options(submission, "/{}".format, now=now, also=own), webhook_url=webhook_url)
     except BodyMalformed as error:
-        errors.append(FieldError(piece.pointer, f"{piece.place}{error.detail}"))
+        # the line of the body is told, and in it there is but one
+        said = error.detail.replace(" in line 1, column ", " in column ") if piece.place else error.detail
+        errors.append(FieldError(piece.pointer, f"{piece.place}{said}"))
         return None
     except BodyInvalid as error:
-        errors += [FieldError(piece.pointer + one.pointer, f"{piece.place}{one.detail}") for one in error.errors]
+        # of a batch of thousands each job that is wrong is named, and of the first also all that is
+        told = error.errors if len(errors) < MOST_ERRORS else error.errors[:1]
+        errors += [FieldError(piece.pointer + one.pointer, f"{piece.place}{one.detail}") for one in told]
         return None
     kind = kind_named(kind_of(submission))
     caller.demand(kind.permission)

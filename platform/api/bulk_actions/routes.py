@@ -15,6 +15,8 @@ from api.bulk_actions.views import BulkActionBody, BulkActionView, read_filter, 
 from api.context import Use
 from api.idempotency import ONCE, find_answer, keep_response, read_key, replay
 from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
+from api.problems import base_url
+from api.submit import RETRY_AFTER
 from domain.accounts.user import Caller
 from domain.ids import is_id
 from domain.jobs.bulk import MOST_UNFINISHED, BulkActionNotFound, BulkActionsFull
@@ -68,8 +70,9 @@ async def create(
             dry_run=data.dry_run,
             rate_per_second=data.rate_per_second,
         )
-        view = view_bulk_action(await add_bulk_action(tx, new))
-        response = Response(view, status_code=202, headers={"Location": f"/v1/bulk-actions/{view.id}"})
+        view = view_bulk_action(await add_bulk_action(tx, new), base_url(request.scope))
+        headers = {"Location": f"/v1/bulk-actions/{view.id}"} | RETRY_AFTER
+        response = Response(view, status_code=202, headers=headers)
         await keep_response(tx, key, response)
         await audit(tx, actor_of(request), act("bulk_action.created", view.id, after=data))
     return response
@@ -87,16 +90,19 @@ async def list_(
     before = read_cursor(cursor, "bulk")
     async with use.database.read() as tx:
         found = await list_bulk_actions(tx, caller.tenant_id, limit=limit + 1, before=before)
-    return answer_page(request, found, limit, view=view_bulk_action, mark=lambda one: one.id)
+    base = base_url(request.scope)
+    return answer_page(request, found, limit, view=lambda one: view_bulk_action(one, base), mark=lambda one: one.id)
 
 
 @get("/bulk-actions/{action_id:str}", guards=[needs("jobs:read")])
-async def show(action_id: ActionPath, use: NamedDependency[Use], caller: NamedDependency[Caller]) -> BulkActionView:
+async def show(
+    request: ApiRequest, action_id: ActionPath, use: NamedDependency[Use], caller: NamedDependency[Caller]
+) -> Response[BulkActionView]:
     """A bulk action, and how far it has come."""
     _check_id(action_id)
     async with use.database.read() as tx:
         action = await find_bulk_action(tx, caller.tenant_id, action_id)
-    return await _viewed(use, caller, action_id, action)
+    return await _answer(request, use, caller, action_id, action)
 
 
 @post(
@@ -107,7 +113,7 @@ async def show(action_id: ActionPath, use: NamedDependency[Use], caller: NamedDe
 )
 async def abort(
     request: ApiRequest, action_id: ActionPath, use: NamedDependency[Use], caller: NamedDependency[Caller]
-) -> BulkActionView:
+) -> Response[BulkActionView]:
     """Do nothing more for a bulk action; what it has done stays done. A finished one stays as it is."""
     _check_id(action_id)
     async with use.database.begin() as tx:
@@ -115,17 +121,20 @@ async def abort(
         action = await abort_bulk_action(tx, caller.tenant_id, action_id)
         if before is not None and action is not None and action.state is not before.state:
             await audit(tx, actor_of(request), act("bulk_action.aborted", action_id))
-    return await _viewed(use, caller, action_id, action)
+    return await _answer(request, use, caller, action_id, action)
 
 
 router: Final = Router("/v1", route_handlers=[create, list_, show, abort], opt=PRUNED, tags=["Bulk actions"])
 
 
-async def _viewed(use: Use, caller: Caller, action_id: str, action: BulkAction | None) -> BulkActionView:
+async def _answer(
+    request: ApiRequest, use: Use, caller: Caller, action_id: str, action: BulkAction | None
+) -> Response[BulkActionView]:
     if action is None:
         missing = BulkActionNotFound("There is no such bulk action.")
         raise await absence(use, caller, action_id, gone=BulkActionGone, otherwise=missing)
-    return view_bulk_action(action)
+    headers = RETRY_AFTER if action.finished_at is None else {}
+    return Response(view_bulk_action(action, base_url(request.scope)), status_code=200, headers=headers)
 
 
 def _check_id(action_id: str) -> None:

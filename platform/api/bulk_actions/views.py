@@ -65,6 +65,13 @@ class BulkActionBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     rate_per_second: Annotated[int, Meta(ge=1, le=MOST_PER_SECOND)] = 50
 
 
+class BulkActionLinks(Struct, frozen=True):
+    """Where to go from a bulk action; relative when the request did not say how it reached us."""
+
+    self: str
+    abort: str
+
+
 class BulkActionView(Struct, frozen=True, kw_only=True):
     """A bulk action. `matched` counts the jobs found so far, of which `skipped` moved by themselves meanwhile."""
 
@@ -80,6 +87,7 @@ class BulkActionView(Struct, frozen=True, kw_only=True):
     created_at: Time
     started_at: Time | None
     finished_at: Time | None
+    links: BulkActionLinks
 
 
 def read_filter(body: BulkActionBody) -> JobFilter:
@@ -106,9 +114,10 @@ def read_filter(body: BulkActionBody) -> JobFilter:
     )
 
 
-def view_bulk_action(action: BulkAction) -> BulkActionView:
-    """A bulk action as the API shows it."""
+def view_bulk_action(action: BulkAction, base: str) -> BulkActionView:
+    """A bulk action as the API shows it to a client that reached us at `base`."""
     wanted = action.wanted
+    here = f"{base}/v1/bulk-actions/{action.id}"
     return BulkActionView(
         id=action.id,
         action=action.action,
@@ -133,6 +142,7 @@ def view_bulk_action(action: BulkAction) -> BulkActionView:
         created_at=action.created_at,
         started_at=action.started_at,
         finished_at=action.finished_at,
+        links=BulkActionLinks(self=here, abort=f"{here}/abort"),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 from litestar import Router, get
+from litestar.params import FromPath
 from litestar.response import Response
 from msgspec import Struct
 
@@ -12,7 +13,15 @@ from api.auth import needs
 from api.bodies import ApiRequest
 from api.paging import MOST, Cursor, Limit, Page, answer_short
 from domain.catalog import KINDS
+from domain.errors import NotFound
 from domain.jobs.kind import Kind
+
+
+class KindNotFound(NotFound):
+    """The platform runs no kind of this name."""
+
+    code = "kind_not_found"
+    title = "No such kind"
 
 
 class KindView(Struct, frozen=True, kw_only=True):
@@ -39,7 +48,16 @@ async def list_kinds(request: ApiRequest, limit: Limit = MOST, cursor: Cursor = 
     return answer_short(request, _views(), limit, cursor, name=lambda kind: kind.name)
 
 
-router: Final = Router("/v1", route_handlers=[list_kinds], tags=["Kinds"])
+@get("/kinds/{kind:str}", guards=[needs("jobs:read")])
+async def get_kind(kind: FromPath[str]) -> KindView:
+    """A kind, with the schemas of its input and its result."""
+    view = next((one for one in _views() if one.name == kind), None)
+    if view is None:
+        raise KindNotFound(f"There is no kind {kind[:64]!r}. There are: {', '.join(one.name for one in KINDS)}.")
+    return view
+
+
+router: Final = Router("/v1", route_handlers=[list_kinds, get_kind], tags=["Kinds"])
 
 
 @cache

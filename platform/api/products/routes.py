@@ -33,6 +33,7 @@ from domain.orders.money import Money
 from domain.orders.product import (
     MANAGE_PRODUCTS,
     Movement,
+    MovementNotFound,
     Product,
     SkuTaken,
     StockChange,
@@ -46,6 +47,7 @@ from storage.database import Tx
 from storage.domain_events import tell
 from storage.products import (
     add_product,
+    find_movement,
     find_product,
     list_movements,
     lock_products,
@@ -169,7 +171,8 @@ async def move(
         wanted = StockChange(product_id=product.id, change=data.change)
         [moved] = await move_stock(tx, caller.tenant_id, [wanted], reason=Movement(data.reason.value))
         made = view_made(moved, stock=product.stock + data.change)
-        response = Response(made, status_code=201)
+        location = f"/v1/products/{product.id}/movements/{made.id}"
+        response = Response(made, status_code=201, headers={"Location": location})
         await keep_response(tx, key, response)
         await audit(tx, actor_of(request), act("stock.moved", product.id, after=made))
         low = stock_events(caller.tenant_id, [product], [wanted], cause=made.id)
@@ -196,12 +199,26 @@ async def movements(  # noqa: PLR0913, PLR0917 - a list has these parameters
     return answer_page(request, found, limit, view=view_movement, mark=lambda one: one.id)
 
 
+@get("/products/{product_id:str}/movements/{movement_id:str}", guards=_MANAGED)
+async def movement(
+    product_id: FromPath[str], movement_id: FromPath[str], use: NamedDependency[Use], caller: NamedDependency[Caller]
+) -> MovementView:
+    """A movement of a product's stock."""
+    async with use.database.read() as tx:
+        await _found(tx, caller, product_id)
+        found = await find_movement(tx, caller.tenant_id, product_id, movement_id)
+    if found is None:
+        raise MovementNotFound("The product has no such movement.")
+    return view_movement(found)
+
+
 router: Final = Router(
     "/v1",
     route_handlers=[
         create,
         change,
         move,
+        movement,
         movements,
     ],
     tags=["Orders"],

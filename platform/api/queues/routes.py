@@ -45,6 +45,15 @@ async def list_queues(
     return answer_short(request, views, limit, cursor, name=lambda queue: queue.name)
 
 
+@get("/queues/{name:str}", guards=[needs("stats:read")])
+async def show(name: FromPath[str], use: NamedDependency[Use]) -> QueueView:
+    """A queue, of all tenants together."""
+    _check_name(name)
+    async with use.platform.read() as tx:
+        [view] = await _views(use, tx, name)
+    return view
+
+
 @post("/queues/{name:str}/pause", status_code=200, guards=[needs("queues:manage")], opt=audited("queue.paused"))
 async def pause(request: ApiRequest, name: FromPath[str], use: NamedDependency[Use]) -> QueueView:
     """Hold the queue's jobs back. Those that run finish, and so do the few the broker has already."""
@@ -81,7 +90,7 @@ async def limit(
     return view
 
 
-router: Final = Router("/v1", route_handlers=[list_queues, pause, resume, limit], tags=["Queues"])
+router: Final = Router("/v1", route_handlers=[list_queues, show, pause, resume, limit], tags=["Queues"])
 
 
 async def _set_paused(request: ApiRequest, use: Use, name: str, *, paused: bool) -> QueueView:

@@ -51,6 +51,20 @@ async def list_permissions(
     return answer_short(request, views, limit, cursor, name=lambda permission: permission.name)
 
 
+@get("/roles", guards=[needs("users:read")])
+async def list_roles(
+    request: ApiRequest,
+    use: NamedDependency[Use],
+    caller: NamedDependency[Caller],
+    limit: Limit = MOST,
+    cursor: Cursor = None,
+) -> Response[Page[RoleView]]:
+    """The roles there are, each with what it bundles in the tenant, by name."""
+    async with use.database.read() as tx:
+        views = [_view(role, await read_role(tx, caller.tenant_id, role)) for role in Role]
+    return answer_short(request, views, limit, cursor, name=lambda view: view.role)
+
+
 @get("/roles/{role:str}/permissions", guards=[needs("users:read")])
 async def show(role: RolePath, use: NamedDependency[Use], caller: NamedDependency[Caller]) -> RoleView:
     """What a role bundles: what the tenant has said, or else what it does everywhere."""
@@ -92,7 +106,7 @@ async def change(
     return _view(named, wanted)
 
 
-router: Final = Router("/v1", route_handlers=[list_permissions, show, change], tags=["Access"])
+router: Final = Router("/v1", route_handlers=[list_permissions, list_roles, show, change], tags=["Access"])
 
 
 def _check_still_held(lost: frozenset[str], held: frozenset[str]) -> None:

@@ -12,6 +12,8 @@ from api.acts import act, actor_of, audited
 from api.auth import needs
 from api.bodies import ApiRequest
 from api.context import Use
+from api.fields import FieldError
+from api.parameters import ParameterInvalid
 from api.usage.views import (
     BudgetsBody,
     BudgetsView,
@@ -22,7 +24,6 @@ from api.usage.views import (
     view_budgets,
 )
 from domain.accounts.user import Caller
-from domain.errors import Invalid
 from storage.audit import audit
 from storage.usage import GROUPS, UsageSum, read_used, set_budgets, sum_usage
 
@@ -58,7 +59,7 @@ async def get_usage(  # noqa: PLR0913, PLR0917 - what narrows it
     since = first or max(date.min + timedelta(days=_USUAL_DAYS), until) - timedelta(days=_USUAL_DAYS - 1)
     groups = [name.strip() for name in by.split(",")]
     if not 0 <= (until - since).days < _LONGEST_DAYS:
-        raise Invalid(f"Give 1 to {_LONGEST_DAYS} days, the first one first.", pointer="query:from")
+        raise ParameterInvalid([FieldError("query:from", f"Give 1 to {_LONGEST_DAYS} days, the first one first.")])
     async with use.database.read() as tx:
         sums = await sum_usage(tx, caller.tenant_id, first=since, last=until, by=groups, kind=kind)
     items = [_view(caller.tenant_id, one) for one in sums]

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 from msgspec import Meta
 
 from domain.emails.header import LONGEST_ADDRESS, LONGEST_SUBJECT, check_address, check_subject
 from domain.emails.templates import choose_template, read_values
+from domain.errors import FieldFault, WrongFields
 from domain.jobs.kind import Input, Kind, Result
 from domain.jobs.retry import RetryPolicy
+
+T = TypeVar("T")
 
 MOST_RECIPIENTS: Final = 50
 LONGEST_BODY: Final = 256 * 1024
@@ -50,11 +53,11 @@ class SendEmail(Input, frozen=True):
         """Hold the fields against each other.
 
         Raises:
-            ValueError: they do not make an e-mail; the sentence names every field that is wrong.
+            WrongFields: they do not make an e-mail; every field that is wrong is named.
         """
-        problems = [*_address_problems(self), *_content_problems(self)]
-        if problems:
-            raise ValueError("; ".join(problems))
+        faults = [*_address_faults(self), *_content_faults(self)]
+        if faults:
+            raise WrongFields(faults)
 
 
 class EmailSent(Result, frozen=True):
@@ -65,45 +68,47 @@ class EmailSent(Result, frozen=True):
     refused: dict[str, str]
 
 
-def _address_problems(email: SendEmail) -> Iterator[str]:
+def _address_faults(email: SendEmail) -> Iterator[FieldFault]:
     if len(email.to) + len(email.cc) + len(email.bcc) > MOST_RECIPIENTS:
-        yield f"to, cc and bcc have at most {MOST_RECIPIENTS} addresses together"
+        yield FieldFault(("to",), f"to, cc and bcc have at most {MOST_RECIPIENTS} addresses together")
     for field, addresses in (("to", email.to), ("cc", email.cc), ("bcc", email.bcc)):
         for index, address in enumerate(addresses):
-            yield from _problem(f"{field}[{index}]", check_address, address)
+            yield from _faults((field, index), check_address, address)
     if email.reply_to is not None:
-        yield from _problem("reply_to", check_address, email.reply_to)
+        yield from _faults(("reply_to",), check_address, email.reply_to)
 
 
-def _content_problems(email: SendEmail) -> Iterator[str]:
-    written = [name for name in ("subject", "text", "html") if getattr(email, name) is not None]
+def _content_faults(email: SendEmail) -> Iterator[FieldFault]:
     if email.template is not None:
-        if written:
-            yield f"{' and '.join(written)} cannot stand beside template, which writes them"
-        yield from _template_problem(email.template, email.values or {})
+        for name in ("subject", "text", "html"):
+            if getattr(email, name) is not None:
+                yield FieldFault((name,), f"{name} cannot stand beside template, which writes it")
+        yield from _template_faults(email.template, email.values or {})
         return
     if email.values is not None:
-        yield "values fill a template, and none is named"
+        yield FieldFault(("values",), "values fill a template, and none is named")
     if email.subject is None:
-        yield "subject is needed, or a template"
+        yield FieldFault(("subject",), "subject is needed, or a template")
     else:
-        yield from _problem("subject", check_subject, email.subject)
+        yield from _faults(("subject",), check_subject, email.subject)
     if email.text is None and email.html is None:
-        yield "text or html is needed, or a template"
+        yield FieldFault(("text",), "text or html is needed, or a template")
 
 
-def _template_problem(name: str, values: Mapping[str, Any]) -> Iterator[str]:
+def _template_faults(name: str, values: Mapping[str, Any]) -> Iterator[FieldFault]:
     try:
-        read_values(choose_template(name), values)
+        template = choose_template(name)
     except ValueError as error:
-        yield f"template: {error}"
+        yield FieldFault(("template",), str(error))
+        return
+    yield from _faults(("values",), lambda given: read_values(template, given), values)
 
 
-def _problem(field: str, check: Callable[[str], None], value: str) -> Iterator[str]:
+def _faults(path: tuple[str | int, ...], check: Callable[[T], object], value: T) -> Iterator[FieldFault]:
     try:
         check(value)
     except ValueError as error:
-        yield f"{field}: {error}"
+        yield FieldFault(path, str(error))
 
 
 # Last in the file, for its example goes through the checks above.

@@ -178,6 +178,13 @@ def check_change(product: Product, change: int) -> None:
         raise StockFull(f"{product.name} ({product.id}): at most {MOST_STOCK} pieces, {product.stock} in stock.")
 
 
+class MovementNotFound(NotFound):
+    """Nothing of this id moved the product's stock."""
+
+    code = "movement_not_found"
+    title = "No such movement"
+
+
 def unknown_product(ids: Iterable[str]) -> UnknownProduct:
     """What to raise for products that are not there."""
     return UnknownProduct(f"There is no product {', '.join(dict.fromkeys(ids))}.")

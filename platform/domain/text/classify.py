@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from domain.errors import WrongField
 from domain.jobs.kind import Input, Kind, Result
 from domain.text.summarize import Text
 
@@ -45,7 +46,7 @@ class Classify(Input, frozen=True, kw_only=True):
         """Refuse labels that share a name: their scores could not be told apart."""
         names = [each.name for each in labels_of(self)]
         if len(set(names)) < len(names):
-            raise ValueError("Labels must have distinct names")
+            raise WrongField("labels", "labels must have distinct names")
 
 
 class Classification(Result, frozen=True, kw_only=True):

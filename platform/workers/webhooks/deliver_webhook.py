@@ -99,11 +99,13 @@ async def _not_taken(ctx: Context, sending: Sending, tried: Try, *, asked: timed
     disabled = False
     async with ctx.noting() as tx:
         await note_try(tx, sending.id, tried)
-        if sending.endpoint_id is not None and sending.type != TEST_EVENT:
-            await note_failed(tx, sending.endpoint_id)
+        if sending.endpoint_id is not None:
+            is_test = sending.type == TEST_EVENT  # counts for nothing, but who says stop means it
+            if not is_test:
+                await note_failed(tx, sending.endpoint_id)
             if tried.is_gone:
                 disabled = await disable_endpoint(tx, sending.endpoint_id, "It answered 410 Gone.")
-            elif is_last:
+            elif is_last and not is_test:
                 reason = f"It took nothing for over {_FAILING_HOURS / 24:g} days. Last: {tried.said}"
                 disabled = await disable_endpoint(tx, sending.endpoint_id, reason, failing_hours=_FAILING_HOURS)
     if disabled:

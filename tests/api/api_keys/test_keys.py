@@ -33,6 +33,16 @@ async def test_a_key_is_shown_once_and_does_what_its_scopes_say(house: House) ->
     assert shown.json()["last_used_at"] is not None
 
 
+async def test_a_new_key_is_shown_with_all_that_is_shown_of_it_later(house: House) -> None:
+    made = (await house.client.post("/v1/api-keys", json={"name": "reports"})).json()
+    rotated = (await house.client.post(f"/v1/api-keys/{made['id']}/rotate")).json()
+    for new in (made, rotated):
+        shown = (await house.client.get(f"/v1/api-keys/{new['id']}")).json()
+        assert set(new) == {*shown, "key", "replaces", "replaced_expires_at"}
+        assert {name: new[name] for name in shown} | {"expires_at": shown["expires_at"]} == shown
+    assert (made["is_live"], made["revoked_at"], made["last_used_at"]) == (True, None, None)
+
+
 async def test_without_scopes_a_key_may_do_nothing(house: House) -> None:
     made = (await house.as_(house.admin_key, "POST", "/v1/api-keys", {"name": "idle"})).json()
     assert (made["scopes"], made["requests_per_minute"]) == ([], 600)

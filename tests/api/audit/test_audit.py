@@ -186,6 +186,19 @@ async def test_the_log_is_read_page_by_page_and_by_what_is_asked(house: House, p
         assert [error["pointer"] for error in problem(answer)["errors"]] == [pointer]
 
 
+async def test_an_entry_is_read_by_its_number(house: House, problem: Problem) -> None:
+    for name in ("viewer", "user"):
+        await house.client.put(f"/v1/roles/{name}/permissions", json={"permissions": ["jobs:read"]})
+    entries = (await house.client.get("/v1/audit")).json()["items"]
+    assert [(await house.client.get(f"/v1/audit/{entry['seq']}")).json() for entry in entries] == entries
+    for seq in ("0", "3", "-1", "01", "x", "9" * 19, "1.0"):
+        answer = await house.client.get(f"/v1/audit/{seq}")
+        assert (answer.status_code, problem(answer)["code"]) == (404, "audit_entry_not_found")
+    assert (await house.stranger.get("/v1/audit/1")).status_code == 404
+    await house.stranger.put("/v1/roles/viewer/permissions", json={"permissions": []})
+    assert (await house.stranger.get("/v1/audit/1")).json()["hash"] not in {entry["hash"] for entry in entries}
+
+
 async def test_another_tenant_reads_its_own_log_only(house: House) -> None:
     await house.as_(house.admin_key, "POST", "/v1/queues/text/pause")
     assert (await house.stranger.get("/v1/audit")).json()["items"] == []

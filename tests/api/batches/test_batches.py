@@ -116,10 +116,29 @@ async def test_a_line_that_is_no_json_is_named_as_any_bad_job(house: House, prob
     assert [one["detail"].split(":")[0] for one in found["errors"]] == ["Line 3", "Line 4", "Line 5", "Line 6"]
 
 
-async def test_no_more_than_a_hundred_faults_are_listed_and_the_problem_says_so(house: House, problem: Problem) -> None:
-    found = problem(await house.client.post("/v1/batches", json={"jobs": [{}] * 500}))
-    assert len(found["errors"]) == 100
-    assert "beyond 100" in found["detail"]
+async def test_however_many_jobs_are_wrong_each_is_named_and_beyond_a_hundred_faults_once(
+    house: House, problem: Problem
+) -> None:
+    wrong = {"kind": "text.summarize", "input": {"text": 5}, "priority": 101}
+    found = problem(await house.client.post("/v1/batches", json={"jobs": [wrong, SUMMARIZE] * 250}))
+    told = [one["pointer"].split("/")[2] for one in found["errors"]]
+    assert list(dict.fromkeys(told)) == [str(index) for index in range(0, 500, 2)]
+    assert len(told) == 100 + 250 - 50
+    assert found["detail"].endswith("Beyond 100, of each job only the first fault is listed.")
+
+
+async def test_what_is_wrong_with_the_whole_is_said_in_words(house: House, problem: Problem) -> None:
+    for body, pointer, said in (
+        (b"[]", "", "Expected an object, not a list."),
+        (b'{"jobs": 1}', "/jobs", "Expected a list."),
+        (b'{"jobs": [], "mode": "fast"}', "/mode", "Expected one of: standard, economy."),
+    ):
+        headers = {"Content-Type": "application/json"}
+        [error] = problem(await house.client.post("/v1/batches", content=body, headers=headers))["errors"]
+        assert (error["pointer"], error["detail"]) == (pointer, said)
+    found = problem(await house.client.post("/v1/batches", content=lines(numbered(1)) + b"{x", headers=NDJSON))
+    assert found["errors"][0]["detail"].startswith("Line 2: ")
+    assert found["errors"][0]["detail"].endswith(" in column 2.")
 
 
 @pytest.mark.parametrize(

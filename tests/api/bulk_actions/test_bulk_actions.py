@@ -32,6 +32,16 @@ async def test_an_action_is_accepted_and_found_where_it_says(house: House) -> No
     assert (await house.client.get(answer.headers["location"])).json() == action
 
 
+async def test_an_action_says_where_to_go_and_when_to_ask_again_until_it_is_finished(house: House) -> None:
+    answer = await house.client.post("/v1/bulk-actions", json=RETRY)
+    links = answer.json()["links"]
+    shown = await house.client.get(links["self"])
+    assert (shown.status_code, shown.headers["retry-after"], answer.headers["retry-after"]) == (200, "1", "1")
+    aborted = await house.client.post(links["abort"])
+    assert (aborted.json()["state"], aborted.json()["links"]) == ("aborted", links)
+    assert "retry-after" not in aborted.headers
+
+
 async def test_actions_are_listed_newest_first_page_by_page(house: House) -> None:
     ids = [(await ask(house.client))["id"] for _ in range(3)]
     first = await house.client.get("/v1/bulk-actions?limit=2")

@@ -189,6 +189,38 @@ async def test_the_route_of_emails_takes_the_email_itself(house: House, problem:
 
 
 @pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"subject": "Hi\r\nBcc: x@y.example", "text": "T"}, {"subject": "A subject has no line breaks"}),
+        ({"subject": "Hi", "text": "T", "cc": ["a@b.example", "a@192.0.2.1"]}, {"cc/1": "The domain is a name"}),
+        ({}, {"subject": "Subject is needed, or a template.", "text": "Text or html is needed, or a template."}),
+        ({"template": "welcome@9", "html": "H"}, {"html": "Html cannot stand", "template": "There is no template"}),
+        ({"template": "welcome", "values": {"name": "A"}}, {"values": "The values of welcome are not right: "}),
+    ],
+)
+async def test_what_makes_no_email_is_pointed_at_field_by_field(
+    house: House, problem: Problem, given: dict[str, Any], told: dict[str, str]
+) -> None:
+    email = {"to": ["a@b.example"], **given}
+    for path, body, place in (
+        ("/v1/emails", email, ""),
+        ("/v1/jobs", {"kind": "emails.send", "input": email}, "/input"),
+        ("/v1/batches", {"jobs": [{"kind": "emails.send", "input": email}]}, "/jobs/0/input"),
+    ):
+        errors = problem(await house.client.post(path, json=body))["errors"]
+        assert {one["pointer"] for one in errors} == {f"{place}/{field}" for field in told}
+        for one in errors:
+            assert one["detail"].startswith(told[one["pointer"].removeprefix(f"{place}/")])
+
+
+async def test_labels_alike_are_pointed_at(house: House, problem: Problem) -> None:
+    answer = await house.client.post("/v1/text/classify", json={"text": "A", "labels": ["a", {"name": "a"}]})
+    assert [tuple(one.values()) for one in problem(answer)["errors"]] == [
+        ("/labels", "Labels must have distinct names.")
+    ]
+
+
+@pytest.mark.parametrize(
     "query",
     [
         "priority=101",

@@ -152,6 +152,24 @@ async def test_stock_is_moved_and_every_movement_stays(shop: ShopApi) -> None:
     ]
 
 
+async def test_a_movement_is_found_where_its_answer_says_and_under_no_other_product(shop: ShopApi) -> None:
+    body, headers = {"change": 25, "reason": "received"}, {"Idempotency-Key": "k"}
+    received = await shop.send("POST", MOVEMENTS, body, by=ADMIN, headers=headers)
+    made = received.json()
+    assert received.headers["location"] == f"{MOVEMENTS}/{made['id']}"
+    assert (await shop.get(received.headers["location"], by=ADMIN)).json() | {"stock": 225} == made
+    again = await shop.send("POST", MOVEMENTS, body, by=ADMIN, headers=headers)
+    assert again.headers["location"] == received.headers["location"]
+    for path, code in (
+        (f"/v1/products/{TENT}/movements/{made['id']}", "movement_not_found"),
+        (f"{MOVEMENTS}/movement_{'0' * 32}", "movement_not_found"),
+        (f"/v1/products/none/movements/{made['id']}", "unknown_product"),
+    ):
+        answer = await shop.get(path, by=ADMIN)
+        assert (answer.status_code, answer.json()["code"]) == (404, code)
+    assert (await shop.get(received.headers["location"], by=STRANGER)).status_code == 404
+
+
 async def test_movements_are_known_by_ids_that_tell_when_and_not_how_many(shop: ShopApi) -> None:
     for _ in range(4):
         assert (await shop.post(MOVEMENTS, {"change": 1}, by=ADMIN)).status_code == 201

@@ -31,6 +31,19 @@ async def test_roles_bundle_what_the_release_says_until_the_tenant_says_otherwis
     assert set(other["permissions"]) == ROLE_PERMISSIONS[Role.VIEWER]
 
 
+async def test_roles_are_listed_with_what_they_bundle(house: House) -> None:
+    wanted = {"permissions": ["jobs:read"]}
+    assert (await house.client.put("/v1/roles/viewer/permissions", json=wanted)).status_code == 200
+    whole = (await house.client.get("/v1/roles")).json()
+    assert [one["role"] for one in whole["items"]] == ["admin", "moderator", "operator", "user", "viewer"]
+    for one in whole["items"]:
+        assert (await house.client.get(f"/v1/roles/{one['role']}/permissions")).json() == one
+    assert whole["items"][-1]["permissions"] == ["jobs:read"]
+    first = await house.client.get("/v1/roles?limit=3")
+    rest = (await house.client.get(first.links["next"]["url"])).json()
+    assert (first.json()["items"] + rest["items"], rest["next_cursor"]) == (whole["items"], None)
+
+
 async def test_what_is_no_role_or_no_permission_is_refused(house: House, problem: Problem) -> None:
     for method, body in (("GET", None), ("PUT", {"permissions": []})):
         answer = await house.as_(house.admin_key, method, "/v1/roles/owner/permissions", body)

@@ -88,7 +88,7 @@ def test_what_makes_no_email_is_refused_with_the_reason(fields: dict[str, Any], 
 
 def test_every_problem_is_named_at_once() -> None:
     said = refusal(to=["a@192.0.2.1"], subject="a\tb", values={})
-    assert [name in said for name in ("to[0]", "values", "subject", "text or html")] == [True] * 4
+    assert [name in said for name in ("to/0: ", "values", "subject", "text or html")] == [True] * 4
 
 
 @pytest.mark.parametrize(

@@ -253,6 +253,19 @@ async def test_who_is_gone_is_sent_nothing_more(bench_of: OpenBench) -> None:
     assert ended <= {"endpoint_gone", "endpoint_disabled"}
 
 
+@pytest.mark.parametrize(("status", "state"), [(410, EndpointState.DISABLED), (503, EndpointState.ACTIVE)])
+async def test_a_test_disables_only_who_is_gone(bench_of: OpenBench, status: int, state: EndpointState) -> None:
+    async with bench_of() as bench, receiver() as it:
+        endpoint = await endpoint_of(bench, it)
+        it.answers = [answer(status)]
+        await run_job(bench)
+        async with bench.use.database.begin() as tx:
+            await tx.execute(text("UPDATE webhook_notices SET type = 'webhook.test'"))
+        await deliver_all(bench)
+        now = await endpoint_now(bench.use.database, endpoint)
+    assert (now.state, now.failing_since) == (state, None)
+
+
 @pytest.mark.parametrize(("hours", "state"), [(59, EndpointState.ACTIVE), (61, EndpointState.DISABLED)])
 async def test_who_took_nothing_for_days_is_disabled_when_a_delivery_runs_out_of_tries(
     bench_of: OpenBench, hours: int, state: EndpointState

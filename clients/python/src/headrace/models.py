@@ -228,6 +228,14 @@ class BulkAction(Struct, frozen=True, kw_only=True):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    links: BulkActionLinks
+
+
+class BulkActionLinks(Struct, frozen=True, kw_only=True):
+    """Where to go from a bulk action; relative when the request did not say how it reached us."""
+
+    self: str
+    abort: str
 
 
 class Caller(Struct, frozen=True, kw_only=True):
@@ -598,8 +606,11 @@ class NewApiKey(Unspoken, frozen=True, kw_only=True):
     public_id: str
     scopes: tuple[str, ...]
     requests_per_minute: int
+    is_live: bool
     created_at: datetime
     expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
     replaces: str | None
     replaced_expires_at: datetime | None
 

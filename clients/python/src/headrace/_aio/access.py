@@ -142,6 +142,10 @@ class AsyncRoles:
         """Everything that somebody may be let do."""
         return await everything(self._connection, "/v1/permissions", Permission)
 
+    async def list(self) -> tuple[RolePermissions, ...]:
+        """All roles, each with what it bundles."""
+        return await everything(self._connection, "/v1/roles", RolePermissions)
+
     async def get(self, role: Role) -> RolePermissions:
         """What a role bundles."""
         return (await self._connection.send(ask("GET", _role(role)))).into(RolePermissions)

@@ -142,6 +142,10 @@ class Roles:
         """Everything that somebody may be let do."""
         return everything(self._connection, "/v1/permissions", Permission)
 
+    def list(self) -> tuple[RolePermissions, ...]:
+        """All roles, each with what it bundles."""
+        return everything(self._connection, "/v1/roles", RolePermissions)
+
     def get(self, role: Role) -> RolePermissions:
         """What a role bundles."""
         return (self._connection.send(ask("GET", _role(role)))).into(RolePermissions)
