@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import Counter, Gauge, Histogram, generate_latest
 
+from runtime.figures import SECONDS, open_registry
 from storage.job_lists import QueueCount
 from storage.workers import WorkerSeen
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4"
-_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _JOBS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
@@ -17,12 +17,12 @@ class Figures:
     """Counters of this process, and the numbers of live jobs as they were last told."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
+        self._registry = open_registry("api", name="api")
         self._requests = Histogram(
             "headrace_http_request_duration_seconds",
             "Time to answer, by route template; of streams, until their end",
             ("method", "route", "status"),
-            buckets=_SECONDS,
+            buckets=SECONDS,
             registry=self._registry,
         )
         self._batches = Histogram(

@@ -16,6 +16,7 @@ from msgspec import Struct
 from api.description import describe
 from api.problem_codes import CODES, ProblemCode
 from domain.errors import NotFound
+from runtime.version import VERSION
 
 _ASSETS: Final = Path(__file__).parent / "docs"
 _HTML: Final = "text/html"
@@ -27,7 +28,6 @@ _HEADERS: Final = {"Content-Security-Policy": _POLICY, "Vary": "Accept"}
 _TWO_FORMS: Final = {"pages": True}
 """In `opt` of a route: to those who do not ask for JSON it answers a page."""
 
-VERSION: Final = "0.1.0"
 
 Accept = Annotated[str | None, HeaderParameter(name="Accept")]
 

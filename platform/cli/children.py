@@ -23,6 +23,9 @@ class Addresses(Struct, frozen=True, kw_only=True):
     api_port: int
     flower_port: int | None
     mail_port: int | None
+    metrics_host: str = LOOPBACK
+    metrics_ports: dict[str, int] = {}
+    """Where processes that have no other port tell their figures, by name; empty: nowhere."""
 
     @property
     def api(self) -> str:
@@ -39,13 +42,22 @@ class Addresses(Struct, frozen=True, kw_only=True):
         """The local inbox's URL."""
         return f"smtp://{LOOPBACK}:{self.mail_port}" if self.mail_port else None
 
+    @property
+    def metrics(self) -> dict[str, str]:
+        """The URLs of those figures, by the name of the process."""
+        return {name: f"{_url(self.metrics_host, port)}/metrics" for name, port in self.metrics_ports.items()}
+
 
 class Children(Struct, frozen=True, kw_only=True):
-    """What all children share: the environment they get, the folder they report to, how long workers may finish."""
+    """What all children share: the environment they get, the folder they report to, how long workers may finish.
+
+    Each of `metrics_ports` is one process's alone.
+    """
 
     environ: dict[str, str]
     data_dir: Path
     grace_seconds: float
+    metrics_ports: dict[str, int] = {}
 
     def mail(self, port: int) -> Program:
         """The local inbox."""
@@ -75,7 +87,7 @@ class Children(Struct, frozen=True, kw_only=True):
 
     def worker(self, number: int) -> Program:
         """A worker."""
-        name = f"worker-{number}"
+        name = worker_name(number)
         return self._program(name, "worker", "--name", name, is_ready=self._says_so)
 
     def beat(self) -> Program:
@@ -86,14 +98,20 @@ class Children(Struct, frozen=True, kw_only=True):
         return is_marked(self.data_dir, pid)
 
     def _program(self, name: str, *words: str, is_ready: Callable[[int], Awaitable[bool]]) -> Program:
+        port = self.metrics_ports.get(name)
         return Program(
             name=name,
             command=_command(*words),
-            environ=self.environ,
+            environ=self.environ if port is None else self.environ | {f"{PREFIX}METRICS_PORT": str(port)},
             is_ready=is_ready,
             # A stopping worker gives its jobs this long, and then has to give them back.
             grace_seconds=self.grace_seconds + _GRACE_BEYOND_JOBS_SECONDS,
         )
+
+
+def worker_name(number: int) -> str:
+    """What `up` calls its workers, numbered from 1."""
+    return f"worker-{number}"
 
 
 def _command(*words: str) -> tuple[str, ...]:

@@ -1,12 +1,9 @@
 """The `headrace` command. Its subcommands are imported when they are called, so that `--help` answers at once."""
 
 import importlib
-import importlib.metadata
 import os
 import signal
 import sys
-import tomllib
-from pathlib import Path
 from typing import Final
 
 import click
@@ -15,6 +12,7 @@ from cli.exits import CommandFailed, Exit
 from cli.options import ApiGroup
 from domain.errors import HeadraceError
 from runtime.settings import SettingInvalid
+from runtime.version import VERSION
 
 # name: where it is, and its line in `--help`
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
@@ -51,15 +49,6 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 }
 
 
-def version() -> str:
-    """The version installed, or in a checkout the one its pyproject names."""
-    try:
-        return importlib.metadata.version("headrace")
-    except importlib.metadata.PackageNotFoundError:
-        project = Path(__file__).parents[2] / "pyproject.toml"
-        return str(tomllib.loads(project.read_text())["project"]["version"]) if project.exists() else "unknown"
-
-
 class LazyGroup(ApiGroup):
     """Knows its commands by name and imports the one that is asked for."""
 
@@ -83,7 +72,7 @@ class LazyGroup(ApiGroup):
 
 def _show_version(ctx: click.Context, param: click.Parameter, asked: bool) -> None:  # noqa: ARG001, FBT001 - click's signature
     if asked:
-        click.echo(f"headrace {version()}")
+        click.echo(f"headrace {VERSION}")
         ctx.exit()
 
 

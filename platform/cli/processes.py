@@ -15,6 +15,7 @@ from domain.catalog import QUEUES
 from runtime.broker import Sender, celery_url, make_celery
 from runtime.collector import settle_in
 from runtime.event_streams import EventStreams
+from runtime.figures_port import told_on_a_port
 from runtime.logs import configure_logs
 from runtime.readiness import mark_ready
 from runtime.resources import needed, open_stores
@@ -23,6 +24,8 @@ from runtime.settings import Settings, environment_with, read_settings
 _CONCURRENCY: Final = 100
 _RESCUE_SECONDS: Final = 5.0
 _DRAIN_GRACE: Final = 5.0
+_STALLED_SECONDS: Final = 300.0  # for what takes half a minute where everything it needs hangs
+_LOOP_SECONDS: Final = 60.0
 
 
 @click.command()
@@ -31,12 +34,15 @@ def relay(name: str) -> None:
     """Release due jobs to the broker; rescue, expire, act in bulk, prune, publish on a clock. Several may run."""
     from workers.bulk import bulk_forever  # noqa: PLC0415 - Celery is heavy, `--help` is not
     from workers.emptied import watch_broker  # noqa: PLC0415 - as above
+    from workers.figures import LOOK, RelayFigures  # noqa: PLC0415 - as above
     from workers.prune import prune_forever  # noqa: PLC0415 - as above
     from workers.publish import publish_forever  # noqa: PLC0415 - as above
     from workers.relay import Relay  # noqa: PLC0415 - as above
     from workers.rescue import rescue_forever  # noqa: PLC0415 - as above
 
     settings = _start(name)
+    figures = RelayFigures(name)
+    figures.expect(LOOK, within_seconds=_STALLED_SECONDS)
 
     async def work() -> None:
         app = make_celery(settings, broker_url=_broker_url(settings), queues=QUEUES, client=name)
@@ -45,26 +51,30 @@ def relay(name: str) -> None:
             async with open_stores(settings, name=name, connections=4) as use:
                 await use.wakeups.check_keeping()
                 async with asyncio.TaskGroup() as duties:
-                    duties.create_task(Relay(use, sender, queues=QUEUES).run())
+                    duties.create_task(figures.watch_loop(within_seconds=_LOOP_SECONDS))
+                    duties.create_task(Relay(use, sender, queues=QUEUES, figures=figures).run())
                     duties.create_task(
                         rescue_forever(
                             use,
+                            figures,
                             resend_seconds=settings.resend_seconds,
                             every_seconds=min(_RESCUE_SECONDS, settings.lease_seconds / 6),
                             grace_seconds=settings.heartbeat_seconds * 1.5,
                         )
                     )
-                    duties.create_task(watch_broker(use, sender))
-                    duties.create_task(bulk_forever(use))
-                    duties.create_task(prune_forever(use, retention_days=settings.retention_days))
+                    duties.create_task(watch_broker(use, sender, figures))
+                    duties.create_task(bulk_forever(use, figures))
+                    duties.create_task(prune_forever(use, figures, retention_days=settings.retention_days))
                     streams = EventStreams(use.wakeups.redis, kept=settings.domain_events_in_redis)
-                    duties.create_task(publish_forever(use, streams))
+                    duties.create_task(publish_forever(use, streams, figures))
                     settle_in()
+                    figures.is_ready = True
                     mark_ready(settings.data_dir)
         finally:
             sender.close()
 
-    _run_until_told(work)
+    with told_on_a_port(settings, figures):
+        _run_until_told(work)
 
 
 @click.command()
@@ -92,20 +102,25 @@ def beat(name: str) -> None:
     """Fire schedules: Celery beat over the schedules table. Several may run; each firing is one job."""
     from celery import signals  # noqa: PLC0415 - Celery is heavy, `--help` is not
 
-    from schedules.beat import PostgresScheduler  # noqa: PLC0415 - as above
+    from schedules.beat import scheduler_with  # noqa: PLC0415 - as above
+    from schedules.figures import TICK, BeatFigures  # noqa: PLC0415 - as above
 
     settings = _start(name)
+    figures = BeatFigures(name)
+    figures.expect(TICK, within_seconds=_STALLED_SECONDS)
     app = make_celery(settings, broker_url=_broker_url(settings), queues=QUEUES, client=name)
 
     def keep_logs(**_: object) -> None:
         """Connected, it keeps Celery from setting up logs of its own."""
 
     def ready(**_: object) -> None:
+        figures.is_ready = True
         mark_ready(settings.data_dir)
 
     signals.setup_logging.connect(keep_logs, weak=False)
     signals.beat_init.connect(ready, weak=False)
-    app.Beat(scheduler_cls=PostgresScheduler, quiet=True).run()
+    with told_on_a_port(settings, figures):
+        app.Beat(scheduler_cls=scheduler_with(figures), quiet=True).run()
 
 
 @click.command()

@@ -11,7 +11,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from cli.children import LOOPBACK, Addresses, Children
+from cli.children import LOOPBACK, Addresses, Children, worker_name
 from domain.errors import HeadraceError
 from runtime.child_logs import ChildLogs, LogFormat
 from runtime.data_dir import hold_data_dir, keep_credentials, keep_secret_key
@@ -43,6 +43,7 @@ class Ready(Struct, frozen=True, kw_only=True):
     redis_url: str
     api_key: str
     processes: dict[str, int]
+    metrics: dict[str, str]
 
 
 class Stores(Struct, frozen=True, kw_only=True):
@@ -114,7 +115,12 @@ async def _run(wish: Wish, settings: Settings, addresses: Addresses) -> None:
         "webhook_loopback": None if settings.is_production or settings.webhook_loopback is not None else "true",
     }
     environ = _environ(settings, {name: value for name, value in changes.items() if value is not None})
-    children = Children(environ=environ, data_dir=wish.data_dir, grace_seconds=settings.grace_seconds)
+    children = Children(
+        environ=environ,
+        data_dir=wish.data_dir,
+        grace_seconds=settings.grace_seconds,
+        metrics_ports=addresses.metrics_ports,
+    )
     logs = ChildLogs(wish.data_dir / "logs", sys.stderr, log_format, line_mask(settings))
     supervisor = Supervisor(wish.data_dir, logs, patience_of(settings.restart_seconds))
 
@@ -137,6 +143,7 @@ async def _run(wish: Wish, settings: Settings, addresses: Addresses) -> None:
             redis_url=stores.redis_url,
             api_key=credentials.api_key,
             processes=supervisor.pids,
+            metrics=addresses.metrics,
         )
         _announce(ready, as_json=wish.as_json)
 
@@ -198,7 +205,25 @@ def _addresses(wish: Wish, settings: Settings, book: PortBook) -> Addresses:
     api_port = wish.port or _default_port(book, "The API", wish.host, API_PORT)
     flower_port = _default_port(book, "Flower", LOOPBACK, FLOWER_PORT) if wish.has_flower else None
     mail_port = None if settings.smtp_url else _default_port(book, "The mail inbox", LOOPBACK, MAIL_PORT)
-    return Addresses(host=wish.host, api_port=api_port, flower_port=flower_port, mail_port=mail_port)
+    return Addresses(
+        host=wish.host,
+        api_port=api_port,
+        flower_port=flower_port,
+        mail_port=mail_port,
+        metrics_host=settings.metrics_host,
+        metrics_ports=_metrics_ports(wish, settings, book),
+    )
+
+
+def _metrics_ports(wish: Wish, settings: Settings, book: PortBook) -> dict[str, int]:
+    """A port for each process that has no other, the first free ones from the setting on; none without a setting."""
+    found: dict[str, int] = {}
+    wanted = settings.metrics_port
+    if wanted is not None:
+        for name in ("relay", *map(worker_name, range(1, wish.workers + 1)), "beat"):
+            found[name] = book.find(settings.metrics_host, wanted)
+            wanted = found[name] + 1
+    return found
 
 
 def _default_port(book: PortBook, whose: str, host: str, wanted: int) -> int:
@@ -219,6 +244,7 @@ def _announce(ready: Ready, *, as_json: bool) -> None:
         "Flower": ready.flower,
         "Mail": ready.mail,
         "Key": ready.api_key,
+        "Metrics": "  ".join(ready.metrics.values()),
     }
     click.echo("\nHeadrace is ready. Ctrl-C stops it; nothing is lost.\n")
     for name, value in lines.items():

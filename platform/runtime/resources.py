@@ -19,7 +19,7 @@ from providers.mail.smtp import SmtpProvider
 from providers.mail.smtp_url import read_smtp_url
 from providers.text.chain import Engine, TextChain
 from providers.text.economy import Economy
-from providers.text.guard import Guard
+from providers.text.guard import Guard, OnAsked, nobody_is_told
 from providers.text.in_parts import LongTexts
 from providers.text.provider import TextProvider
 from providers.text.redacted import RedactingTextProvider
@@ -99,15 +99,17 @@ async def open_stores(
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings, *, name: str, connections: int = 8) -> AsyncIterator[Resources]:
-    """Open everything a worker needs, as `open_stores` does.
+async def open_resources(
+    settings: Settings, *, name: str, connections: int = 8, on_asked: OnAsked = nobody_is_told
+) -> AsyncIterator[Resources]:
+    """Open everything a worker needs, as `open_stores` does; `on_asked` is told of each question to a text engine.
 
     Raises:
         SettingMissing: a URL is not set; `headrace up` sets them all.
     """
     async with open_stores(settings, name=name, connections=connections) as stores:
         mail = SmtpProvider(read_smtp_url(needed(settings, "smtp_url")))
-        text = open_text(settings)
+        text = open_text(settings, on_asked)
         economy = open_economy(settings)
         rates = open_rates(settings)
         cache = open_cache(settings, needed(settings, "redis_url"))
@@ -151,7 +153,7 @@ async def open_resources(settings: Settings, *, name: str, connections: int = 8)
             await mail.aclose()
 
 
-def open_text(settings: Settings) -> TextChain:
+def open_text(settings: Settings, on_asked: OnAsked = nobody_is_told) -> TextChain:
     """Gemini, which is shown no personal data unless the settings say so, and then the local engine; or that alone."""
     engines: list[Engine] = []
     if settings.gemini_api_key is not None:
@@ -169,7 +171,7 @@ def open_text(settings: Settings) -> TextChain:
         windows = settings.windows_by_model
         long = LongTexts(gemini, lambda kind: windows.get(gemini.model_of(kind), DEFAULT_WINDOW), shown)
         rule = BreakerRule(failures=settings.gemini_breaker_failures, rest_seconds=settings.gemini_breaker_seconds)
-        guard = Guard("gemini", rule, time.monotonic)
+        guard = Guard("gemini", rule, time.monotonic, on_asked)
         engines.append(Engine(name="gemini", provider=shown(gemini), model_of=gemini.model_of, guard=guard, long=long))
     if not engines or settings.fallback_kinds:
         from providers.text.local.engine import LocalTextProvider  # noqa: PLC0415 - as above: numpy and the models

@@ -106,6 +106,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     redact_sorts: Annotated[
         str, _doc("what of it, comma-separated: email, phone, card, iban, ssn, ip, key, jwt; absent: all")
     ] = ""
+    metrics_port: Annotated[
+        Annotated[int, Meta(ge=1, le=65535)] | None,
+        _doc("where relay, worker and beat tell their figures, and that they live; absent: nowhere"),
+    ] = None
+    metrics_host: Annotated[str, _doc("the address of that port; 0.0.0.0 is every one of the machine's")] = "127.0.0.1"
     redact_logs: Annotated[Literal["on", "off"], _doc("whether personal data is taken out of what is logged")] = "on"
     secret_key: Annotated[str | None, _doc("signs what the platform hands out; made and kept by `up`")] = None
     data_dir: Annotated[Path, _doc("where embedded servers, inbox and credentials live")] = field(

@@ -13,6 +13,7 @@ from runtime.kill_points import KillPoints
 from runtime.resources import needed
 from runtime.settings import read_settings
 from runtime.wakeups import Wakeups, open_wakeups
+from schedules.figures import TICK, BeatFigures
 from schedules.tick import tick
 from storage.database import Database, open_database
 
@@ -29,6 +30,7 @@ class _Opened:
     database: Database
     wakeups: Wakeups
     kill_points: KillPoints
+    figures: BeatFigures
 
 
 class PostgresScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
@@ -39,10 +41,13 @@ class PostgresScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
 
     schedule: ClassVar[dict[str, Any]] = {}  # Celery looks in here for entries of its own; there are none
     max_interval = _LONGEST_SLEEP
+    figures: ClassVar[BeatFigures | None] = None
+    """Who counts; set by `scheduler_with`."""
 
     def __init__(self, app: Celery, *args: Any, max_interval: float | None = None, **options: Any) -> None:  # noqa: ANN401 - Celery's own
         self._opened: _Opened | None = None
         self._is_down = False
+        self._figures = self.figures or BeatFigures()
         super().__init__(app, *args, max_interval=min(max_interval or _LONGEST_SLEEP, _LONGEST_SLEEP), **options)
 
     def setup_schedule(self) -> None:
@@ -53,6 +58,7 @@ class PostgresScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
             database=open_database(needed(settings, "database_url"), name="beat", size=_CONNECTIONS),
             wakeups=open_wakeups(needed(settings, "redis_url")),
             kill_points=KillPoints(settings.kill_points),
+            figures=self._figures,
         )
 
     def tick(self, *_: object, **__: object) -> float:
@@ -60,7 +66,8 @@ class PostgresScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
         if self._opened is None:
             raise RuntimeError("a lazy or closed scheduler does not tick")
         try:
-            seconds = self._opened.runner.run(_tick(self._opened))
+            with self._figures.going_round(TICK):
+                seconds = self._opened.runner.run(_tick(self._opened))
         except Unavailable as error:
             if not self._is_down:
                 _LOG.warning("beat.database_lost", detail=error.detail)
@@ -94,8 +101,13 @@ class PostgresScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
         return "    . schedules -> Postgres"
 
 
+def scheduler_with(figures: BeatFigures) -> type[PostgresScheduler]:
+    """The scheduler for a beat that counts in these."""
+    return type("CountingScheduler", (PostgresScheduler,), {"figures": figures})
+
+
 async def _tick(opened: _Opened) -> float | None:
-    seconds = await tick(opened.database, opened.wakeups, kill_points=opened.kill_points)
+    seconds = await tick(opened.database, opened.wakeups, kill_points=opened.kill_points, on_fired=opened.figures.fired)
     await _finish_telling()
     return seconds
 

@@ -4,6 +4,7 @@ Any number of beats may tick at once. Each takes only schedules no other is at, 
 (schedule, time), has the last word: a firing is one job, whoever saw it due.
 """
 
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfoNotFoundError
@@ -50,8 +51,16 @@ class Plan(Struct, frozen=True, kw_only=True):
     advance: Advance
 
 
-async def tick(database: Database, wakeups: Wakeups, *, kill_points: KillPoints | None = None) -> float | None:
+async def tick(
+    database: Database,
+    wakeups: Wakeups,
+    *,
+    kill_points: KillPoints | None = None,
+    on_fired: Callable[[Iterable[RunOutcome]], None] = lambda _: None,
+) -> float | None:
     """Submit every job that is due; answers how many seconds later the next is, None when nothing is to come.
+
+    `on_fired` is told what became of firings once that is written.
 
     Raises:
         DatabaseDown: Postgres does not answer; what was not committed is due still.
@@ -61,6 +70,7 @@ async def tick(database: Database, wakeups: Wakeups, *, kill_points: KillPoints 
         async with database.begin() as tx:
             plans = await _fire(tx, points)
         points.reach("beat.after_insert", (job.kind for plan in plans for job in plan.jobs))
+        on_fired(run.outcome for plan in plans for run in plan.runs)
         for plan in plans:
             _LOG.info("schedule.fired", schedule_id=plan.advance.schedule_id, jobs=len(plan.jobs), runs=len(plan.runs))
         if any(plan.jobs for plan in plans):

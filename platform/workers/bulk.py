@@ -15,6 +15,7 @@ from storage.bulk import BulkAction, Turn, put_off, record_turn, take_turn
 from storage.database import Tx
 from storage.job_lists import walk_jobs
 from storage.jobs import Moved, cancel_jobs, retry_jobs
+from workers.figures import RelayFigures
 
 log: Final = structlog.get_logger()
 
@@ -24,12 +25,13 @@ _PUT_OFF_SECONDS: Final = 5.0
 _COUNTED_AT_ONCE: Final = 5_000
 
 
-async def bulk_forever(use: Stores) -> None:
+async def bulk_forever(use: Stores, figures: RelayFigures) -> None:
     """Carry out bulk actions as they come; several may run, for an action is one's at a time."""
     had: dict[str, None] = {}
     while True:
         try:
-            pause = 0.0 if await take_a_turn(use, had) else _IDLE_SECONDS
+            with figures.going_round("bulk"):
+                pause = 0.0 if await take_a_turn(use, had) else _IDLE_SECONDS
         except Unavailable as error:
             log.warning("bulk.waiting", reason=error.detail)
             pause = _BROKEN_SECONDS

@@ -29,8 +29,15 @@ _KEEP_INTERVALS: Final = 20  # what a dead worker leaves is gone after so many
 class Canary:
     """Sends, and listens for what it sent. Heard on Celery's thread, everything else happens on the loop."""
 
-    def __init__(
-        self, sender: Sender, *, worker: str, every_seconds: float, slots: Slots, on_deaf: Callable[[], None]
+    def __init__(  # noqa: PLR0913 - what it needs, and whom it tells
+        self,
+        sender: Sender,
+        *,
+        worker: str,
+        every_seconds: float,
+        slots: Slots,
+        on_deaf: Callable[[], None],
+        on_heard: Callable[[], None] = lambda: None,
     ) -> None:
         self.queue = canary_queue(worker, keep_seconds=every_seconds * _KEEP_INTERVALS)
         self._sender = sender
@@ -38,6 +45,7 @@ class Canary:
         self._every_seconds = every_seconds
         self._slots = slots
         self._on_deaf = on_deaf
+        self._on_heard = on_heard
         self._nonce = secrets.token_hex(16)  # whoever bore this name before may have left one, too
         self._heard = False
         self._is_cut_off = False
@@ -50,6 +58,7 @@ class Canary:
             said = None
         if said == {"canary": self._nonce}:
             self._heard = True
+            self._on_heard()
 
     async def sing(self) -> None:
         """Send one each interval; returns when three in a row were taken by the broker and not heard.

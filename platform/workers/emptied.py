@@ -13,6 +13,7 @@ from domain.errors import Unavailable
 from runtime.broker import Sender
 from runtime.resources import Stores
 from storage.outbox import put_back_all
+from workers.figures import RelayFigures
 
 log: Final = structlog.get_logger()
 
@@ -20,12 +21,13 @@ _EVERY_SECONDS: Final = 1.0
 _SWEEPS: Final = 4
 
 
-async def watch_broker(use: Stores, sender: Sender) -> None:
+async def watch_broker(use: Stores, sender: Sender, figures: RelayFigures) -> None:
     """Look once a second whether the broker still has its mark. For ever; several may."""
     watch = Watch(use, sender)
     while True:
         try:
-            await watch.look()
+            with figures.going_round("broker"):
+                figures.moved("sent_again", await watch.look())
         except Unavailable:
             pass  # the relay, which needs them as well, says so
         except Exception as error:

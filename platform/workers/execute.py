@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -11,6 +12,7 @@ import structlog
 
 from domain.errors import HeadraceError
 from domain.jobs.job import Job, JobError
+from domain.jobs.state import State
 from domain.jobs.verdict import (
     Failed,
     GivenBack,
@@ -28,6 +30,7 @@ from storage.jobs import Settlement, claim_jobs, settle_jobs
 from storage.outbox import put_back
 from workers.abandoned import Abandoned
 from workers.context import Context, LeaseLost
+from workers.figures import WorkerFigures
 from workers.handlers import Binding
 from workers.lease import Leases, StopReason, Watch
 from workers.settle import Settler, tell_settled
@@ -49,6 +52,7 @@ class Bench:
     leases: Leases
     settler: Settler
     abandoned: Abandoned = field(default_factory=Abandoned)
+    figures: WorkerFigures = field(default_factory=WorkerFigures)
     is_draining: bool = False
     spread: random.Random = field(default_factory=random.SystemRandom)
 
@@ -77,11 +81,13 @@ async def execute(ids: Sequence[str], bench: Bench, *, in_front: bool = False) -
 
 async def open_attempts(ids: Sequence[str], bench: Bench) -> list[Job]:
     """Claim what is queued among `ids`. The rest was claimed before, cancelled, or is doubled: not ours."""
+    began = time.perf_counter()
     try:
         # one statement either way: between a message and its job's beginning, round trips are what there is to wait for
         async with bench.use.database.alone() as tx:
             if bench.is_draining or not bench.leases.is_fresh:
                 await put_back(tx, ids)
+                bench.figures.left(len(ids), "put_back")
                 return []
             jobs = await claim_jobs(
                 tx,
@@ -94,7 +100,9 @@ async def open_attempts(ids: Sequence[str], bench: Bench) -> list[Job]:
     except Exception as error:
         # they stay in the outbox as sent, and are sent again; the message's others go on
         log.exception("claim.failed", jobs=len(ids), error=type(error).__name__)
+        bench.figures.left(len(ids), "failed")
         return []
+    bench.figures.claimed(len(jobs), of=len(ids), seconds=time.perf_counter() - began)
     bench.use.wakeups.tell_jobs([job.id for job in jobs])
     bench.use.kill_points.reach("worker.after_claim", (job.id for job in jobs))
     return jobs
@@ -109,13 +117,18 @@ async def run_attempt(job: Job, bench: Bench) -> str | None:
         job_id=job.id, kind=job.kind, attempt=job.attempt, request_id=job.request_id
     ):
         context = Context(job, bench.use)
+        began = ended = time.perf_counter()
         try:
             outcome = await attempt(job, context, bench)
-            await close_attempt(job, context, outcome, bench)
+            ended = time.perf_counter()
+            state = await close_attempt(job, context, outcome, bench)
+            settling = time.perf_counter() - ended
+            bench.figures.attempted(job.kind, state, seconds=ended - began, settling_seconds=settling)
             return outcome.error.code if isinstance(outcome, Failed) else None
         except Exception as error:
             # nothing was written: its lease lapses, and rescue takes the job back; its message's others go on
             log.exception("attempt.not_settled", error=type(error).__name__)
+            bench.figures.not_settled(job.kind, seconds=ended - began)
             return "not_settled"
         finally:
             await context.end()
@@ -137,21 +150,25 @@ async def attempt(job: Job, context: Context, bench: Bench) -> Outcome | None:
     return _outcome_of(job, context, handler, watch)
 
 
-async def close_attempt(job: Job, context: Context, outcome: Outcome | None, bench: Bench) -> None:
-    """Judge the outcome and write it, if the lease still holds."""
+async def close_attempt(job: Job, context: Context, outcome: Outcome | None, bench: Bench) -> State | None:
+    """Judge the outcome and write it, if the lease still holds; answers what the job is now, None if it does not."""
     if outcome is None:
-        return
+        return None
     settlement = _judged(job, outcome, bench)
     if context.settling_tx is not None and isinstance(outcome, Succeeded):
-        await _settle_with_effects(context, settlement, bench)
-        return
+        return await _settle_with_effects(context, settlement, bench)
     await context.roll_back()
     if await bench.settler.settle(settlement) is None:
         log.warning("attempt.fenced", lease=job.lease)
+        return None
+    return settlement.verdict.state
 
 
-async def _settle_with_effects(context: Context, settlement: Settlement, bench: Bench) -> None:
-    """Settle in the transaction the handler left open: its effects, the result and the follow-ups are one."""
+async def _settle_with_effects(context: Context, settlement: Settlement, bench: Bench) -> State | None:
+    """Settle in the transaction the handler left open: its effects, the result and the follow-ups are one.
+
+    Answers what the job is now; None: its lease was lost, and nothing was written.
+    """
     tx = context.settling_tx
     assert tx is not None  # noqa: S101 - asked by the only caller
     try:
@@ -159,15 +176,16 @@ async def _settle_with_effects(context: Context, settlement: Settlement, bench: 
         if not settled:
             await context.roll_back()
             log.warning("attempt.fenced", lease=settlement.lease)
-            return
+            return None
         await context.commit()
     except Exception as error:  # noqa: BLE001 - judged as what a handler raises is
         await context.roll_back()
         # whether the commit arrived is unknown: if it did, the lease is gone and this write is refused
-        await bench.settler.settle(_judged(context.job, outcome_of(error), bench))
-        return
+        settlement = _judged(context.job, outcome_of(error), bench)
+        return None if await bench.settler.settle(settlement) is None else settlement.verdict.state
     bench.use.kill_points.reach("job.after_effect_commit", (context.job.id,))
     tell_settled(bench.use, settled, follow_ups=context.follow_ups)
+    return settlement.verdict.state
 
 
 def _judged(job: Job, outcome: Outcome, bench: Bench) -> Settlement:

@@ -16,6 +16,7 @@ from runtime.resources import Resources
 from storage.database import Database
 from storage.jobs import Held, extend_leases, held_leases
 from storage.workers import WorkerReport, report_worker
+from workers.figures import HEARTBEAT, WorkerFigures
 
 log: Final = structlog.get_logger()
 
@@ -67,6 +68,7 @@ class Leases:
         concurrency: int,
         lease_seconds: float,
         heartbeat_seconds: float,
+        figures: WorkerFigures | None = None,
     ) -> None:
         self.worker = worker
         self.lease_seconds = lease_seconds
@@ -75,6 +77,7 @@ class Leases:
         self._queues = queues
         self._concurrency = concurrency
         self._heartbeat_seconds = heartbeat_seconds
+        self._figures = figures or WorkerFigures(worker)
         self._watched: dict[str, Watch] = {}
         self._renewed_at = asyncio.get_running_loop().time()
         self._stopping = False
@@ -111,7 +114,8 @@ class Leases:
         """Renew all leases and report the worker, for ever."""
         while True:
             try:
-                await self._renew()
+                with self._figures.going_round(HEARTBEAT):
+                    await self._renew()
             except Exception as error:
                 # whatever it is, a worker without a heartbeat must not go on as if it had one
                 log.exception("heartbeat.failed", worker=self.worker, running=len(self._watched), error=str(error))

@@ -24,6 +24,7 @@ from storage.retention import (
     prune_schedule_runs,
 )
 from storage.sessions import prune_sessions, prune_tokens
+from workers.figures import RelayFigures
 
 log: Final = structlog.get_logger()
 
@@ -40,12 +41,14 @@ class Round(Struct, frozen=True, kw_only=True):
     deliveries: int = 0
 
 
-async def prune_forever(use: Stores, *, retention_days: int) -> None:
+async def prune_forever(use: Stores, figures: RelayFigures, *, retention_days: int) -> None:
     """Prune on a clock; several may run, for each row is one's at a time."""
     while True:
         pause = _EVERY_SECONDS
         try:
-            await prune(use, retention_days=retention_days)
+            with figures.going_round("prune"):
+                done = await prune(use, retention_days=retention_days)
+            figures.moved("pruned", done.jobs)
         except Unavailable as error:
             log.warning("prune.waiting", reason=error.detail)
             pause = _BROKEN_SECONDS

@@ -9,6 +9,7 @@ from domain.errors import Unavailable
 from runtime.event_streams import EventStreams
 from runtime.resources import Stores
 from storage.unpublished import may_publish, note_published, unpublished
+from workers.figures import RelayFigures
 
 log: Final = structlog.get_logger()
 
@@ -17,13 +18,14 @@ _POLL_SECONDS: Final = 0.5
 _BROKEN_SECONDS: Final = 1.0
 
 
-async def publish_forever(use: Stores, streams: EventStreams) -> None:
+async def publish_forever(use: Stores, streams: EventStreams, figures: RelayFigures) -> None:
     """Publish as it comes; several may run, of which one publishes at a time."""
     is_down = False
     while True:
         pause = _POLL_SECONDS
         try:
-            pause = 0.0 if await publish(use, streams) else _POLL_SECONDS
+            with figures.going_round("publish"):
+                pause = 0.0 if await publish(use, streams) else _POLL_SECONDS
             if is_down:
                 log.info("domain_events.published_again")
             is_down = False

@@ -16,6 +16,7 @@ from runtime.resources import Stores
 from storage.database import Tx
 from storage.limits import may_decide, use_of
 from storage.outbox import Due, Look, look_at, look_out, promote_due, take_due
+from workers.figures import LOOK, RelayFigures
 from workers.window import LEAST, MOST, Window
 
 log: Final = structlog.get_logger()
@@ -38,11 +39,14 @@ _SEND_WITHIN_SECONDS: Final = 30.0  # the broker is spoken to inside the transac
 class Relay:
     """Releases what is due, fairly, and no more of it than workers can soon take. Several may run beside each other."""
 
-    def __init__(self, use: Stores, sender: Sender, *, queues: Iterable[str]) -> None:
+    def __init__(
+        self, use: Stores, sender: Sender, *, queues: Iterable[str], figures: RelayFigures | None = None
+    ) -> None:
         self._use = use
         self._known = frozenset(queues)
         self._strange: set[str] = set()
         self._sender = sender
+        self._figures = figures or RelayFigures()
         self._windows: defaultdict[str, Window] = defaultdict(Window)
         self._turns: Counter[str] = Counter()
         self._polite_until: dict[str, float] = {}
@@ -55,7 +59,8 @@ class Relay:
             named: frozenset[str] | None = None
             while True:
                 try:
-                    pause = await self.release(named)
+                    with self._figures.going_round(LOOK):
+                        pause = await self.release(named)
                 except Unavailable as error:
                     if not is_down:
                         log.warning("relay.waiting", reason=error.detail)
@@ -85,6 +90,7 @@ class Relay:
                 promoted = await promote_due(tx, limit=_PROMOTED_AT_ONCE)
                 outlook = await look_out(tx)
         if promoted:
+            self._figures.moved("promoted", len(promoted))
             self._use.wakeups.tell_jobs(promoted)
         for queue in sorted(outlook.queues - self._known - self._strange):
             self._strange.add(queue)
@@ -134,6 +140,7 @@ class Relay:
                 if any(bell.line == FRONT for bell in bells):
                     self._polite_until[queue] = time.monotonic() + _POLITE_SECONDS
                 await self._sender.send(queue, bells)
+                self._figures.sent(queue, bells)
                 self._use.kill_points.reach("relay.after_publish", (one.job_id for one in due))
         if room:
             window.sent(len(due), room)

@@ -18,6 +18,7 @@ from storage.once import prune_keys
 from storage.outbox import put_back_lost
 from storage.queues import Unheard, unheard_queues
 from storage.workers import forget_workers
+from workers.figures import RelayFigures
 from workers.settle import tell_settled
 
 log: Final = structlog.get_logger()
@@ -28,7 +29,9 @@ _FORGET_SECONDS: Final = 3600.0
 _UNHEARD_SENDS: Final = 3  # three times the resend time after the first: 45 s by default
 
 
-async def rescue_forever(use: Stores, *, resend_seconds: float, every_seconds: float, grace_seconds: float) -> None:
+async def rescue_forever(
+    use: Stores, figures: RelayFigures, *, resend_seconds: float, every_seconds: float, grace_seconds: float
+) -> None:
     """Rescue on a clock; several may run, for each row is one's at a time.
 
     After Postgres was away, workers have `grace_seconds` to say that they live.
@@ -36,15 +39,16 @@ async def rescue_forever(use: Stores, *, resend_seconds: float, every_seconds: f
     unheard: frozenset[str] = frozenset()
     while True:
         try:
-            await rescue_lapsed(use, up_seconds=grace_seconds)
-            await resend_lost(use, resend_seconds=resend_seconds)
-            unheard = await tell_unheard(use, unheard, seen_seconds=grace_seconds * 2)
-            await expire_late(use)
-            await stop_left(use)
-            async with use.database.begin() as tx:
-                await forget_workers(tx, silent_seconds=_FORGET_SECONDS)
-            async with use.database.begin() as tx:
-                await prune_keys(tx, limit=_AT_ONCE)
+            with figures.going_round("rescue"):
+                figures.moved("rescued", await rescue_lapsed(use, up_seconds=grace_seconds))
+                figures.moved("sent_again", await resend_lost(use, resend_seconds=resend_seconds))
+                unheard = await tell_unheard(use, unheard, seen_seconds=grace_seconds * 2)
+                figures.moved("expired", await expire_late(use))
+                await stop_left(use)
+                async with use.database.begin() as tx:
+                    await forget_workers(tx, silent_seconds=_FORGET_SECONDS)
+                async with use.database.begin() as tx:
+                    await prune_keys(tx, limit=_AT_ONCE)
         except Unavailable as error:
             log.warning("rescue.waiting", reason=error.detail)
             await asyncio.sleep(grace_seconds)

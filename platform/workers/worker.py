@@ -19,6 +19,7 @@ from celery.exceptions import SecurityWarning
 from domain.jobs.job import Job
 from runtime.broker import Sender, celery_url, make_celery
 from runtime.collector import settle_in
+from runtime.figures_port import told_on_a_port
 from runtime.resources import needed, open_resources
 from runtime.settings import Settings
 from storage.database import open_database
@@ -26,6 +27,7 @@ from workers.abandoned import Abandoned, most_abandoned
 from workers.canary import Canary, canary_step
 from workers.execute import Bench, execute
 from workers.exits import WorkerExit
+from workers.figures import HEARING, WorkerFigures
 from workers.handlers import BY_KIND
 from workers.lease import Leases
 from workers.pool import LoopThread, TaskPool
@@ -53,6 +55,7 @@ class Workplace:
         self.queues = queues
         self.concurrency = concurrency
         self.slots = Slots(concurrency, kept=min(_MOST_KEPT, concurrency // 4))
+        self.figures = WorkerFigures(name)
         self.exit_code: WorkerExit | None = None
         self.canary = Canary(
             sender,
@@ -60,6 +63,7 @@ class Workplace:
             every_seconds=settings.canary_seconds,
             slots=self.slots,
             on_deaf=lambda: self.retire(WorkerExit.DEAF),
+            on_heard=lambda: self.figures.came_round(HEARING),
         )
         self._singing: asyncio.Task[None] | None = None
         self._loop = LoopThread()
@@ -107,7 +111,10 @@ class Workplace:
 
     async def _start(self) -> None:
         settings = self.settings
-        use = await self._open.enter_async_context(open_resources(settings, name=self.name, connections=10))
+        self._open.enter_context(told_on_a_port(settings, self.figures))
+        use = await self._open.enter_async_context(
+            open_resources(settings, name=self.name, connections=10, on_asked=self.figures.asked)
+        )
         pulse = open_database(needed(settings, "database_url"), name=f"{self.name}-heartbeat", size=1)
         self._open.push_async_callback(pulse.close)
         leases = Leases(
@@ -118,18 +125,23 @@ class Workplace:
             concurrency=self.concurrency,
             lease_seconds=settings.lease_seconds,
             heartbeat_seconds=settings.heartbeat_seconds,
+            figures=self.figures,
         )
+        abandoned = Abandoned(
+            most=most_abandoned(self.concurrency), on_too_many=lambda _: self.retire(WorkerExit.ABANDONED)
+        )
+        self.figures.watch(self.slots, abandoned)
         self._bench = Bench(
             use=use,
             handlers=BY_KIND,
             slots=self.slots,
             leases=leases,
             settler=Settler(use, patience_seconds=settings.lease_seconds),
-            abandoned=Abandoned(
-                most=most_abandoned(self.concurrency), on_too_many=lambda _: self.retire(WorkerExit.ABANDONED)
-            ),
+            abandoned=abandoned,
+            figures=self.figures,
         )
-        for duty in (leases.beat(), leases.hear_cancels(), leases.look_for_cancels()):
+        loop_watch = self.figures.watch_loop(within_seconds=settings.lease_seconds)
+        for duty in (leases.beat(), leases.hear_cancels(), leases.look_for_cancels(), loop_watch):
             task = asyncio.create_task(duty)
             self._open.callback(task.cancel)
 
@@ -144,6 +156,7 @@ class Workplace:
     def _start_drain(self) -> None:
         if self._singing is not None and self.exit_code is None:
             self._singing.cancel()  # who stops may be deaf
+        self.figures.is_ready = False
         if self._bench is not None and self._drained is None:
             self._bench.is_draining = True
             self._drained = asyncio.create_task(self._bench.leases.drain(self.settings.grace_seconds))
@@ -156,7 +169,7 @@ def run_worker(
     app = worker_celery(settings, queues=queues)
     sender = Sender(app)
     workplace = Workplace(settings, sender, name=name, queues=tuple(queues), concurrency=concurrency)
-    bind_run(app, workplace.ring)
+    bind_run(app, workplace.ring, workplace.figures.heard)
     steps: Any = app.steps
     steps["consumer"].add(room_step(workplace.slots))
     steps["consumer"].add(canary_step(workplace.canary))
@@ -166,6 +179,7 @@ def run_worker(
         sys.setswitchinterval(_SWITCH_SECONDS)
         log.info("worker.ready", worker=name, queues=list(queues), concurrency=concurrency)
         workplace.listen()
+        workplace.figures.is_ready = True
         on_ready()
 
     def stopping(**_: Any) -> None:  # noqa: ANN401 - Celery's signal

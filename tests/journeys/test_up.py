@@ -46,7 +46,7 @@ def submit(up: RunningUp) -> dict[str, Any]:
 
 def test_it_says_where_everything_is_and_means_it(up: RunningUp) -> None:
     assert sorted(up.ready) == sorted(
-        ["api", "flower", "console", "mail", "database_url", "redis_url", "api_key", "processes"]
+        ["api", "flower", "console", "mail", "database_url", "redis_url", "api_key", "processes", "metrics"]
     )
     assert set(up.pids) == set(NAMES)
     assert all(started_at(pid) for pid in up.pids.values())

@@ -1,5 +1,8 @@
 """What a process tells of the engines it asks."""
 
+import asyncio
+from contextlib import suppress
+
 import pytest
 
 from domain.text.breaker import BreakerRule, EngineStanding
@@ -7,7 +10,8 @@ from domain.text.summarize import Summarize, Summary
 from providers.text.chain import Engine, TextChain
 from providers.text.guard import Guard
 from providers.text.local.engine import LocalTextProvider
-from providers.text.provider import Answer, ProviderDown, ProviderRationed, ProviderThrottled
+from providers.text.provider import Answer, ProviderBlocked, ProviderDown, ProviderRationed, ProviderThrottled
+from storage.database import DatabaseDown
 from tests.support.scripted_text import ScriptedText
 
 ASKED = Summarize(text="It rained.")
@@ -53,6 +57,28 @@ def test_a_word_to_wait_is_held_and_what_was_rationed_is_no_call() -> None:
     assert guard.standing == EngineStanding(name="gemini")
     fail(guard, ProviderThrottled("Enough.", retry_after_seconds=7))
     assert (guard.standing.state, guard.standing.wait_seconds, guard.standing.throttled) == ("held", 7.0, 1)
+
+
+def test_questions_that_were_put_are_told_with_their_ends_and_how_long_they_took() -> None:
+    told: list[tuple[str, str, float]] = []
+    clock = Clock()
+    guard = Guard("gemini", BreakerRule(failures=9), clock, lambda *one: told.append(one))
+
+    def end(error: BaseException | None) -> None:
+        with suppress(BaseException), guard.asking():
+            clock.now += 2
+            if error is not None:
+                raise error
+
+    end(None)
+    end(ProviderDown("Nobody there."))
+    end(ProviderBlocked("Not that."))
+    end(asyncio.CancelledError())
+    end(ProviderRationed("Enough."))
+    end(DatabaseDown("No budget could be asked for."))
+    end(ProviderThrottled("Enough.", retry_after_seconds=7))
+    end(None)  # held: it is not put to the engine
+    assert told == [("gemini", outcome, 2.0) for outcome in ("answered", "failed", "unfit", "cut_short", "throttled")]
 
 
 async def test_an_answer_by_the_next_engine_is_a_fallback() -> None:

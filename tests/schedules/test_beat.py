@@ -8,7 +8,9 @@ import pytest
 from celery import Celery
 from structlog.testing import capture_logs
 
-from schedules.beat import PostgresScheduler
+from schedules.beat import PostgresScheduler, scheduler_with
+from schedules.figures import BeatFigures
+from tests.support.figures import figure
 from tests.support.schedules import CALLER, NOTE, TENANT
 
 
@@ -74,6 +76,21 @@ def test_a_connection_cut_between_ticks_costs_no_firing(scheduler: PostgresSched
     # the first is the one written by hand; the others keep the beat of 200 ms without a gap
     assert first < rest[0] <= first + timedelta(seconds=0.2)
     assert {later - earlier for earlier, later in pairwise(rest)} == {timedelta(seconds=0.2)}
+
+
+def test_beat_tells_its_ticks_and_what_became_of_firings(
+    monkeypatch: pytest.MonkeyPatch, database_url: str, redis_url: str
+) -> None:
+    monkeypatch.setenv("HEADRACE_DATABASE_URL", database_url)
+    monkeypatch.setenv("HEADRACE_REDIS_URL", redis_url)
+    write_schedules(database_url, 3)
+    figures = BeatFigures()
+    counting = scheduler_with(figures)(Celery("test", set_as_current=False))
+    counting.tick()
+    counting.close()
+    assert (figure(figures.registry, "headrace_beat_firings_total", outcome="submitted") or 0) >= 3
+    assert figure(figures.registry, "headrace_round_duration_seconds_count", round="tick", outcome="done") == 1
+    assert figure(figures.registry, "headrace_round_timestamp_seconds", round="tick")
 
 
 def test_a_lazy_scheduler_opens_nothing() -> None:

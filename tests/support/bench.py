@@ -36,6 +36,7 @@ from tests.support.jobs import ASK, TENANT, Ask, Reply, mark_sent, open_store
 from workers.context import Context
 from workers.execute import Bench
 from workers.execute import execute as execute_sent
+from workers.figures import WorkerFigures
 from workers.handlers import Binding, bind
 from workers.lease import Leases
 from workers.settle import Settler
@@ -90,6 +91,7 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
             replies=ReplyStreams(wakeups),
             economy=economy,
         )
+        figures = WorkerFigures(worker)
         leases = Leases(
             use,
             database=pulse,
@@ -98,6 +100,7 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
             concurrency=slots,
             lease_seconds=lease_seconds,
             heartbeat_seconds=heartbeat_seconds,
+            figures=figures,
         )
         duties = [
             asyncio.create_task(duty) for duty in (leases.beat(), leases.hear_cancels(), leases.look_for_cancels())
@@ -109,6 +112,7 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
                 slots=Slots(slots),
                 leases=leases,
                 settler=Settler(use, patience_seconds=lease_seconds),
+                figures=figures,
                 spread=random.Random(1),  # noqa: S311 - a seed, so that jitter repeats
             )
         finally:

@@ -13,16 +13,26 @@ from providers.text.provider import Costly, ProviderDown, ProviderRationed, Prov
 
 log: Final = structlog.get_logger()
 
+OnAsked = Callable[[str, str, float], None]
+"""Is told which engine a question was put to, how that ended and how many seconds it took."""
+
 _EPISODE_SECONDS: Final = 1.0  # where a throttling provider names no time
+
+
+def nobody_is_told(_engine: str, _outcome: str, _seconds: float) -> None:
+    """Nothing is done about it."""
 
 
 class Guard:
     """Lets questions through to an engine, or refuses them at once. Used on one event loop."""
 
-    def __init__(self, engine: str, rule: BreakerRule, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, engine: str, rule: BreakerRule, clock: Callable[[], float], on_asked: OnAsked = nobody_is_told
+    ) -> None:
         self._engine = engine
         self._rule = rule
         self._clock = clock
+        self._on_asked = on_asked
         self.breaker = Breaker()
         self._opened_at: float | None = None
         self._counts: Counter[str] = Counter()
@@ -57,14 +67,19 @@ class Guard:
         self.breaker = breaker
         self._counts["calls"] += 1
         is_learned = False
+        began = self._clock()
+        outcome: str | None = "cut_short"
         try:
             yield
+            outcome = "answered"
             self._turn(answered(self.breaker, is_probe=is_probe))
             is_learned = True
         except ProviderRationed:
             self._counts["calls"] -= 1  # nobody was asked
+            outcome = None
             raise
         except ProviderThrottled as throttled:
+            outcome = "throttled"
             self._counts["throttled"] += 1
             seconds = throttled.retry_after_seconds
             until = self._clock() + (_EPISODE_SECONDS if seconds is None else seconds)
@@ -72,6 +87,7 @@ class Guard:
             is_learned = True
             raise
         except ProviderDown:
+            outcome = "failed"
             self._counts["failures"] += 1
             self._turn(failed(self.breaker, self._rule, self._clock(), is_probe=is_probe))
             is_learned = True
@@ -79,11 +95,15 @@ class Guard:
         except HeadraceError as failure:
             if not isinstance(failure, Costly):
                 self._counts["calls"] -= 1  # no budget, or no database to ask for one
+                outcome = None
             else:  # it lives, whatever it says
+                outcome = "unfit"
                 self._turn(answered(self.breaker, is_probe=is_probe))
                 is_learned = True
             raise
         finally:
+            if outcome is not None:
+                self._on_asked(self._engine, outcome, self._clock() - began)
             if not is_learned:
                 self.breaker = left(self.breaker, is_probe=is_probe)
 
