@@ -107,10 +107,10 @@ class Texts:
             standing = self._limiter.look(caller.user_id, self._per_minute)
             if standing.remaining < count:
                 notes.standing = standing
-                stop((count - standing.remaining) * WINDOW_SECONDS / self._per_minute)
+                stop((count - standing.remaining) * WINDOW_SECONDS / self._per_minute, of="texts")
         for _ in range(count):
             notes.standing, wait = await self._limiter.take(caller.user_id, self._per_minute)
-            stop(wait)
+            stop(wait, of="texts")
 
 
 @dataclass(frozen=True, kw_only=True)

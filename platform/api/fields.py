@@ -2,7 +2,7 @@
 
 import difflib
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import msgspec
@@ -63,6 +63,7 @@ def _inner_errors(value: Json, wanted: Any, pointer: str) -> Iterator[FieldError
         tag_field, named = next(iter(forms.values())).__struct_config__.tag_field or "", ", ".join(forms)
         if value.get(tag_field) not in list(forms):  # a list, for what was given may not be hashable
             yield FieldError(pointed(pointer, tag_field), f"Expected one of {named}.")
+            yield from _shared_errors(value, list(forms.values()), pointer)
             return
     for shape in _shapes(value, wanted):
         origin, arguments = get_origin(shape), get_args(shape)
@@ -82,11 +83,27 @@ def _struct_errors(value: dict[str, Json], shape: type[Struct], pointer: str) ->
     tag_field = shape.__struct_config__.tag_field
     for name in value:
         if name not in known and name != tag_field and shape.__struct_config__.forbid_unknown_fields:
-            yield FieldError(pointed(pointer, name), f"There is no such field.{_nearest(name, known)}")
+            names = [*filter(None, [tag_field]), *known]
+            yield FieldError(pointed(pointer, name), f"There is no such field.{_nearest(name, names)}")
     for name, field in known.items():
         if name in value:
             yield from field_errors(value[name], field.type, pointed(pointer, name))
         elif field.required:
+            yield FieldError(pointed(pointer, name), "This field is needed.")
+
+
+def _shared_errors(value: dict[str, Json], forms: list[type[Struct]], pointer: str) -> Iterator[FieldError]:
+    """What is wrong whichever of the forms was meant."""
+    named = [{field.encode_name: field for field in fields(form)} for form in forms]
+    known = {name for one in named for name in one} | {form.__struct_config__.tag_field for form in forms}
+    for name in value:
+        if name not in known and all(form.__struct_config__.forbid_unknown_fields for form in forms):
+            yield FieldError(pointed(pointer, name), "There is no such field.")
+    for name, field in named[0].items():
+        others = [one.get(name) for one in named]
+        if name in value and all(one is not None and one.type == field.type for one in others):
+            yield from field_errors(value[name], field.type, pointed(pointer, name))
+        elif name not in value and all(one is not None and one.required for one in others):
             yield FieldError(pointed(pointer, name), "This field is needed.")
 
 
@@ -110,7 +127,7 @@ def _forms(wanted: Any) -> dict[str, type[Struct]]:  # noqa: ANN401 - as above
     return {str(struct.__struct_config__.tag): struct for struct in structs} if len(structs) > 1 else {}
 
 
-def _nearest(name: str, known: Mapping[str, object]) -> str:
+def _nearest(name: str, known: Sequence[str]) -> str:
     if len(name) > _LONGEST_GUESSED:
         return ""
     near = difflib.get_close_matches(name, known, n=1)

@@ -184,11 +184,11 @@ def standing(policy: str, per_minute: int, filled_seconds: float) -> Standing:
     return Standing(policy, per_minute, max(0, remaining), math.ceil(filled_seconds))
 
 
-def stop(wait_seconds: float) -> None:
-    """Go on only if there is nothing to wait for.
+def stop(wait_seconds: float, *, of: str = "requests") -> None:
+    """Go on only if there is nothing to wait for; what is used up is `of` this.
 
     Raises:
         RateLimited: there is.
     """
     if wait_seconds > 0:
-        raise RateLimited("This minute's requests are used up.", retry_after_seconds=wait_seconds)
+        raise RateLimited(f"This minute's {of} are used up.", retry_after_seconds=wait_seconds)

@@ -143,7 +143,9 @@ def job_options(
         if given.run_at.tzinfo is None:
             errors.append(FieldError(pointer("run_at"), "A time names its zone, as in 2030-01-01T00:00:00Z."))
         elif not _EARLIEST <= given.run_at <= now + LONGEST_DELAY:
-            errors.append(FieldError(pointer("run_at"), f"Expected a time at most {LONGEST_DELAY.days} days ahead."))
+            errors.append(
+                FieldError(pointer("run_at"), f"Expected a time at most {LONGEST_DELAY.days // 365} years ahead.")
+            )
     if errors:
         raise BodyInvalid(errors)
     return options

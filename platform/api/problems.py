@@ -95,7 +95,7 @@ def problem_of(scope: Scope, error: Exception) -> tuple[Problem, dict[str, str]]
                 title=error.title,
                 detail=error.detail,
                 retryable=error.retryable,
-                errors=_errors(error),
+                errors=_errors(scope, error),
                 oauth=error.error if isinstance(error, GrantRefused) else UNSET,
             )
             return problem, _headers(scope, error)
@@ -146,11 +146,7 @@ def _of_litestar(scope: Scope, error: HTTPException) -> tuple[Problem, dict[str,
         return problem_of(scope, BodyMalformed("The body is empty."))
     if isinstance(faults, list):
         named = {fault.pointer for fault in faults}
-        faults += [
-            FieldError(_parameter(scope, field, ParamType.QUERY), in_words(sentence, _annotated(definition)))
-            for field, definition, sentence in misfits(scope)
-            if _parameter(scope, field, ParamType.QUERY) not in named
-        ]
+        faults += [fault for fault in _query_errors(scope) if fault.pointer not in named]
         detail = f"{faults[0].pointer}: {faults[0].detail}"
         return _problem(scope, 422, "parameter_invalid", detail=detail, errors=tuple(faults)), {}
     code = _CODES_OF_STATUS.get(status, "malformed")
@@ -175,6 +171,13 @@ def _parameter_errors(scope: Scope, error: HTTPException) -> list[FieldError] | 
         wanted = None if definition is None else _annotated(definition)
         found.append(FieldError(_parameter(scope, key, one.get("source")), in_words(sentence, wanted)))
     return found or None
+
+
+def _query_errors(scope: Scope) -> list[FieldError]:
+    return [
+        FieldError(_parameter(scope, field, ParamType.QUERY), in_words(sentence, _annotated(definition)))
+        for field, definition, sentence in misfits(scope)
+    ]
 
 
 def _annotated(definition: FieldDefinition) -> Any:  # noqa: ANN401 - any annotation
@@ -218,8 +221,11 @@ def _problem(  # noqa: PLR0913 - it has this many members
     )
 
 
-def _errors(error: HeadraceError) -> tuple[FieldError, ...]:
+def _errors(scope: Scope, error: HeadraceError) -> tuple[FieldError, ...]:
     match error:
+        case BodyInvalid(errors=errors) if error.code == BodyInvalid.code:
+            # what stands in the query is looked at after the body, and is told with it
+            return (*errors, *_query_errors(scope))
         case BodyInvalid(errors=errors):
             return tuple(errors)
         case Invalid(pointer=pointer) if pointer:

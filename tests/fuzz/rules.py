@@ -100,7 +100,7 @@ SENTENCES: Final = (
         _WEBHOOKS,
         r"/events/\d+",
     ),
-    Rule("times are bounded by now", "Expected a time at most 366 days ahead", _JOBS, "query:run_at|/(.*/)?run_at"),
+    Rule("times are bounded by now", "Expected a time at most 100 years ahead", _JOBS, "query:run_at|/(.*/)?run_at"),
     Rule(
         "times are bounded, and an offset may be past a day",
         "Expected a time from 2000 to 2200",

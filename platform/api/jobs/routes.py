@@ -136,9 +136,9 @@ async def get_result(
     """The result alone, as the handler gave it. 409 as long as there is none."""
     job = await _found(use, caller, job_id)
     if not job.is_terminal:
-        raise JobUnfinished(f"The job is {job.state}.")
+        raise JobUnfinished(_stands(job))
     if job.result is None:
-        raise JobWithoutResult(f"The job is {job.state}.")
+        raise JobWithoutResult(_stands(job))
     if matches(combined(request.headers, "if-none-match"), etag(job)):
         return Response(None, status_code=304, headers={"ETag": etag(job)})
     return Response(job.result, media_type="application/json", headers={"ETag": etag(job)})
@@ -186,7 +186,7 @@ async def cancel(
     if job is None:
         job = await _found(use, caller, job_id)
         if job.state is not State.CANCELLED:
-            raise JobFinished(f"The job is {job.state}.")
+            raise JobFinished(_stands(job))
     return await answer_job(request, use, job)
 
 
@@ -202,7 +202,7 @@ async def retry(
             await audit(tx, actor_of(request), act("job.retried", job_id))
     if job is None:
         job = await _found(use, caller, job_id)
-        raise JobNotRetryable(f"The job is {job.state}.")
+        raise JobNotRetryable(_stands(job))
     use.wakeups.ring_relay()
     use.wakeups.tell_jobs([job.id])
     response = await answer_job(request, use, job)
@@ -231,3 +231,8 @@ async def _found(use: Use, caller: Caller, job_id: str) -> Job:
 def _check_id(job_id: str) -> None:
     if not is_id("job", job_id):
         raise JobNotFound("There is no such job.")
+
+
+def _stands(job: Job) -> str:
+    done = job.state in {State.SUCCEEDED, State.FAILED, State.EXPIRED}
+    return f"The job {'has' if done else 'is'} {job.state}."

@@ -23,7 +23,9 @@ MOST_METADATA: Final = 16
 Metadata = Annotated[dict[MetadataKey, MetadataValue], Meta(max_length=MOST_METADATA)]
 Attempts = Annotated[int, Meta(ge=1, le=50)]
 
-LONGEST_DELAY: Final = timedelta(days=366)
+LONGEST_DELAY: Final = timedelta(days=36_500)
+"""A hundred years: what is to wait longer is a slip of the pen."""
+
 LONGEST_TIMEOUT: Final = timedelta(hours=24)
 
 _ENCODER: Final = msgspec.json.Encoder()

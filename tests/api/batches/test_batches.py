@@ -158,7 +158,7 @@ async def test_what_is_wrong_with_the_whole_is_said_in_words(house: House, probl
         (b'{"jobs": [{}], "jobs": [{}]}', 422, [""]),
         (b'{"jobs": [1], "on_finished": {"x": [{}]}, "jobs": [{}]}', 422, [""]),
         (b'{"on_finished": {}, "jobs": [{}], "on_finished": {}}', 422, [""]),
-        (b' {\n"on_finished" : "jobs" , "jobs":\t[ {} ]\n} ', 422, ["/jobs/0/kind", "/on_finished"]),
+        (b' {\n"on_finished" : "jobs" , "jobs":\t[ {} ]\n} ', 422, ["/jobs/0/kind", "/jobs/0/input", "/on_finished"]),
         (b'{"jobs": [' + b"[" * 2000 + b"]" * 2000 + b"]}", 422, [""]),
         (b'{"jobs": [' + b"[" * 70 + b"]" * 70 + b"]}", 422, ["/jobs/0"]),
         (b'{"jobs": [{"kind": "text.moderate", "input": {"text": "\\u0000"}}]}', 422, ["/jobs/0/input/text"]),

@@ -109,6 +109,7 @@ async def test_the_result_alone(house: House, problem: Problem) -> None:
     path = f"/v1/jobs/{job['id']}/result"
     early = await house.client.get(path)
     assert (early.status_code, problem(early)["code"]) == (409, "job_unfinished")
+    assert problem(early)["detail"] == "The job is queued."
     await house.run(job["id"], DONE)
     late = await house.client.get(path)
     assert (late.status_code, late.content) == (200, b'{ "summary" : "short" }')

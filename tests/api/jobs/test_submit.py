@@ -66,7 +66,7 @@ async def test_every_failing_field_is_named(house: House, problem: Problem) -> N
     ("options", "pointer"),
     [
         ({"delay": "soon"}, "/delay"),
-        ({"delay": "400d"}, "/delay"),
+        ({"delay": "36501d"}, "/delay"),
         ({"timeout": "25h"}, "/timeout"),
         ({"timeout": "0s"}, "/timeout"),
         ({"expires_in": "0s"}, "/expires_in"),
@@ -211,6 +211,46 @@ async def test_what_makes_no_email_is_pointed_at_field_by_field(
         assert {one["pointer"] for one in errors} == {f"{place}/{field}" for field in told}
         for one in errors:
             assert one["detail"].startswith(told[one["pointer"].removeprefix(f"{place}/")])
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        ({}, {"/kind", "/input"}),
+        ({"kind": "no.such", "priority": 101, "colour": 1}, {"/kind", "/input", "/priority", "/colour"}),
+        ({"kind": ["a"], "input": {"text": 5}, "tags": [""], "unique": {}}, {"/kind", "/tags/0", "/unique/for"}),
+    ],
+)
+async def test_a_kind_there_is_not_hides_nothing_else_that_is_wrong(
+    house: House, problem: Problem, body: object, pointers: set[str]
+) -> None:
+    errors = problem(await house.client.post("/v1/jobs", json=body))["errors"]
+    assert {one["pointer"] for one in errors} == pointers
+
+
+async def test_a_field_there_is_not_is_told_of_the_kind_too(house: House, problem: Problem) -> None:
+    [error] = problem(await house.client.post("/v1/jobs", json={**SUMMARIZE, "colour": 1}))["errors"]
+    assert error["detail"].startswith("There is no such field. There are: kind, priority, ")
+
+
+async def test_what_is_wrong_in_the_query_is_told_with_what_is_wrong_in_the_body(
+    house: House, problem: Problem
+) -> None:
+    answer = await house.client.post("/v1/text/summarize?priority=101&tag=&max_attempts=x", json={"text": ""})
+    assert problem(answer)["code"] == "body_invalid"
+    assert [one["pointer"] for one in problem(answer)["errors"]] == [
+        "/text", "query:priority", "query:tag", "query:max_attempts"
+    ]  # fmt: skip
+
+
+async def test_a_job_may_wait_for_a_day_in_a_far_year(house: House, problem: Problem) -> None:
+    year = datetime.now(UTC).year
+    answer = await house.client.post("/v1/jobs", json={**SUMMARIZE, "run_at": f"{year + 99}-01-01T00:00:00Z"})
+    assert (answer.status_code, answer.json()["state"]) == (202, "scheduled")
+    assert (await house.client.post("/v1/jobs", json={**SUMMARIZE, "delay": "36500d"})).status_code == 202
+    for late in ({"run_at": f"{year + 101}-01-01T00:00:00Z"}, {"delay": "36501d"}, {"expires_in": "36501d"}):
+        answer = await house.client.post("/v1/jobs", json={**SUMMARIZE, **late})
+        assert [f"/{name}" for name in late] == [one["pointer"] for one in problem(answer)["errors"]]
 
 
 async def test_labels_alike_are_pointed_at(house: House, problem: Problem) -> None:
