@@ -12,6 +12,8 @@ Headers = list[tuple[bytes, bytes]]
 ANY: Final = "*"
 
 EXPOSED: Final = (
+    "Allow",
+    "Content-Disposition",
     "ETag",
     "Idempotency-Replayed",
     "Link",
@@ -20,6 +22,7 @@ EXPOSED: Final = (
     "RateLimit",
     "RateLimit-Policy",
     "Retry-After",
+    "WWW-Authenticate",
     "X-Request-Id",
 )
 """What a page may read of an answer, besides what it always may."""

@@ -18,7 +18,7 @@ from cli.demo_stories import Story, Teller, stories
 from cli.durations import Deadline
 from cli.exits import CommandFailed, Exit
 from cli.options import ApiCommand, given, settings_of_command, target_of_command
-from cli.output import Format, Output, note, table_of
+from cli.output import Format, Output, note, table_of, terminal
 from cli.own_up import own_headrace
 from cli.replies import JobReply
 from cli.target import Target
@@ -169,10 +169,9 @@ def _tell(client: Client, story: Story, board: Board) -> None:
 
 
 def _draw_until(is_done: Callable[[], bool], board: Board) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only a terminal waits for rich
-    from rich.live import Live  # noqa: PLC0415 - as above
+    from rich.live import Live  # noqa: PLC0415 - only a terminal waits for rich
 
-    with Live(console=Console(stderr=True), transient=True, auto_refresh=False) as live:
+    with Live(console=terminal(stderr=True), transient=True, auto_refresh=False) as live:
         while not is_done():
             live.update(table_of(_SHOWN, (_row(line) for line in board.lines())), refresh=True)
             time.sleep(_REDRAW_SECONDS)

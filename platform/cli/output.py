@@ -16,6 +16,7 @@ from cli.exits import defanged
 from domain.orders.money import CURRENCIES, Money
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -121,12 +122,20 @@ def show_pairs(pairs: Sequence[tuple[str, str]]) -> None:
     _print(table)
 
 
+def terminal(*, stderr: bool = False) -> "Console":
+    """What prints on a terminal; with NO_COLOR nothing but letters, where rich by itself would leave bold."""
+    from rich.console import Console  # noqa: PLC0415 - only who prints a table waits for rich
+
+    console = Console(stderr=stderr, highlight=False)
+    return Console(stderr=stderr, highlight=False, color_system=None) if console.no_color else console
+
+
 def _print(table: "Table") -> None:
     from rich.console import Console  # noqa: PLC0415 - only who prints a table waits for rich
 
     # Piped, nothing is cut or wrapped: programs read it, and `grep job_` must find whole ids.
     if sys.stdout.isatty():
-        Console(highlight=False).print(table)
+        terminal().print(table)
         return
     text = io.StringIO()
     Console(file=text, width=_PIPED_WIDTH, highlight=False, color_system=None).print(table)

@@ -10,6 +10,7 @@ import pytest
 from api.app import make_app
 from api.cors import EXPOSED
 from api.envelope import Envelope
+from api.headers import SECURITY
 from runtime.settings import SettingInvalid, read_settings
 from tests.api.conftest import SUMMARIZE, House, exchange, served
 from tests.support.sse import frames
@@ -86,6 +87,10 @@ async def test_answers_of_every_sort_may_be_read(house: House, browser: httpx.As
         assert allows(answer), status
         exposed = answer.headers["access-control-expose-headers"].split(", ")
         assert set(EXPOSED) == set(exposed)
+        # whatever the API says by a header may be read; those of every answer only guard the browser
+        said = {name for name in answer.headers if name not in {name.decode() for name, _ in SECURITY}}
+        own = {name for name in said if not name.startswith("access-control-")} - {"content-type", "vary"}
+        assert own - {"content-length", "date", "server"} <= {name.lower() for name in exposed}, status
 
 
 async def test_a_refusal_at_the_door_may_be_read(house: House, browser: httpx.AsyncClient, opened: str) -> None:
