@@ -146,6 +146,16 @@ def test_only_a_short_sentence_that_says_one_thing_is_turned(parts: Parts, text:
         ("火车站在哪里", "zh"),
         ("أين محطة القطار؟", "ar"),
         ("12345 \U0001f600", "und"),
+        ("Hello there", "en"),
+        ("hello", "en"),
+        ("cannot sign in", "en"),
+        ("Merci beaucoup", "fr"),
+        ("tack s\u00e5 mycket", "sv"),
+        (
+            "Die hond is baie moeg vandag en wil nou gaan slaap",
+            "af",
+        ),  # and not Dutch, for all that is more widely written
+        ("Dydd da, sut wyt ti heddiw?", "cy"),
     ],
 )
 def test_the_language_is_told(text: str, language: str) -> None:

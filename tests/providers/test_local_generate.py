@@ -149,3 +149,51 @@ def test_a_product_description_lists_its_features() -> None:
 @pytest.mark.parametrize("format_", ["email", "blog", "product_description"])
 def test_briefs_that_say_nothing_raise_nothing(format_: Format, brief: str) -> None:
     assert write(Generate(format=format_, brief=brief))
+
+
+@pytest.mark.parametrize(
+    ("brief", "greeting", "said"),
+    [
+        ("Ask Ada Obi to come on 4 May. Mention that room B-204 is booked.", "Dear Ada Obi,",
+         "Please note that room B-204 is booked."),
+        ("Apologise to customer Bj\u00f6rn \u00c5ngstr\u00f6m for the late delivery of order A-7731",
+         "Dear Bj\u00f6rn \u00c5ngstr\u00f6m,", "apologies for the late delivery of order A-7731."),
+        ("Remind tenants that water will be shut off on Tuesday", "Dear tenants,",
+         "water will be shut off on Tuesday."),
+        ("Decline the offer of Lumen & Sons. Thank Ms. O'Neill-Baptiste for her time.", "Dear Ms. O'Neill-Baptiste,",
+         "Thank you very much for your time."),
+        ("Thank nurse Adeyemi for her help on ward 7, and tell Dr. Brandt that the results are in", "Dear Dr. Brandt,",
+         "Many thanks to nurse Adeyemi for her help on ward 7."),
+        ("complain to Northwind: flight NW418 was cancelled", "Dear Northwind,",
+         "complain about the following: flight NW418 was cancelled."),
+        ("Confirm the booking of 2 rooms for Mr. Tanaka", "Dear Sir or Madam,",
+         "confirm the booking of 2 rooms for Mr. Tanaka."),
+        ("Announce to all customers that prices rise by 4%", "Dear customers,", "prices rise by 4%."),
+        ("To: Marta\n- meeting moved to room 7\n- bring the Q3 figures", "Dear Marta,",
+         "Meeting moved to room 7. Bring the Q3 figures."),
+    ],
+)  # fmt: skip
+def test_a_brief_is_followed_and_not_repeated(brief: str, greeting: str, said: str) -> None:
+    text = write(Generate(format="email", brief=brief))
+    assert greeting in text
+    assert said in text
+    assert "In the words of the brief" not in text
+
+
+@pytest.mark.parametrize(
+    ("brief", "title", "points"),
+    [
+        ("Trailhead 45 backpack, 1.2 kg, waterproof zips, $189", "Trailhead 45 backpack",
+         ["1.2 kg", "Waterproof zips", "$189"]),
+        ("A mug by studio \u00d8resund; 350 ml; colours: moss, sand; \u20ac24.90", "Mug by studio \u00d8resund",
+         ["350 ml", "Colours: moss, sand", "\u20ac24.90"]),
+        ("Product: Luma lamp\nFeatures:\n- 3 colours (2700K, 4000K, 6500K)\n- folds flat\nPrice: 59 USD", "Luma lamp",
+         ["3 colours (2700K, 4000K, 6500K)", "Folds flat", "Price: 59 USD"]),
+        ("Kettle\n1. boils in 3 minutes\n2. keeps warm", "Kettle", ["Boils in 3 minutes", "Keeps warm"]),
+    ],
+)  # fmt: skip
+def test_the_name_and_the_points_of_a_product_are_told_apart(brief: str, title: str, points: list[str]) -> None:
+    text = write(Generate(format="product_description", brief=brief))
+    assert text.startswith(f"**{title}**")
+    assert re.findall(r"^- (.+)$", text, re.MULTILINE) == points
+    assert "In the words of the brief" not in text

@@ -9,7 +9,19 @@ from providers.text.local.sentences import sentences_of
 from providers.text.local.words import one_line
 
 Act = Literal[
-    "tell", "ask", "invite", "remind", "thank", "apologise", "confirm", "offer", "propose", "announce", "write", "say"
+    "tell",
+    "ask",
+    "invite",
+    "remind",
+    "thank",
+    "apologise",
+    "confirm",
+    "offer",
+    "propose",
+    "announce",
+    "write",
+    "note",
+    "say",
 ]
 
 _ACTS: Final[dict[str, Act]] = {
@@ -44,6 +56,8 @@ _ACTS: Final[dict[str, Act]] = {
     "suggesting": "propose",
     "announce": "announce",
     "announcing": "announce",
+    # what is to stand in it: `Mention that room B-204 is booked`
+    **dict.fromkeys(("mention", "note that", "point out", "stress", "emphasise", "emphasize", "highlight"), "note"),
     # what the writer does by writing: said as it stands
     **dict.fromkeys(
         (
@@ -70,13 +84,13 @@ _ACTS: Final[dict[str, Act]] = {
         "write",
     ),
 }
-_TO_NOBODY: Final = frozenset({"offer", "propose", "announce", "write"})
+_TO_NOBODY: Final = frozenset({"offer", "propose", "announce", "write", "note"})
 _VERBS: Final = "|".join(sorted(_ACTS, key=len, reverse=True))
 _WANTED: Final = (
     r"^(?:(?:hi|hello|hey)\b[,!.]?\s+)?(?:(?:i|we)\s+(?:need|want|would\s+like)\s+|(?:can|could|would)\s+you\s+"
     r"|help\s+me\s+(?:to\s+)?)?(?:please\s+)?"
 )
-_WRAPPING: Final = re.compile(
+WRAPPING: Final = re.compile(
     _WANTED + r"(?:(?:write|compose|draft|create|send|generate|prepare|make|give me)\s+(?:me\s+"
     r"|us\s+)?)?(?:(?:an?|the|some)\s+)?(?:[a-z]+\s+){0,2}"
     r"(?:e-?mail|mail|message|letter|note|reply|blog(?:\s+(?:post|article))?|article|post|product\s+(?:description|page"
@@ -89,8 +103,13 @@ _STEP: Final = re.compile(
     rf"\s*;\s+|,?\s+and\s+(?:also\s+|then\s+)?(?=(?:{_VERBS})\b)|,\s+(?:then\s+)?(?=(?:{_VERBS})\b)", re.IGNORECASE
 )
 _TITLES: Final = r"(?:Mr|Mrs|Ms|Mx|Dr|Prof|Professor|Sir|Madam)\.?"
+_CAPITAL: Final = (
+    "[A-Z\u00c0-\u00d6\u00d8-\u00de\u0100\u0104\u0106\u010c\u010e\u0110\u0118\u011a\u0130\u0141\u0143\u0158\u015a\u015e"
+    "\u0160\u0164\u016e\u0179\u017b\u017d\u0386-\u03ab\u0400-\u042f]"
+)
 _NAME: Final = (
-    rf"(?:{_TITLES}\s+)?[A-Z][\w'\u2019-]+(?:\s+(?:&\s+|of\s+|de\s+|van\s+|von\s+)?[A-Z][\w'\u2019-]+){{0,3}}"
+    rf"(?:{_TITLES}\s+)?{_CAPITAL}[\w'\u2019-]+"
+    rf"(?:\s+(?:&\s+|of\s+|de\s+|van\s+|von\s+)?{_CAPITAL}[\w'\u2019-]+){{0,3}}"
 )
 _LETTER_TO: Final = re.compile(
     r"^(?:please\s+)?(?:(?:write|compose|draft|create|send|prepare)\s+(?:me\s+)?)?(?:an?\s+|the\s+)?(?:[a-z]+,?\s+){0,3}"
@@ -98,12 +117,8 @@ _LETTER_TO: Final = re.compile(
     re.IGNORECASE,
 )
 _WRITE_TO: Final = re.compile(r"^(?:please\s+)?write\s+to\s+", re.IGNORECASE)
-_IN_A_POST: Final = re.compile(
-    r"^(?:(?:explain|describe|discuss|show|tell)\s+(?:readers\s+)?in\s+an?\s+(?:[a-z]+\s+)?(?:post|article|text)\s+"
-    r"|(?:describe|explain|introducing|introduce)\s+)",
-    re.IGNORECASE,
-)
 _SAYS_TO: Final = re.compile(r"^(complain|report|apply|explain|describe|recommend)\s+to\s+", re.IGNORECASE)
+_FOLLOWING: Final = {"complain": "about the following: ", "report": "the following: "}
 _WISHES: Final = re.compile(r"^(congratulate|welcome)\s+", re.IGNORECASE)
 _FROM: Final = re.compile(rf"\bfrom\s+((?:the\s+)?{_NAME})")
 _OF_GROUP: Final = re.compile(
@@ -111,21 +126,23 @@ _OF_GROUP: Final = re.compile(
     r"(?=\s+(?:to|that|for|about|on|whether|if|how|when|why|in|at)\b|\s*[:,;.]|\s*$)"
 )
 _APPOSED: Final = re.compile(rf"\s*,\s+({_NAME}),?(?=\s)")
-_RELATIVE: Final = re.compile(
-    r"^(?P<name>[^:]{2,90}?)(?:,\s+(?P<sort>an?\s[^,]*?))?,?\s+(?:that|which)\s+(?P<rest>.+)$", re.DOTALL
-)
-_AND_DOES: Final = re.compile(r",?\s+and\s+(?=\w+(?:s|ed)\s)|,\s+")
 _NAMED: Final = re.compile(rf"\b(?:named|called)\s+({_NAME})")
+_NO_ROLE: Final = (
+    r"(?:that|to|about|of|for|if|why|how|when|where|what|which|whether|the|an?|on|in|at|with|because|since|as|not|my|our|all|your|his"
+    r"|their|this|these|those|from|by|questions|details|news|things|is|was|has)\b"
+)
 _ADDRESSED: Final = re.compile(
     rf"^(?:to\s+|by\s+)?((?:the|our|all|my|a|an|every)\s+(?:[\w'\u2019-]+\s+){{0,4}}?[\w'\u2019-]+(?:\s+{_NAME})?"
-    rf"|{_NAME}(?:\s+and\s+{_NAME})?|everyone|everybody|customers|colleagues|staff|them|him|her|you)"
+    rf"|{_NAME}(?:\s+and\s+{_NAME})?|(?!{_NO_ROLE})[a-z]+\s+{_NAME}"
+    rf"|(?!{_NO_ROLE})(?:(?!{_NO_ROLE})[a-z-]+\s+){{0,2}}(?!{_NO_ROLE})[a-z-]{{3,}}s(?=\s+(?:that|to|about|of|why|how|when|whether|not|because|since)\b)"
+    r"|everyone|everybody|customers|colleagues|staff|them|him|her|you)"
     r"(?=\s+(?:that|to|for|of|about|on|know|why|when|how|whether|if|not|in|at|regarding|because|since|as|the|a|an|his|her|their"
     r"|\w{3,}ing)\b"
     r"|\s*[:,;.]|\s*$)",
 )
-_TOPIC: Final = re.compile(r"^(.*?)\s*(?:[:\u2013\u2014]\s+|\s-\s+|[.;]\s+)(.*)$", re.DOTALL)
-_POINT: Final = re.compile(r"\s*;\s+|,\s+(?:and\s+)?|(?<=[^\d])\.\s+(?=[A-Z])|\n+\s*(?:[-*\u2022]\s*)?")
-_SPEAKS_OF: Final = re.compile(r"\b(?:with|featuring|that has|which has|including|offering)\s+", re.IGNORECASE)
+_ITEM: Final = re.compile(r"^\s*(?:[-*\u2022]|\d{1,2}[.)])\s+")
+_TO_LINE: Final = re.compile(r"\A\s*(?:to|recipient|an|for|à|para)\s*:\s*([^\n]{1,80})(?:\n|\Z)", re.IGNORECASE)
+_TO_AT_END: Final = re.compile(rf"(?<=[.;\s])[Tt]o:\s*((?:[A-Z][\w'\u2019-]+\s+)?{_NAME})\.?\s*\Z")
 
 
 class Step(Struct, frozen=True):
@@ -136,31 +153,45 @@ class Step(Struct, frozen=True):
     what: str
 
 
-class Topic(Struct, frozen=True):
-    """What a post or a product text is about, and the points to make."""
-
-    name: str
-    points: tuple[str, ...]
-    is_told: bool = False
-    """Whether the points say what the topic does: `opens on Monday`, of which it is the subject."""
-
-
 def steps_of(brief: str) -> list[Step]:
     """What the brief wants an e-mail to do, in its order."""
-    line = one_line(brief)
-    addressed = ""
+    addressed, said = _recipient(brief)
+    line = one_line(_in_sentences(said))
     opening = _LETTER_TO.match(line) or _WRITE_TO.match(line)
     if opening:
         addressed, line = _whom(line[opening.end() :], may_be_of=True)
         line = re.sub(rf"^(?:to|and)\s+(?=(?:{_VERBS})\b)", "", line, flags=re.IGNORECASE)
         line = f"tell {line}" if re.match(r"(?:about|that|regarding)\b", line) else line
     elif not _ACT.match(line):
-        line = _WRAPPING.sub("", line, count=1) or line
+        line = WRAPPING.sub("", line, count=1) or line
     pieces = [piece for sentence in sentences_of(line) or [line] for piece in _STEP.split(sentence)]
     steps = [_step(piece.strip().rstrip(".")) for piece in pieces if piece.strip(" .")]
+    if addressed and not steps:
+        return [Step("say", addressed, "")]
     if addressed and steps and not name_in(steps[0].whom):
         steps[0] = Step(steps[0].act, addressed, steps[0].what)
     return steps
+
+
+def _recipient(brief: str) -> tuple[str, str]:
+    """Whom a line of its own names, `To: Marta`, and the rest of the brief."""
+    for pattern in (_TO_LINE, _TO_AT_END):
+        if hit := pattern.search(brief):
+            return hit[1].strip(), f"{brief[: hit.start()]}{brief[hit.end() :]}".strip()
+    return "", brief
+
+
+def _in_sentences(brief: str) -> str:
+    """The brief with each item of a list as a sentence of its own."""
+    lines = brief.splitlines()
+    if not any(map(_ITEM.match, lines)):
+        return brief
+    return "\n".join(_ended(_ITEM.sub("", line)) if _ITEM.match(line) else line for line in lines)
+
+
+def _ended(item: str) -> str:
+    item = item.strip()
+    return f"{item[:1].upper()}{item[1:]}" + ("" if item.endswith((".", "!", "?")) else ".")
 
 
 def _step(words: str) -> Step:
@@ -174,7 +205,10 @@ def _step(words: str) -> Step:
     if act == "write":
         return _written(words)
     may_be_of = act in {"ask", "thank", "invite", "apologise"}
-    whom, what = ("", match[2].strip()) if act in _TO_NOBODY else _whom(match[2].strip(), may_be_of=may_be_of)
+    rest = match[2].strip()
+    if (act in _TO_NOBODY or act == "confirm") and not re.match(rf"(?:to|with)\s|{_NAME}\s+that\b", rest):
+        return Step(act, "", rest)
+    whom, what = _whom(re.sub(r"^with\s+", "", rest), may_be_of=may_be_of)
     return Step(act, whom, what)
 
 
@@ -184,43 +218,18 @@ def _written(words: str) -> Step:
     if said:
         whom, what = _whom(words[said.end() :], may_be_of=True)
         if whom:
-            return Step("write", whom, f"{said[1]} {what}")
+            joins = (
+                ""
+                if re.match(r"(?:about|that|of|on|to|why|how|for|regarding|because)\b", what)
+                else _FOLLOWING.get(said[1].lower(), "")
+            )
+            return Step("write", whom, f"{said[1]} {joins}{what}")
     wish = _WISHES.match(words)
     if wish:
         whom, what = _whom(words[wish.end() :], may_be_of=True)
         return Step("write", whom, f"{wish[1]} you {what}") if whom else Step("write", "", words)
     sender = _FROM.search(words)
     return Step("write", sender[1] if sender else "", words)
-
-
-def topic_of(brief: str) -> Topic:
-    """The topic of the brief and its points; a brief without points has its topic only."""
-    line = brief.strip()
-    line = _WRAPPING.sub("", line, count=1).strip() or line
-    line = _IN_A_POST.sub("", line, count=1) or line
-    match = _TOPIC.match(line)
-    if match and len(match[1]) <= 160:  # noqa: PLR2004 - a longer opening is prose, no heading
-        return Topic(one_line(match[1]), points_of(match[2]))
-    told = _RELATIVE.match(one_line(line).rstrip("."))
-    if told:
-        points = tuple(point.strip() for point in _AND_DOES.split(told["rest"]) if point.strip())
-        return Topic(told["name"], (*([told["sort"]] if told["sort"] else []), *points), is_told=True)
-    parts = _SPEAKS_OF.split(one_line(line).rstrip("."), maxsplit=1)
-    if len(parts) > 1 and "," in parts[1]:
-        return Topic(parts[0].rstrip(" ,"), points_of(parts[1]))
-    return Topic(one_line(line).rstrip("."), ())
-
-
-def points_of(text: str) -> tuple[str, ...]:
-    """The points of a list written in a sentence; numbers such as 2,700 stay whole."""
-    pieces = [one_line(piece).strip(" ;,") for piece in _POINT.split(text.strip().rstrip("."))]
-    joined: list[str] = []
-    for piece in pieces:
-        if not piece:
-            continue
-        bare = re.sub(r"^and\s+", "", piece)
-        joined.append(bare)
-    return tuple(joined)
 
 
 def name_in(whom: str) -> str:

@@ -28,6 +28,7 @@ from providers.text.provider import Answer, ReplyPart, Usage
 ENGINE: Final = "local"
 TEMPLATE_ENGINE: Final = "local-template"
 MODELS: Final = Path(__file__).parent / "models"
+SCORE_DIGITS: Final = 4
 MOST_THREADS: Final = 2
 """More would only take turns: scoring holds the interpreter."""
 
@@ -101,7 +102,7 @@ class LocalTextProvider:
             category=category,
             scores=scores,
             sentiment=mood.name,
-            sentiment_score=mood.score,
+            sentiment_score=round(mood.score, SCORE_DIGITS),
             language=language_of(asked.text),
             engine=ENGINE,
         )

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from domain.text.generate import Generate
-from providers.text.local.briefs import steps_of, topic_of
+from providers.text.local.briefs import steps_of
 from providers.text.local.letters import Letter, Voice, letter_of
 from providers.text.local.posts import Manner, Piece, post_of, product_text_of
+from providers.text.local.topics import topic_of, unlabelled
 from providers.text.local.words import one_line
 
 _FORMAL: Final = re.compile(
@@ -29,7 +30,7 @@ def write(asked: Generate) -> str:
     """The text asked for; at most `max_words` words, facts before everything else."""
     if asked.format == "email":
         return _email(asked)
-    topic = topic_of(asked.brief)
+    topic = topic_of(asked.brief, is_product=asked.format == "product_description")
     manner = manner_of(asked.tone)
     pieces = post_of(topic, manner) if asked.format == "blog" else product_text_of(topic, manner)
     text = _fitted(pieces, asked.max_words)
@@ -38,7 +39,7 @@ def write(asked: Generate) -> str:
 
 def facts_of(brief: str) -> list[str]:
     """What must stand in the text as it stands in the brief: numbers, names, quotations, addresses."""
-    return list(dict.fromkeys(_FACT.findall(one_line(brief))))
+    return list(dict.fromkeys(_FACT.findall(one_line(unlabelled(brief)))))
 
 
 def voice_of(tone: str | None) -> Voice:

@@ -22,6 +22,9 @@ _CLAUSE: Final = re.compile(
 )
 _ACRONYM: Final = re.compile(r"^[A-Z0-9]{2}|^I\b")
 
+_TITLED: Final = re.compile(r"\b(?:Mr|Mrs|Ms|Mx|Dr|Prof|Professor|Sir|Madam)\b\.? ")
+_PASSED_ON: Final = frozenset({"tell", "ask", "invite", "remind"})
+
 MOST_SUBJECT_WORDS: Final = 9
 
 
@@ -37,10 +40,14 @@ class Letter(Struct, frozen=True, kw_only=True):
 
 def letter_of(steps: Sequence[Step], voice: Voice) -> Letter:
     """The e-mail that does these steps, everything in them said once."""
-    first = next((step for step in steps if step.whom), None)
-    whom = first.whom if first else ""
+    named = [step.whom for step in steps if step.whom]
+    whom = next((each for each in named if _TITLED.search(each)), named[0] if named else "")
     name = name_in(whom)
-    body = tuple(sentence for at, step in enumerate(steps) for sentence in _said(step, voice, is_first=at == 0))
+    body = tuple(
+        sentence
+        for at, step in enumerate(steps)
+        for sentence in (_passed_on(step, name) or _said(step, voice, is_first=at == 0))
+    )
     return Letter(
         subject=_subject(steps),
         greeting=_greeting(name, voice),
@@ -67,6 +74,16 @@ def _greeting(name: str, voice: Voice) -> str:
     if name:
         return f"{opening} {name},"
     return "Dear Sir or Madam," if voice == "formal" else f"{opening} there,"
+
+
+def _passed_on(step: Step, greeted: str) -> list[str]:
+    """A step that is for somebody else than who is written to: asked of the reader, or said of them. Mostly nothing."""
+    name = name_in(step.whom)
+    if not re.match(r"[^\W\d_a-z]", name) or name == greeted or not greeted:
+        return []
+    if step.act == "thank":
+        return [_sentence(f"Many thanks to {step.whom} {step.what}")]
+    return [_sentence(f"Please {step.act} {step.whom} {step.what}")] if step.act in _PASSED_ON else []
 
 
 def _said(step: Step, voice: Voice, *, is_first: bool) -> Iterator[str]:  # noqa: C901, PLR0912 - one case an act
@@ -110,6 +127,9 @@ def _said(step: Step, voice: Voice, *, is_first: bool) -> Iterator[str]:  # noqa
             yield _sentence(f"{'I would like to propose' if formal else 'How about'} {what}", "." if formal else "?")
         case "announce":
             yield _sentence(f"{'I am pleased to announce' if formal else 'I am happy to announce'} {_small(what)}")
+        case "note":
+            joined = what if what.startswith("that ") or not _CLAUSE.search(what) else f"that {what}"
+            yield _sentence(f"Please note {_small(joined)}")
         case "write":
             yield _sentence(f"I am writing to {what[:1].lower()}{what[1:]}")
         case "say":
@@ -160,6 +180,8 @@ def _addressed(what: str) -> str:
 
 _AS_TITLES: Final = {
     "congratulate you on": "Congratulations on ",
+    "complain about the following:": "Complaint: ",
+    "report the following:": "Report: ",
     "complain about": "Complaint about ",
     "(?:report|explain) that": "",
     "welcome you": "Welcome ",

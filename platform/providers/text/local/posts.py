@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from providers.text.local.briefs import Topic
+from providers.text.local.topics import Topic
 
 Manner = Literal["plain", "warm", "formal"]
 
