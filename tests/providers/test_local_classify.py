@@ -154,7 +154,7 @@ def test_only_a_short_sentence_that_says_one_thing_is_turned(parts: Parts, text:
         (
             "Die hond is baie moeg vandag en wil nou gaan slaap",
             "af",
-        ),  # and not Dutch, for all that is more widely written
+        ),  # not Dutch, which more people write
         ("Dydd da, sut wyt ti heddiw?", "cy"),
     ],
 )

@@ -19,6 +19,10 @@ def moderator() -> Moderator:
         "How do I kill a Python process that hangs?",
         "Please read chapter 4 and answer questions 1-5 by Monday!",
         "Meet me at 7pm, bring the mp3 player. Wow!!",
+        "I will never hurt you, and I will not kill you in the game either.",
+        "You are not an idiot, you were only tired.",
+        "We will burn your CD and beat you at chess.",
+        "I hope you get well soon, and that the old laws die.",
     ],
 )
 def test_ordinary_texts_are_not_flagged(moderator: Moderator, text: str) -> None:
@@ -53,6 +57,12 @@ def test_an_insult_is_flagged_in_any_disguise(moderator: Moderator, text: str) -
         ("How many pills does it take to not wake up?", "self-harm"),
         ("Nobody would notice if I died.", "self-harm"),
         ("I will kill you.", "violence"),
+        ("I will find you and beat you to death", "violence"),
+        ("They should all be shot.", "violence"),
+        ("Die in a fire", "violence"),
+        ("you are an idiot", "harassment"),
+        ("Moron!", "harassment"),
+        ("what an @sshole", "harassment"),
     ],
 )
 def test_an_issue_is_named(moderator: Moderator, text: str, issue: str) -> None:

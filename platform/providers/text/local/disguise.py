@@ -17,9 +17,10 @@ _LEET_WORD: Final = re.compile(
 )
 # 1st, 15kg, 3pm, b2b, mp3, wow!: digits and marks that disguise nothing
 _HONEST: Final = re.compile(
-    r"\d+[a-z]{0,3}|[a-z]{1,3}\d+|[a-z]2[a-z]|h2o|co2s?|k8s|w3c|i18n|l10n|a11y|@?\w*[^\W\d][!+|]+|@\w+"
+    r"\d+[a-z]{0,3}[!+|]*|[a-z]{1,3}\d+|[a-z]2[a-z]|h2o|co2s?|k8s|w3c|i18n|l10n|a11y|@?\w*[^\W\d][!+|]+|@\w+"
 )
-_SPACED: Final = re.compile(r"(?<![\w'])(?:[^\W\d_][ .*_-]{1,2}){3,}[^\W\d_](?![\w'])")
+_SPACED: Final = re.compile(r"(?<![\w'])[^\W\d_]([ .*_-]{1,2})(?:[^\W\d_]\1){2,}[^\W\d_](?![\w'])")
+_AT: Final = re.compile(r"(?<!\w)@(?=ss(?:hole|hat|wipe|clown)?e?s?\b)", re.IGNORECASE)
 _MIXED: Final = re.compile(r"(?=\w*[a-z])(?=\w*[\u0370-\u03ff\u0400-\u052f\u0131\u0251\u0261])\w+")
 _STRETCHED: Final = re.compile(r"([^\W\d_])\1{2,}", re.IGNORECASE)
 _STARRED: Final = re.compile(r"(?<!\w)[^\W\d_]+[*#]+[^\W\d_]*(?!\w)|(?<!\w)[*#]+[^\W\d_]{2,}(?!\w)")
@@ -35,7 +36,7 @@ _HIDDEN: Final = """
 
 def undisguised(text: str, as_is: str | None = None) -> str:
     """The text as the models see it, with disguised words read as words; `as_is` is its plain form, where known."""
-    short = _STRETCHED.sub(r"\1", text)
+    short = _STRETCHED.sub(r"\1", _AT.sub("a", text) if "@" in text else text)
     bare = plain(short) if as_is is None or short != text else as_is
     if not bare.isascii():
         bare = _MIXED.sub(lambda word: word[0].translate(_ALIKE), bare)

@@ -58,11 +58,33 @@ _NEAR_SELF_HARM: Final = re.compile(
     r"|anorexi|bulimi|starv|purg|razor|blade|noose|bleed|depress|thinspo|worthless|disappear|not be here"
     r"|no reason to live"
 )
+# Said outright, in words so plain that n-grams, which add up what each weighs elsewhere, may miss them.
 _THREAT: Final = re.compile(
-    r"\b(?:i(?:'ll| will|'m going to|'m gonna| am going to)|we(?:'ll| will|'re going to)) (?:\w+ )?"
-    r"(?:kill|murder|stab|shoot|strangle|behead|burn) (?:you|u|your (?:family|kids|children|mother|wife))\b"
+    r"\b(?:i(?:'ll| will|'m going to|'m gonna|m gonna| am going to)|we(?:'ll| will|'re going to)) "
+    r"(?:(?!not |never )\w+ )?"
+    r"(?:(?:find|hunt|get|grab) (?:you|u) (?:down )?and )?"
+    r"(?:kill|murder|stab|shoot|strangle|behead|burn|rape|torture|choke|gut|lynch|poison|skin|slaughter"
+    r"|(?:beat|smash|bash|cut)(?= (?:you|u|your \w+) (?:up|to death|to a pulp|senseless|open|in half|in)\b))"
+    r" (?:you|u|your (?:family|kids|children|mother|wife|face|head|skull))\b"
+    r"|\bhope (?:you|u|he|she|they|your \w+)(?: all)? (?:\w+ )?"
+    r"(?:die|dies|rot|choke|gets? (?:cancer|raped|killed|shot))\b"
+    r"|\bhope (?:you|u|they) burn\b|\bdie in a (?:fire|hole|ditch)\b|\bgo (?:and )?(?:hang|drown|shoot) yourself\b"
+    r"|\b(?:they|them|all of them|(?:every )?one of them|you|these people|those people)(?: all)?"
+    r" (?:should|deserve to|need to|ought to)(?: all| just)? (?:be )?"
+    r"(?:shot|hanged|gassed|raped|exterminated|lynched|put to death|executed|castrated|die)\b"
 )
 THREAT_SCORE: Final = 0.8
+_NAMES: Final = (
+    r"(?:idiots?|morons?|imbeciles?|dick ?heads?|ass ?holes?|arseholes?|scum(?:bags?)?|retards?|cunts?|motherfuckers?"
+    r"|pieces? of (?:shit|crap|trash)|dumb ?ass(?:es)?|douche ?bags?)"
+)
+_INSULT: Final = re.compile(
+    r"\byou(?:'re| are| r|r)?,? (?:(?:such|just|really|all|nothing but|an?|the|absolute|complete|total|utter|fucking"
+    r"|bloody|damn|goddamn|stupid|dumb|ugly|fat|little|pathetic|worthless|disgusting|useless|ignorant|lying|dirty|filthy|sick"
+    rf"|big|huge|biggest) ){{0,5}}{_NAMES}\b"
+    rf"|\A(?:what |such )?(?:(?:an?|absolute|complete|total|utter|stupid|dumb|fucking) ){{0,3}}{_NAMES}[\s.!]*\Z"
+)
+INSULT_SCORE: Final = 0.6
 
 UNLIKELY_SCORE: Final = 0.4
 """The most self-harm scores where no word is near it: the model, which saw few such texts, errs on insults."""
@@ -107,6 +129,9 @@ class Moderator:
         if any(_THREAT.search(shown) for shown in bare):
             found["violence"] = max(found["violence"], THREAT_SCORE)
             found["toxicity"] = max(found["toxicity"], THREAT_SCORE)
+        if any(_INSULT.search(shown) for shown in bare):
+            found["harassment"] = max(found["harassment"], INSULT_SCORE)
+            found["toxicity"] = max(found["toxicity"], INSULT_SCORE)
         return _judgement(found, swears=any(_PROFANITY.search(shown) for shown in bare))
 
 

@@ -63,7 +63,7 @@ def topic_of(brief: str, *, is_product: bool = False) -> Topic:
 
 
 def unlabelled(brief: str) -> str:
-    """The brief without what only says what is what: `Product:` before a name, `Features:` alone, the numbers of items."""
+    """The brief without what only says what is what: `Product:` before a name, `Features:` alone, items' numbers."""
     return _NUMBERED.sub("- ", _HEADING.sub("", _LABEL.sub("", brief))).strip() or brief.strip()
 
 
