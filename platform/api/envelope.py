@@ -51,6 +51,10 @@ _LONGEST_URL: Final = 16_384
 _LONGEST_LOGGED: Final = 200
 _UNLOGGED: Final = ("/health/", "/metrics")
 
+# A cache that knows Authorization keeps nothing of it for others, but none knows X-API-Key. Who asked may keep it, and
+# asks each time whether it still stands.
+_PRIVATE: Final = (b"cache-control", b"private, no-cache")
+
 
 class Envelope:
     """Wraps the whole application, so that no answer leaves without: neither those of unknown paths nor of faults."""
@@ -156,6 +160,8 @@ class Envelope:
         headers = [*given, (b"x-request-id", notes.request_id.encode())]
         headers += [(name, value) for name, value in SECURITY if name not in names]
         if scope["path"].startswith("/v1"):
+            if b"cache-control" not in names:
+                headers.append(_PRIVATE)
             headers += (notes.standing or self._standings.of(scope)).headers()
             headers += self._cors.headers(scope)
         return headers

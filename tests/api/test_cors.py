@@ -89,7 +89,11 @@ async def test_answers_of_every_sort_may_be_read(house: House, browser: httpx.As
         assert set(EXPOSED) == set(exposed)
         # whatever the API says by a header may be read; those of every answer only guard the browser
         said = {name for name in answer.headers if name not in {name.decode() for name, _ in SECURITY}}
-        own = {name for name in said if not name.startswith("access-control-")} - {"content-type", "vary"}
+        own = {name for name in said if not name.startswith("access-control-")} - {
+            "cache-control",
+            "content-type",
+            "vary",
+        }
         assert own - {"content-length", "date", "server"} <= {name.lower() for name in exposed}, status
 
 

@@ -26,6 +26,17 @@ async def test_every_answer_has_an_id_and_guards_the_browser(house: House, path:
     assert "server" not in answer.headers
 
 
+async def test_what_is_said_to_a_caller_is_kept_for_nobody_else(house: House) -> None:
+    job = await house.submit()
+    key = house.client.headers.pop("authorization").removeprefix("Bearer ")
+    for path, status in ((f"/v1/jobs/{job['id']}", 200), ("/v1/jobs", 200), ("/v1/jobs/none", 404), ("/v1/no", 404)):
+        answer = await house.client.get(path, headers={"X-API-Key": key})
+        assert (answer.status_code, answer.headers["cache-control"]) == (status, "private, no-cache")
+    exported = await house.client.get("/v1/jobs/export", headers={"X-API-Key": key})
+    assert exported.headers.get_list("cache-control") == ["no-store"]
+    assert "cache-control" not in (await house.client.get("/health/live")).headers
+
+
 async def test_a_sane_request_id_is_echoed_and_any_other_replaced(house: House) -> None:
     for given in ("a", "A-b_c.9", "x" * 128):
         assert (await house.client.get("/", headers={"X-Request-Id": given})).headers["x-request-id"] == given
