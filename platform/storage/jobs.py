@@ -83,7 +83,7 @@ WITH given AS (
     SELECT id, 2, tenant_id, 'succeeded', CAST('{{"attempt": 0}}' AS json) FROM submitted WHERE state = 'succeeded'
     ORDER BY seq
 )
-SELECT {_JOB}, {_IS_TOLD} FROM submitted AS ended
+SELECT ended.*, {_IS_TOLD} FROM submitted AS ended
 """)  # noqa: S608 - the only thing formatted in is a constant list of columns
 
 # A job needs more than to be queued: its outbox row must stand as sent, which the relay allows within the limits of the
