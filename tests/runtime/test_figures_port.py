@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from structlog.testing import capture_logs
 
 import runtime.figures_port
@@ -68,6 +69,16 @@ def test_the_figures_are_told_in_prometheus_format(figures: ProcessFigures) -> N
     labels = frozenset({("round", "look"), ("outcome", "done")})
     assert told_in(answer.text)["headrace_round_duration_seconds_count", labels] == 1
     assert "Python" not in answer.headers["server"]
+
+
+def test_who_asks_for_openmetrics_is_told_in_openmetrics(figures: ProcessFigures) -> None:
+    with told(figures) as port:
+        answer = httpx.get(
+            f"http://{HOST}:{port}/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"}
+        )
+    assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    names = {family.name for family in openmetrics(answer.text)}  # type: ignore[no-untyped-call]
+    assert "headrace_round_timestamp_seconds" in names
 
 
 def test_a_process_is_live_until_a_round_is_overdue(figures: ProcessFigures) -> None:
