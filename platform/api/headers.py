@@ -16,6 +16,9 @@ SECURITY: Final = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
 
+RETRY_AFTER: Final = {"Retry-After": "1"}
+"""Said with what is not finished, and can be asked for again."""
+
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 

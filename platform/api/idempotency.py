@@ -12,6 +12,7 @@ import msgspec
 from litestar.response import Response
 
 from api.bodies import ApiRequest
+from api.headers import RETRY_AFTER
 from domain.jobs.job import Job
 from domain.jobs.once import IdempotencyAnswerGone, IdempotencyKey, IdempotencyKeyInvalid
 from storage.database import Tx
@@ -25,6 +26,7 @@ REPLAYED: Final = {"Idempotency-Replayed": "true"}
 
 _HEADER: Final = "Idempotency-Key"
 _LONGEST: Final = 255
+_ACCEPTED: Final = 202
 _PRINTABLE: Final = re.compile(r"[\x20-\x7e]+")
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 _ENCODER: Final = msgspec.json.Encoder()
@@ -87,10 +89,10 @@ async def keep_job(tx: Tx, key: IdempotencyKey | None, job: Job) -> None:
 
 def replay(kept: KeptAnswer) -> Response[Any]:
     """The first answer again."""
-    location = {} if kept.location is None else {"Location": kept.location}
-    return Response(
-        kept.body or b"", status_code=kept.status, media_type="application/json", headers=location | REPLAYED
-    )
+    headers = REPLAYED if kept.location is None else {"Location": kept.location} | REPLAYED
+    if kept.location is not None and kept.status == _ACCEPTED:
+        headers |= RETRY_AFTER
+    return Response(kept.body or b"", status_code=kept.status, media_type="application/json", headers=headers)
 
 
 async def first_job(tx: Tx, key: IdempotencyKey | None, kept: KeptAnswer) -> Job:

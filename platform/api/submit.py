@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from api.bodies import ApiRequest
 from api.context import Use, notes_of
+from api.headers import RETRY_AFTER
 from api.idempotency import REPLAYED, read_key
 from api.job_view import JobView, etag, view_job
 from api.known import known_answer
@@ -23,7 +24,6 @@ from runtime.unique_ids import new_id
 from storage.job_lists import Attempt, list_attempts
 from storage.once import Submitted, is_kept
 
-RETRY_AFTER = {"Retry-After": "1"}
 _WITHIN_SECONDS: Final = 2.0
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import ssl
 from contextlib import AsyncExitStack
-from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -11,15 +10,10 @@ import pytest
 from sqlalchemy import text
 
 from api.app import make_app
-from domain.jobs.job import JobError
-from domain.jobs.state import State
-from domain.jobs.verdict import Verdict
 from runtime.settings import Settings
 from storage.once import prune_keys
 from tests.api.conftest import SUMMARIZE, House, Problem, served
 
-DOWN = JobError(code="ai_unavailable", title="Down", detail="It is down.", retryable=True)
-DONE = Verdict(state=State.SUCCEEDED, result=b'{"summary":"short"}')
 SCHEDULE = {"name": "hourly", "every": "1h", "job": SUMMARIZE}
 TEXT = {"text": "A long story."}
 
@@ -85,53 +79,6 @@ async def test_a_message_and_a_triggered_job_are_made_once(house: House) -> None
         assert "idempotency-replayed" not in first.headers
     assert await rows(house, "messages") == 1
     assert await rows(house, "jobs") == 2
-
-
-async def test_a_replay_is_the_first_answer_whatever_became_of_the_job_since(house: House) -> None:
-    first = await post(house, "/v1/jobs", SUMMARIZE)
-    lease = await house.claim(first.json()["id"])
-    await house.settle(first.json()["id"], lease, Verdict(state=State.SCHEDULED, error=DOWN, delay=timedelta(hours=1)))
-    for _ in range(2):
-        again = await post(house, "/v1/jobs", SUMMARIZE)
-        assert (again.status_code, again.json()) == (202, first.json())
-        for header in ("etag", "location", "retry-after"):
-            assert again.headers[header] == first.headers[header]
-        await house.client.post(f"/v1/jobs/{first.json()['id']}/cancel")
-    assert (await house.client.get(f"/v1/jobs/{first.json()['id']}")).json()["state"] == "cancelled"
-
-
-async def test_a_replay_shows_when_the_job_was_to_run(house: House) -> None:
-    body = {**SUMMARIZE, "delay": "2h", "expires_in": "3h"}
-    first = await post(house, "/v1/jobs", body)
-    async with house.database.begin() as tx:
-        await tx.execute(text("UPDATE jobs SET state = 'queued', run_at = now() + interval '5 s', seq = 1"))
-    again = await post(house, "/v1/jobs", body)
-    assert (again.status_code, again.json(), again.headers["etag"]) == (202, first.json(), '"0"')
-    assert first.json()["state"] == "scheduled"
-
-
-async def test_messages_and_triggered_jobs_are_replayed_as_they_were_accepted(house: House) -> None:
-    conversation = (await house.client.post("/v1/conversations", json={})).json()["id"]
-    schedule = (await house.client.post("/v1/schedules", json=SCHEDULE)).json()["id"]
-    for path, body in [
-        (f"/v1/conversations/{conversation}/messages", {"text": "Hello?"}),
-        (f"/v1/schedules/{schedule}/trigger", None),
-    ]:
-        first = await post(house, path, body)
-        assert (await house.client.post(f"/v1/jobs/{first.json()['id']}/cancel")).status_code == 200
-        again = await post(house, path, body)
-        assert (again.status_code, again.json()) == (202, first.json())
-
-
-async def test_a_replay_that_waits_shows_the_job_as_it_is_now(house: House) -> None:
-    job = (await post(house, "/v1/jobs", SUMMARIZE)).json()
-    waiting = asyncio.create_task(post(house, "/v1/jobs", SUMMARIZE, Prefer="wait=20"))
-    await asyncio.sleep(0)
-    await house.run(job["id"], DONE)
-    answer = await waiting
-    assert (answer.status_code, answer.json()["state"]) == (200, "succeeded")
-    assert (await post(house, "/v1/jobs", SUMMARIZE, Prefer="wait=0")).status_code == 200
-    assert (await post(house, "/v1/jobs", SUMMARIZE)).status_code == 202
 
 
 async def test_five_hundred_racing_submits_with_one_key_make_one_job_and_one_answer(house: House, address: str) -> None:

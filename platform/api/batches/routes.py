@@ -18,14 +18,13 @@ from api.batches.results import first_results, stream_results
 from api.batches.views import BatchView, batch_etag, view_batch
 from api.bodies import JSON, MOST_BATCH_BYTES, ApiRequest
 from api.context import Use, notes_of
-from api.headers import combined
+from api.headers import RETRY_AFTER, combined
 from api.idempotency import ONCE, find_answer, keep_response, read_key, replay
 from api.job_view import matches
 from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
 from api.preferences import ANEW, WAITS, wanted_wait, wants_anew
 from api.problems import base_url
 from api.submissions import AnySubmission
-from api.submit import RETRY_AFTER
 from domain.accounts.user import Caller
 from domain.catalog import kind_named
 from domain.ids import BatchId, is_id

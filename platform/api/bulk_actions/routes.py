@@ -13,10 +13,10 @@ from api.auth import needs
 from api.bodies import ApiRequest
 from api.bulk_actions.views import BulkActionBody, BulkActionView, read_filter, view_bulk_action
 from api.context import Use
+from api.headers import RETRY_AFTER
 from api.idempotency import ONCE, find_answer, keep_response, read_key, replay
 from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
 from api.problems import base_url
-from api.submit import RETRY_AFTER
 from domain.accounts.user import Caller
 from domain.ids import is_id
 from domain.jobs.bulk import MOST_UNFINISHED, BulkActionNotFound, BulkActionsFull

@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 from api.acts import act, actor_of
 from api.bodies import ApiRequest
 from api.context import Use, notes_of
+from api.headers import RETRY_AFTER
 from api.idempotency import REPLAYED, find_answer
 from api.problems import base_url
 from api.webhooks.views import (
@@ -69,7 +70,7 @@ async def deliver(  # noqa: PLR0913 - whose, what, to whom
     await submit_jobs(tx, [job])
     view = view_delivery(await found_delivery(tx, endpoint, delivery.id))
     location = f"/v1/webhooks/{endpoint.id}/deliveries/{delivery.id}"
-    return Response(view, status_code=202, headers={"Location": location})
+    return Response(view, status_code=202, headers={"Location": location} | RETRY_AFTER)
 
 
 async def keep_shown(tx: Tx, key: IdempotencyKey | None, endpoint: Endpoint, *, status: int) -> None:
