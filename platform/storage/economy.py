@@ -3,7 +3,7 @@
 Long because the statements of all steps are read together: what one leaves the next one finds.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -105,7 +105,9 @@ WHERE id = ANY (CAST(:ids AS text[])) AND state IN ('failed', 'cancelled', 'expi
 ORDER BY id FOR UPDATE SKIP LOCKED
 """)
 
-_THERE: Final = text("SELECT id FROM jobs WHERE id = ANY (CAST(:ids AS text[]))")
+_THERE: Final = text("""
+SELECT id, state IN ('failed', 'cancelled', 'expired') AS is_left FROM jobs WHERE id = ANY (CAST(:ids AS text[]))
+""")
 
 _IS_CANCELLED: Final = text("SELECT cancel_requested_at IS NOT NULL FROM batches WHERE id = :id")
 
@@ -133,9 +135,10 @@ class AskedText(Struct, frozen=True, kw_only=True):
 
 
 class LeftBatch(Struct, frozen=True, kw_only=True):
-    """The job that saw to a batch's texts, and ended before they did."""
+    """The job that saw to a batch's texts, and ended before they did; and the id of the one to follow it."""
 
     job_id: str
+    next_id: JobId
     tenant_id: str
     caller_id: str
     batch_id: BatchId
@@ -298,11 +301,16 @@ async def find_ready(tx: Tx, job_id: str) -> ReadyAnswer | None:
 
 
 async def take_left(
-    tx: Tx, *, seen_to_by: Callable[[BatchId], JobId], ended_by: Callable[[BatchId], JobId], limit: int
+    tx: Tx,
+    *,
+    seen_to_by: Callable[[BatchId], JobId],
+    ended_by: Callable[[BatchId], Sequence[JobId]],
+    limit: int,
 ) -> list[LeftBatch]:
     """Batches with texts that wait to be gathered, or at the provider, whose job that sees to them is no more.
 
-    Each for one caller at a time, and none for which there is a job to end it. The two tell the ids of these jobs.
+    Each for one caller at a time, and none for which there is a job to end it. The two tell the ids of these jobs; of
+    those that end it the next follows where the one before was cancelled or failed as well.
     """
     open_ones = (await tx.execute(_OPEN, {"limit": limit})).scalars().all()
     if not open_ones:
@@ -312,10 +320,13 @@ async def take_left(
     if not left:
         return []
     # its row is held: who asks at the same time does not see it, and who asks later sees what was submitted
-    there = (await tx.execute(_THERE, {"ids": [ended_by(batches[row.id]) for row in left]})).scalars().all()
+    enders = {row.id: ended_by(batches[row.id]) for row in left}
+    there = (await tx.execute(_THERE, {"ids": [job_id for ids in enders.values() for job_id in ids]})).all()
+    is_left = {JobId(row.id): bool(row.is_left) for row in there}
     return [
         LeftBatch(
             job_id=row.id,
+            next_id=next_id,
             tenant_id=row.tenant_id,
             caller_id=row.caller_id,
             batch_id=batches[row.id],
@@ -323,5 +334,15 @@ async def take_left(
             traceparent=row.traceparent,
         )
         for row in left
-        if ended_by(batches[row.id]) not in there
+        if (next_id := _next_of(enders[row.id], is_left)) is not None
     ]
+
+
+def _next_of(enders: Sequence[JobId], is_left: Mapping[JobId, bool]) -> JobId | None:
+    """The first that is not there, if all before it were left; none where one is at it, or all are there."""
+    for job_id in enders:
+        if job_id not in is_left:
+            return job_id
+        if not is_left[job_id]:
+            return None
+    return None

@@ -10,7 +10,7 @@ from domain.errors import Unavailable
 from domain.jobs.job import new_job
 from domain.jobs.retry import RetryPolicy
 from domain.jobs.verdict import Crashed, judge
-from domain.text.economize import ECONOMIZE, Economize, gatherer_of, stopper_of
+from domain.text.economize import ECONOMIZE, Economize, gatherer_of, stoppers_of
 from runtime.resources import Stores
 from storage.economy import take_left
 from storage.jobs import Settlement, expire_jobs, settle_jobs, submit_jobs, take_lapsed
@@ -107,7 +107,7 @@ async def tell_unheard(use: Stores, known: frozenset[str], *, seen_seconds: floa
 async def stop_left(use: Stores) -> int:
     """Have ended what jobs that gather texts left under way, where they were cancelled or failed; answers how many."""
     async with use.database.begin() as tx:
-        left = await take_left(tx, seen_to_by=gatherer_of, ended_by=stopper_of, limit=_MOST_OPEN)
+        left = await take_left(tx, seen_to_by=gatherer_of, ended_by=stoppers_of, limit=_MOST_OPEN)
         await submit_jobs(
             tx,
             [
@@ -115,7 +115,7 @@ async def stop_left(use: Stores) -> int:
                     ECONOMIZE,
                     Economize(batch_id=one.batch_id, stop=True),
                     Caller(tenant_id=one.tenant_id, user_id=one.caller_id, permissions=frozenset()),
-                    job_id=stopper_of(one.batch_id),
+                    job_id=one.next_id,
                     parent_id=one.job_id,
                     request_id=one.request_id,
                     traceparent=one.traceparent,

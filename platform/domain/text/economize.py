@@ -16,6 +16,9 @@ PATIENCE: Final = timedelta(hours=24)
 TAKEN: Final = frozenset({"text.summarize", "text.moderate", "text.classify", "text.generate"})
 """The kinds whose jobs may be answered so."""
 
+MOST_STOPPERS: Final = 3
+"""How many jobs, one after another, try to stop what is left under way; whatever ends three ends a fourth."""
+
 _LATEST: Final = PATIENCE + timedelta(hours=1)
 _FIRST_LOOK: Final = timedelta(seconds=30)
 _LONGEST_PAUSE: Final = timedelta(minutes=30)
@@ -43,9 +46,14 @@ def gatherer_of(batch_id: BatchId) -> JobId:
     return JobId(derived_id("job", batch_id, "economize"))
 
 
-def stopper_of(batch_id: BatchId) -> JobId:
-    """The id of the job that stops what that one left under way, where it was cancelled or failed."""
-    return JobId(derived_id("job", batch_id, "economize/stop"))
+def stopper_of(batch_id: BatchId, turn: int = 1) -> JobId:
+    """The id of the job that stops what that one left under way, where it was cancelled or failed; and of the next."""
+    return JobId(derived_id("job", batch_id, "economize/stop" if turn == 1 else f"economize/stop/{turn}"))
+
+
+def stoppers_of(batch_id: BatchId) -> tuple[JobId, ...]:
+    """The ids of all jobs that may stop it, one after another: who cancels the first may not know what it was for."""
+    return tuple(stopper_of(batch_id, turn) for turn in range(1, MOST_STOPPERS + 1))
 
 
 def can_wait(job: NewJob) -> bool:

@@ -393,6 +393,32 @@ async def test_a_gatherer_cancelled_before_it_gathered_lets_its_texts_run(databa
     assert {job.state for job in done} == {State.SUCCEEDED}
 
 
+async def test_a_stopping_job_that_is_cancelled_is_followed_by_two_more_and_no_others(
+    database_url: str, redis_url: str
+) -> None:
+    async with meeting(database_url, redis_url, BatchStep(looks=100, is_quicker=True)) as (bench, server):
+        gathering, jobs = await submitted(bench)
+        batch_id = BatchId(jobs[0].batch_id or "")
+        await looked(bench, gathering)
+        left: list[int] = []
+        for one in (gathering.id, stopper_of(batch_id), stopper_of(batch_id, 2)):
+            async with bench.use.database.begin() as tx:
+                await cancel_jobs(tx, TENANT, [one])
+            left += [await stop_left(bench.use), await stop_left(bench.use)]
+        last = replace(gathering, id=stopper_of(batch_id, 3))
+        await looked(bench, last)
+        ended = await looked(bench, last)
+        done = await run_due(bench, jobs)
+        async with bench.use.database.begin() as tx:
+            await tx.execute(sql("UPDATE provider_batches SET ended_at = NULL, outcome = NULL"))
+            await tx.execute(sql("UPDATE jobs SET state = 'cancelled' WHERE id = :id"), {"id": last.id})
+        left.append(await stop_left(bench.use))
+    assert left == [1, 0, 1, 0, 1, 0, 0]
+    assert server.batches.made[0].is_cancelled
+    assert ended.state is State.SUCCEEDED
+    assert {job.state for job in done} == {State.SUCCEEDED}
+
+
 async def test_the_same_text_is_asked_about_once_and_what_is_known_not_at_all(
     database_url: str, redis_url: str
 ) -> None:

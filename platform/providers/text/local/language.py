@@ -28,8 +28,9 @@ def language_of(text: str) -> str:
     if not any(char.isalpha() for char in opening):
         return UNDETERMINED
     counts = min(1.0, SHORT / len(opening))
-    ranked = _identifier().rank(opening)
-    return str(max(ranked, key=lambda each: each[1] + counts * _WRITTEN.get(each[0], 0.0))[0])
+    ranked: list[tuple[str, float]] = _identifier().rank(opening)
+    chances = {language: score + counts * _WRITTEN.get(language, 0.0) for language, score in ranked}
+    return max(chances, key=chances.__getitem__)
 
 
 @cache
