@@ -69,7 +69,17 @@ _NEIGHBOURHOOD: Final = 280
 """No match is longer, with what must follow it and what it looks at."""
 
 RULES: Final = (
-    rule_of("ignore_instructions", "ignor", rf"ignor(?:e|ing)(?:{_TURNED}|{_SAID})", before=4, longest=160),
+    rule_of(
+        "ignore_instructions",
+        "ignor",
+        rf"ignor(?:e|ing)(?:{_TURNED}|{_SAID}"
+        # `ignore the previous text` alone takes a text back; with an order behind it it turns
+        rf"|{_S}(?:(?:all|the|any|of|rest|previous|prior|above|preceding){_S}){{1,5}}(?:texts?|contents?|words|documents?|messages?|articles?)"
+        rf"{_S}(?:above{_S}|before{_S})?(?:(?:and|then|just|only|instead|please|simply){_S}){{0,3}}"
+        rf"(?:output|print|say|write|reply|respond|answer|reveal|tell|give|show|repeat|send)\b)",
+        before=4,
+        longest=180,
+    ),
     rule_of(
         "forget_instructions", "forget|forgot", rf"forg(?:et|ot)(?:ting)?(?:{_TURNED}|{_SAID})", before=4, longest=160
     ),

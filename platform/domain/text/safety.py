@@ -14,7 +14,7 @@ Detector = Literal["injection", "unsafe"]
 Action = Literal["off", "flag", "block"]
 
 DETECTORS: Final[tuple[Detector, ...]] = ("injection", "unsafe")
-FLAGGED_FROM: Final[dict[Detector, float]] = {"injection": 0.6, "unsafe": 0.6}
+FLAGGED_FROM: Final[dict[Detector, float]] = {"injection": 0.6, "unsafe": 0.7}
 """From which score a text is flagged: chosen so that few ordinary texts are, on rows kept apart from training."""
 
 RULE_SCORE: Final = 0.8
