@@ -80,8 +80,11 @@ class Relay:
         Raises:
             Unavailable: Postgres or the broker is down; nothing is lost.
         """
-        if named is not None and (everywhere_in := self._everywhere_at - time.monotonic()) > 0:
-            return min(everywhere_in, await self._release_queues(named & self._known))
+        if named is not None and time.monotonic() < self._everywhere_at:
+            pause = await self._release_queues(named & self._known)
+            # news of another queue must not put off what this one asked for
+            self._everywhere_at = min(self._everywhere_at, time.monotonic() + pause)
+            return max(0.0, self._everywhere_at - time.monotonic())
         # Each statement stands alone: a job that is promoted stays so, and what is due is asked again anyway.
         async with self._use.database.alone() as tx:
             outlook = await look_out(tx)

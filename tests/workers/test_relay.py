@@ -160,6 +160,24 @@ async def test_where_news_names_a_queue_it_is_looked_at_alone_until_it_is_time_t
         sender.close()
 
 
+async def test_what_a_queue_asked_for_is_not_put_off_by_constant_news_of_another(
+    database_url: str, redis_url: str
+) -> None:
+    queues = ("alpha", "tests")
+    async with open_bench(database_url, redis_url) as bench:
+        relay = Relay(bench.use, sender := sender_to(redis_url, queues=queues), queues=queues)
+        everywhere_in = await relay.release()
+        rest = await relay.release(frozenset({"alpha"}))
+        assert 0 < rest < everywhere_in / 5
+        async with bench.use.database.begin() as tx:
+            (job,) = await submit(tx, make_job())
+            await tx.execute(text("UPDATE outbox SET queue = 'alpha' WHERE job_id = :id"), {"id": job.id})
+        await asyncio.sleep(rest)  # there is nothing to wait for but the time
+        await relay.release(frozenset({"tests"}))
+        assert await _due_of(bench) == set()
+        sender.close()
+
+
 async def test_who_has_sent_all_that_was_due_rests_a_little_and_who_has_not_goes_on(
     database_url: str, redis_url: str, sender: Sender
 ) -> None:
