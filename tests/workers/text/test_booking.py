@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from domain.jobs.job import Job
 from domain.jobs.state import State
-from domain.text.budget import Budget
+from domain.text.budget import Budget, BudgetExhausted
 from domain.text.cost import estimate
 from providers.text.provider import Usage
 from runtime.provider_rates import ProviderRates
@@ -166,6 +166,29 @@ async def test_what_is_booked_for_another_kind_is_set_aside_for_it_as_much_as_th
         await reaches(bench.use.database, job, State.SUCCEEDED)
     one = estimate({}, "m", "text.summarize", given_bytes=300, most_output_tokens=5_000).tokens
     assert reserved == [("chat.condense", one), ("chat.condense", 2 * one)]
+
+
+async def test_who_was_seen_to_have_no_budget_is_not_asked_for_one_at_the_first_question_and_is_at_the_second(
+    database_url: str, redis_url: str
+) -> None:
+    refused: list[str] = []
+
+    async def handle(asked: Ask, ctx: Context) -> Reply:
+        meter = JobMeter(ctx, is_unbounded=True)
+        async with ctx.noting() as tx:  # after it was seen
+            await set_budgets(tx, TENANT, [Budget(tokens=1)])
+        await meter.reserve("chat.reply", "m", 300)
+        try:
+            await meter.reserve("chat.reply", "m", 300)
+        except BudgetExhausted as error:
+            refused.append(error.code)
+        return Reply(text=asked.question)
+
+    async with open_bench(database_url, redis_url, ask=handle) as bench:
+        job = await queued(bench)
+        await execute([job.id], bench)
+        await reaches(bench.use.database, job, State.SUCCEEDED)
+    assert refused == ["budget_exhausted"]
 
 
 async def test_turns_are_taken_by_what_questions_likely_take_and_not_by_the_most_they_may(
