@@ -47,6 +47,8 @@ _TIMES_CHAINED: Final = 5  # with as many seeds: chains end early where a state 
 _PER_MINUTE: Final = 1_000_000
 _OPERATIONS_A_PIECE: Final = 6
 _LEAST_AT_RANDOM: Final = 4  # a quarter, however many the description marks out
+_TIMES_AT_RANDOM: Final = 80  # with as many seeds: it gives up early where much of what it draws is of no use
+_WORTH_ANOTHER: Final = 10  # cases; of what has no parameters no more differ
 
 
 class Asking(Struct, frozen=True):
@@ -67,7 +69,7 @@ class Campaign:
         self._lock = Lock()
         self.roles = roles
         self._commit = commit_now()
-        self._seeds = range(given.seed, given.seed + _TIMES_CHAINED)
+        self._seeds = range(given.seed, given.seed + _TIMES_AT_RANDOM)
         # of what was asked for otherwise nothing is known
         self.passed = [
             done
@@ -88,17 +90,29 @@ class Campaign:
     def run(self) -> None:
         """Do all the pieces that have not passed."""
         given = self._given
+        for phases in (MARKED, RANDOM):
+            self._run_pieces([Piece(self.roles, group, phases, given.seed, given.cases) for group in self.groups])
+        for seed in self._seeds[1:]:
+            short = [tuple(name for name in group if self._is_short(name)) for group in self.groups]
+            self._run_pieces([Piece(self.roles, group, RANDOM, seed, given.cases) for group in short if group])
         everything = tuple(name for group in self.groups for name in group)
-        chains = [Piece((role,), everything, CHAINS, seed, given.cases) for seed in self._seeds for role in self.roles]
-        marked, at_random = (
-            [Piece(self.roles, group, phases, given.seed, given.cases) for group in self.groups]
-            for phases in (MARKED, RANDOM)
+        seeds = self._seeds[:_TIMES_CHAINED]
+        self._run_pieces(
+            [Piece((role,), everything, CHAINS, seed, given.cases) for seed in seeds for role in self.roles]
         )
-        rounds = (marked, at_random, chains)
-        for pieces in rounds:
-            missing = [piece for piece in pieces if all(done.piece != piece for done in self.passed)]
-            with ThreadPoolExecutor(given.at_once) as pool:
-                list(pool.map(self._run_piece, missing))
+
+    def _run_pieces(self, pieces: Sequence[Piece]) -> None:
+        missing = [piece for piece in pieces if all(done.piece != piece for done in self.passed)]
+        with ThreadPoolExecutor(self._given.at_once) as pool:
+            list(pool.map(self._run_piece, missing))
+
+    def _is_short(self, name: str) -> bool:
+        """Whether an operation was asked less often than it was to be, and the last time at random brought enough."""
+        last = [done for done in self.passed if done.piece.phases == RANDOM and name in done.piece.operations][-1:]
+        of_last, of_all = cases_of(last), cases_of(self.passed)
+        return any(
+            of_all[name, role] < self._given.cases and of_last[name, role] >= _WORTH_ANOTHER for role in self.roles
+        )
 
     def _run_piece(self, piece: Piece) -> None:
         if time.monotonic() > self._ends:
@@ -106,10 +120,10 @@ class Campaign:
                 self.left += 1
             return
         sent = cases_of([*self.passed, *self.failed])
-        examples = {
-            name: max(piece.cases // _LEAST_AT_RANDOM, piece.cases - min(sent[name, role] for role in piece.roles))
-            for name in piece.operations
-        }
+        least = piece.cases // _LEAST_AT_RANDOM
+        missing = {name: piece.cases - min(sent[name, role] for role in piece.roles) for name in piece.operations}
+        is_first = piece.seed == self._given.seed
+        examples = {name: max(least, many) if is_first else min(least, many) for name, many in missing.items()}
         began = time.monotonic()
         address = self._up.ready["api"]
         # a chain asks for what it has made
