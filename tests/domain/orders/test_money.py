@@ -19,7 +19,7 @@ def test_money_is_read_from_minor_units() -> None:
 
 
 def test_a_currency_that_is_none_is_answered_with_what_would_be_one() -> None:
-    with pytest.raises(msgspec.ValidationError, match=r"^Expected a currency of ISO 4217 such as USD, not ABC\.$"):
+    with pytest.raises(msgspec.ValidationError, match=r"Expected a currency of ISO 4217 such as USD, not ABC\.$"):
         msgspec.json.decode(b'{"amount": 1, "currency": "ABC"}', type=Money)
 
 
