@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import structlog
@@ -40,13 +40,21 @@ class Relay:
     """Releases what is due, fairly, and no more of it than workers can soon take. Several may run beside each other."""
 
     def __init__(
-        self, use: Stores, sender: Sender, *, queues: Iterable[str], figures: RelayFigures | None = None
+        self,
+        use: Stores,
+        sender: Sender,
+        *,
+        queues: Iterable[str],
+        figures: RelayFigures | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`clock` tells seconds that never go back, by which the relay rests and looks again."""
         self._use = use
         self._known = frozenset(queues)
         self._strange: set[str] = set()
         self._sender = sender
         self._figures = figures or RelayFigures()
+        self._clock = clock
         self._windows: defaultdict[str, Window] = defaultdict(Window)
         self._turns: Counter[str] = Counter()
         self._polite_until: dict[str, float] = {}
@@ -80,11 +88,11 @@ class Relay:
         Raises:
             Unavailable: Postgres or the broker is down; nothing is lost.
         """
-        if named is not None and time.monotonic() < self._everywhere_at:
+        if named is not None and self._clock() < self._everywhere_at:
             pause = await self._release_queues(named & self._known)
             # news of another queue must not put off what this one asked for
-            self._everywhere_at = min(self._everywhere_at, time.monotonic() + pause)
-            return max(0.0, self._everywhere_at - time.monotonic())
+            self._everywhere_at = min(self._everywhere_at, self._clock() + pause)
+            return max(0.0, self._everywhere_at - self._clock())
         # Each statement stands alone: a job that is promoted stays so, and what is due is asked again anyway.
         async with self._use.database.alone() as tx:
             outlook = await look_out(tx)
@@ -101,7 +109,7 @@ class Relay:
         pause = await self._release_queues(outlook.queues & self._known)
         if outlook.next_seconds is not None:
             pause = min(pause, max(_SOONEST_SECONDS, outlook.next_seconds))
-        self._everywhere_at = time.monotonic() + pause
+        self._everywhere_at = self._clock() + pause
         return pause
 
     async def _release_queues(self, queues: Iterable[str]) -> float:
@@ -141,7 +149,7 @@ class Relay:
                 most_ids = self._most_ids(queue, window) if len(due) >= room else _LEAST_IDS
                 bells = pack(due, sent=look.sent, most_ids=most_ids)
                 if any(bell.line == FRONT for bell in bells):
-                    self._polite_until[queue] = time.monotonic() + _POLITE_SECONDS
+                    self._polite_until[queue] = self._clock() + _POLITE_SECONDS
                 await self._sender.send(queue, bells)
                 self._figures.sent(queue, bells)
                 self._use.kill_points.reach("relay.after_publish", (one.job_id for one in due))
@@ -154,7 +162,7 @@ class Relay:
 
     def _most_ids(self, queue: str, window: Window) -> int:
         """How many ids a message of the back may carry: few while others stand in the front, or have just now."""
-        is_polite = time.monotonic() < self._polite_until.get(queue, 0.0)
+        is_polite = self._clock() < self._polite_until.get(queue, 0.0)
         return min(window.size // 4, _POLITE_IDS if is_polite else _MOST_IDS)
 
     async def _take(self, tx: Tx, queue: str, look: Look, room: int) -> tuple[list[Due], float]:

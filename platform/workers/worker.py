@@ -40,7 +40,7 @@ from workers.watchdog import Watchdog
 log: Final = structlog.get_logger()
 
 _BEYOND_THE_GRACE_SECONDS: Final = 10.0
-_SWITCH_SECONDS: Final = 0.0005
+_SWITCH_SECONDS: Final = 0.0005  # Celery's threads and the handlers' loop hand one message on to each other
 _MOST_KEPT: Final = 2  # slots no crowd may take
 
 

@@ -64,13 +64,18 @@ async def test_the_same_request_again_is_the_first_answer_again(
     assert elsewhere.json()["id"] != first.json()["id"]
 
 
-async def test_a_message_and_a_triggered_job_are_made_once(house: House) -> None:
+async def message_and_trigger(house: House) -> list[tuple[str, object]]:
+    """What is asked, and with which body, for a reply to a message and for a job of a schedule."""
     conversation = (await house.client.post("/v1/conversations", json={})).json()["id"]
     schedule = (await house.client.post("/v1/schedules", json=SCHEDULE)).json()["id"]
-    for path, body in [
+    return [
         (f"/v1/conversations/{conversation}/messages", {"text": "Hello?"}),
         (f"/v1/schedules/{schedule}/trigger", None),
-    ]:
+    ]
+
+
+async def test_a_message_and_a_triggered_job_are_made_once(house: House) -> None:
+    for path, body in await message_and_trigger(house):
         first = await post(house, path, body)
         again = await post(house, path, body, Prefer="wait=0")
         assert (first.status_code, again.status_code) == (202, 202), first.text

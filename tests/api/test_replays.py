@@ -9,7 +9,7 @@ from domain.jobs.job import JobError
 from domain.jobs.state import State
 from domain.jobs.verdict import Verdict
 from tests.api.conftest import SUMMARIZE, House
-from tests.api.test_idempotency import SCHEDULE, post
+from tests.api.test_idempotency import message_and_trigger, post
 
 DOWN = JobError(code="ai_unavailable", title="Down", detail="It is down.", retryable=True)
 DONE = Verdict(state=State.SUCCEEDED, result=b'{"summary":"short"}')
@@ -56,12 +56,7 @@ async def test_a_replay_shows_when_the_job_was_to_run(house: House) -> None:
 
 
 async def test_messages_and_triggered_jobs_are_replayed_as_they_were_accepted(house: House) -> None:
-    conversation = (await house.client.post("/v1/conversations", json={})).json()["id"]
-    schedule = (await house.client.post("/v1/schedules", json=SCHEDULE)).json()["id"]
-    for path, body in [
-        (f"/v1/conversations/{conversation}/messages", {"text": "Hello?"}),
-        (f"/v1/schedules/{schedule}/trigger", None),
-    ]:
+    for path, body in await message_and_trigger(house):
         first = await post(house, path, body)
         assert (await house.client.post(f"/v1/jobs/{first.json()['id']}/cancel")).status_code == 200
         again = await post(house, path, body)

@@ -1,9 +1,10 @@
 """The relay over a real broker: what is due goes out once, in order, and no more than workers can soon take."""
 
-import asyncio
 import base64
 import json
 from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -35,7 +36,40 @@ def sent_ids(redis_url: str, *lines: str) -> list[list[str]]:
     return [json.loads(_body(json.loads(one)))[0][0] for line in raw for one in line]
 
 
-async def _due_of(bench: Bench) -> set[str]:
+class Time:
+    """A clock that goes when it is told to."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def __call__(self) -> float:
+        return self._now
+
+    def pass_by(self, seconds: float) -> None:
+        self._now += seconds
+
+
+@asynccontextmanager
+async def relay_of_two(bench: Bench, redis_url: str) -> AsyncIterator[tuple[Relay, Time]]:
+    """A relay of the queues `alpha` and `tests`, and its time."""
+    queues, time = ("alpha", "tests"), Time()
+    sender = sender_to(redis_url, queues=queues)
+    yield Relay(bench.use, sender, queues=queues, clock=time), time
+    sender.close()
+
+
+async def submit_apart(bench: Bench, queues: Sequence[str]) -> list[str]:
+    """Submit a job into each of these queues."""
+    async with bench.use.database.begin() as tx:
+        jobs = await submit(tx, *(make_job() for _ in queues))
+        for job, queue in zip(jobs, queues, strict=True):
+            await tx.execute(
+                text("UPDATE outbox SET queue = :queue WHERE job_id = :id"), {"queue": queue, "id": job.id}
+            )
+    return [job.id for job in jobs]
+
+
+async def due_of(bench: Bench) -> set[str]:
     async with bench.use.database.read() as tx:
         return set((await tx.execute(text("SELECT job_id FROM outbox WHERE stage = 'due'"))).scalars())
 
@@ -144,38 +178,28 @@ async def test_a_paused_queue_sends_nothing_until_it_is_resumed(
 async def test_where_news_names_a_queue_it_is_looked_at_alone_until_it_is_time_to_look_everywhere(
     database_url: str, redis_url: str
 ) -> None:
-    queues = ("alpha", "tests")
-    async with open_bench(database_url, redis_url) as bench:
-        relay = Relay(bench.use, sender := sender_to(redis_url, queues=queues), queues=queues)
+    async with open_bench(database_url, redis_url) as bench, relay_of_two(bench, redis_url) as (relay, time):
         everywhere_in = await relay.release()
-        async with bench.use.database.begin() as tx:
-            named, other = await submit(tx, make_job(), make_job())
-            await tx.execute(text("UPDATE outbox SET queue = 'alpha' WHERE job_id <> :id"), {"id": named.id})
+        [named, other] = await submit_apart(bench, ("tests", "alpha"))
         assert 0 < await relay.release(frozenset({"tests", "strange"})) < everywhere_in
-        assert sent_ids(redis_url) == [[named.id]]
-        assert await _due_of(bench) == {other.id}
-        await asyncio.sleep(everywhere_in)  # there is nothing to wait for but the time
+        assert sent_ids(redis_url) == [[named]]
+        assert await due_of(bench) == {other}
+        time.pass_by(everywhere_in)
         await relay.release(frozenset({"tests"}))
-        assert await _due_of(bench) == set()
-        sender.close()
+        assert await due_of(bench) == set()
 
 
 async def test_what_a_queue_asked_for_is_not_put_off_by_constant_news_of_another(
     database_url: str, redis_url: str
 ) -> None:
-    queues = ("alpha", "tests")
-    async with open_bench(database_url, redis_url) as bench:
-        relay = Relay(bench.use, sender := sender_to(redis_url, queues=queues), queues=queues)
+    async with open_bench(database_url, redis_url) as bench, relay_of_two(bench, redis_url) as (relay, time):
         everywhere_in = await relay.release()
         rest = await relay.release(frozenset({"alpha"}))
         assert 0 < rest < everywhere_in / 5
-        async with bench.use.database.begin() as tx:
-            (job,) = await submit(tx, make_job())
-            await tx.execute(text("UPDATE outbox SET queue = 'alpha' WHERE job_id = :id"), {"id": job.id})
-        await asyncio.sleep(rest)  # there is nothing to wait for but the time
+        await submit_apart(bench, ("alpha",))
+        time.pass_by(rest)
         await relay.release(frozenset({"tests"}))
-        assert await _due_of(bench) == set()
-        sender.close()
+        assert await due_of(bench) == set()
 
 
 async def test_who_has_sent_all_that_was_due_rests_a_little_and_who_has_not_goes_on(
