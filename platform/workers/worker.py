@@ -5,7 +5,6 @@ import faulthandler
 import os
 import signal
 import socket
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -40,7 +39,6 @@ from workers.watchdog import Watchdog
 log: Final = structlog.get_logger()
 
 _BEYOND_THE_GRACE_SECONDS: Final = 10.0
-_SWITCH_SECONDS: Final = 0.0005  # Celery's threads and the handlers' loop hand one message on to each other
 _MOST_KEPT: Final = 2  # slots no crowd may take
 
 
@@ -176,7 +174,6 @@ def run_worker(
 
     def ready(**_: Any) -> None:  # noqa: ANN401 - Celery's signal
         settle_in()
-        sys.setswitchinterval(_SWITCH_SECONDS)
         log.info("worker.ready", worker=name, queues=list(queues), concurrency=concurrency)
         workplace.listen()
         workplace.figures.is_ready = True
