@@ -48,7 +48,6 @@ _PER_MINUTE: Final = 1_000_000
 _OPERATIONS_A_PIECE: Final = 6
 _LEAST_AT_RANDOM: Final = 4  # a quarter, however many the description marks out
 _TIMES_AT_RANDOM: Final = 80  # with as many seeds: it gives up early where much of what it draws is of no use
-_WORTH_ANOTHER: Final = 10  # cases; of what has no parameters no more differ
 
 
 class Asking(Struct, frozen=True):
@@ -83,6 +82,7 @@ class Campaign:
                 tuple(name for name in group if re.search(given.only, name)) for group in operations_of(client)
             ]
             self.groups = [group for group in self.groups if group]
+            self._takers = takers_of(client)
             # no worker takes them: that the relay tries to hand them over takes longer than all that is asked
             for queue in client.get("/v1/queues").json()["items"]:
                 client.post(f"/v1/queues/{queue['name']}/pause").raise_for_status()
@@ -107,12 +107,9 @@ class Campaign:
             list(pool.map(self._run_piece, missing))
 
     def _is_short(self, name: str) -> bool:
-        """Whether an operation was asked less often than it was to be, and the last time at random brought enough."""
-        last = [done for done in self.passed if done.piece.phases == RANDOM and name in done.piece.operations][-1:]
-        of_last, of_all = cases_of(last), cases_of(self.passed)
-        return any(
-            of_all[name, role] < self._given.cases and of_last[name, role] >= _WORTH_ANOTHER for role in self.roles
-        )
+        """Whether an operation that takes anything was asked less often than it was to be."""
+        sent = cases_of(self.passed)
+        return name in self._takers and any(sent[name, role] < self._given.cases for role in self.roles)
 
     def _run_piece(self, piece: Piece) -> None:
         if time.monotonic() > self._ends:
@@ -223,6 +220,17 @@ def operations_of(client: httpx.Client) -> list[list[str]]:
             weight = sum(len(one.get("parameters", ())) + _BODY_WEIGHS * ("requestBody" in one) for one in piece)
             weighed.append((weight, [one["operationId"] for one in piece]))
     return [names for _, names in sorted(weighed, key=lambda one: one[0], reverse=True)]
+
+
+def takers_of(client: httpx.Client) -> frozenset[str]:
+    """The names of the operations that take a parameter or a body: of the others no two requests differ."""
+    paths: Mapping[str, Mapping[str, Any]] = client.get("/schema/openapi.json").json()["paths"]
+    return frozenset(
+        one["operationId"]
+        for path in paths.values()
+        for one in path.values()
+        if "operationId" in one and (one.get("parameters") or "requestBody" in one)
+    )
 
 
 async def make_asking(up: RunningUp, roles: Sequence[Role], *, with_things: bool) -> Asking:
