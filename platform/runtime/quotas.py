@@ -1,7 +1,7 @@
 """Counting requests in Redis, for all processes at once: leaky buckets (GCRA), drawn on in one round trip for many.
 
-Redis is never waited for over 50 ms, and not at all while it is known to be away: whoever asks then is told that
-nothing is known, and counts for itself.
+Redis is waited for no longer than whoever asks can spare, and not at all while it is known to be away: they are told
+then that nothing is known, and count for themselves.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from runtime.batching import Batcher, BatcherFull
 
-_ANSWER_SECONDS: Final = (0.04, 0.01)
+_AT_THE_DOOR_SECONDS: Final = 0.05  # a request that would be let through waits no longer to be counted
 _CONNECT_SECONDS: Final = 0.5
 _PROBE_SECONDS: Final = 1.0
 _MOST_WAITING: Final = 5_000
@@ -78,11 +78,13 @@ class Drawn(Struct, frozen=True):
 class Quotas:
     """Buckets in the Redis at a URL. One for each process, used on one event loop; close it on that loop."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, *, answer_seconds: float) -> None:
+        # twice: when it is this process that was late, the answer is there, and only to be looked at
+        self._looks_seconds = (0.8 * answer_seconds, 0.2 * answer_seconds)
         self._client = Redis.from_url(
             redis_url,
-            socket_timeout=_CONNECT_SECONDS,
-            socket_connect_timeout=_CONNECT_SECONDS,
+            socket_timeout=max(_CONNECT_SECONDS, answer_seconds),
+            socket_connect_timeout=max(_CONNECT_SECONDS, answer_seconds),
             retry=Retry(NoBackoff(), 0),
         )
         self._asking: Batcher[Wanted, Drawn | None] = Batcher(self._ask, waiting_limit=_MOST_WAITING)
@@ -135,8 +137,7 @@ class Quotas:
     async def _evaluate_in_time(self, wanted: Sequence[Wanted]) -> Sequence[Exception | list[int]]:
         evaluating = asyncio.create_task(self._evaluate(wanted), name="quotas-evaluate")
         try:
-            # twice: when it is this process that was late, the answer is there, and only to be looked at
-            for seconds in _ANSWER_SECONDS:
+            for seconds in self._looks_seconds:
                 done, _ = await asyncio.wait([evaluating], timeout=seconds)
                 if done:
                     return evaluating.result()
@@ -180,6 +181,9 @@ class Quotas:
             self._probing = None
 
 
-def open_quotas(redis_url: str) -> Quotas:
-    """Buckets in the Redis at `redis_url` (`redis://…` or `unix://…`). Nothing is connected until it is used."""
-    return Quotas(redis_url)
+def open_quotas(redis_url: str, *, answer_seconds: float = _AT_THE_DOOR_SECONDS) -> Quotas:
+    """Buckets in the Redis at `redis_url` (`redis://…` or `unix://…`), away if it has not answered in `answer_seconds`.
+
+    Nothing is connected until it is used.
+    """
+    return Quotas(redis_url, answer_seconds=answer_seconds)

@@ -28,7 +28,6 @@ from runtime.flights import Answers
 from runtime.kill_points import KillPoints
 from runtime.outgoing import open_outbound
 from runtime.provider_rates import ProviderRates
-from runtime.quotas import open_quotas
 from runtime.redis_guard import REMEDY, UNGUARDED, is_unguarded
 from runtime.safety import Safety
 from runtime.secret_box import SecretBox
@@ -207,8 +206,8 @@ def open_rates(settings: Settings) -> ProviderRates | None:
     requests, tokens = settings.gemini_requests_per_minute, settings.gemini_tokens_per_minute
     if requests is None and tokens is None:
         return None
-    quotas = open_quotas(needed(settings, "redis_url"))
-    return ProviderRates(quotas, "gemini", requests_per_minute=requests, tokens_per_minute=tokens)
+    redis_url = needed(settings, "redis_url")
+    return ProviderRates(redis_url, "gemini", requests_per_minute=requests, tokens_per_minute=tokens)
 
 
 def needed(settings: Settings, name: str) -> str:

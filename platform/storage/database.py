@@ -16,6 +16,7 @@ from sqlalchemy import Engine, ExceptionContext, event, text
 from sqlalchemy.exc import InterfaceError, InternalError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from domain.errors import Unavailable
 
@@ -40,6 +41,8 @@ _IDLE_IN_TRANSACTION_MS: Final = 60_000
 _WITHIN_SECONDS: Final = 10.0  # a Postgres that hangs answers nothing, its own timeouts included
 # told to stop, the driver first tries to tell Postgres, for up to 10 s; told again, it drops the connection
 _TOLD_AGAIN_SECONDS: Final = 0.25
+_GIVEN_BACK_WITHIN_SECONDS: Final = 2.0
+_LOOK_AGAIN_SECONDS: Final = 0.005
 
 
 _NO_WALL: Final = f"The wall between tenants does not stand: this login cannot work as {API_ROLE}."
@@ -127,9 +130,10 @@ class Database:
             await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
-        """Close every connection."""
-        await self._engine.dispose()
-        await self._walled_engine.dispose()
+        """Close every connection, those in use when they are given back: who was told to stop may be at that still."""
+        for engine in (self._engine, self._walled_engine):
+            await _see_given_back(engine)
+            await engine.dispose()
 
     def _whose(self) -> _Engine:
         """Whose connections to take, from now on by whoever takes one in this task."""
@@ -188,6 +192,15 @@ def driver_url(url: str) -> str:
         if parts.netloc
         else url.replace(f"{parts.scheme}:", "postgresql+psycopg:", 1)
     )
+
+
+async def _see_given_back(engine: AsyncEngine) -> None:
+    """Wait for the connections in use, a while: one given back to a pool that is no more is closed by nobody."""
+    pool = engine.pool
+    assert isinstance(pool, AsyncAdaptedQueuePool)  # noqa: S101 - what `_open` makes
+    ends = time.monotonic() + _GIVEN_BACK_WITHIN_SECONDS
+    while pool.checkedout() and time.monotonic() < ends:
+        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
 
 @asynccontextmanager

@@ -16,12 +16,12 @@ from runtime.quotas import Quotas, Wanted, open_quotas
 from tests.api.conftest import House, served
 
 NAME = "key_1"
+PATIENT_SECONDS = 10.0  # it is counting that is tried, and the machine may be busy
 
 
 @pytest.fixture
-async def quotas(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Quotas]:
-    monkeypatch.setattr(runtime.quotas, "_ANSWER_SECONDS", (10.0,))  # what is tried is not how busy the machine is
-    opened = open_quotas(redis_url)
+async def quotas(redis_url: str) -> AsyncIterator[Quotas]:
+    opened = open_quotas(redis_url, answer_seconds=PATIENT_SECONDS)
     yield opened
     await opened.close()
 
@@ -32,11 +32,8 @@ async def let_through(limiter: SharedLimiter, count: int, per_minute: int) -> in
 
 
 @pytest.mark.parametrize("per_minute", [1, 30, 600])
-async def test_processes_let_through_no_more_than_the_limit_together(
-    redis_url: str, per_minute: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runtime.quotas, "_ANSWER_SECONDS", (10.0,))  # it is counting that is tried, on a busy machine
-    several = [open_quotas(redis_url) for _ in range(3)]
+async def test_processes_let_through_no_more_than_the_limit_together(redis_url: str, per_minute: int) -> None:
+    several = [open_quotas(redis_url, answer_seconds=PATIENT_SECONDS) for _ in range(3)]
     limiters = [SharedLimiter("default", each) for each in several]
     began = time.monotonic()
     await asyncio.gather(*(each.meet() for each in several))
@@ -134,9 +131,8 @@ async def test_a_full_redis_counts_for_away(quotas: Quotas, redis_url: str) -> N
     assert quotas.is_away
 
 
-async def test_two_apis_count_a_key_together(house: House, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime.quotas, "_ANSWER_SECONDS", (10.0,))
-    other = open_quotas(redis_url)
+async def test_two_apis_count_a_key_together(house: House, redis_url: str) -> None:
+    other = open_quotas(redis_url, answer_seconds=PATIENT_SECONDS)
     again = make_app(house.database, house.wakeups, house.settings, quotas=other, draining=house.draining)
     key = {"Authorization": f"Bearer {await house.key(permissions=['jobs:read'], per_minute=3)}"}
     statuses = []

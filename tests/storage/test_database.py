@@ -1,5 +1,6 @@
 """A database that answers, and one that does not."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -53,3 +54,35 @@ async def test_one_that_was_used_a_moment_ago_is_believed_in_and_replaced_once_i
     with pytest.raises(DatabaseDown):
         await cut_off.ping()
     await cut_off.ping()
+
+
+async def test_closing_waits_for_a_connection_that_is_being_given_back(database_url: str) -> None:
+    closing = open_database(database_url, name="closing", size=1)
+    is_taken = asyncio.Event()
+
+    async def work() -> None:
+        async with closing.read() as connection:
+            is_taken.set()
+            await connection.execute(text("SELECT pg_sleep(0.1)"))
+
+    working = asyncio.create_task(work())
+    await is_taken.wait()
+    await closing.close()
+    await working
+    looking = open_database(database_url, name="looking", size=1)
+    async with looking.read() as connection:
+        left = await connection.execute(
+            text("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'headrace-closing'")
+        )
+        assert left.scalar_one() == 0
+    await looking.close()
+
+
+async def test_closing_leaves_a_connection_that_nobody_gives_back(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_GIVEN_BACK_WITHIN_SECONDS", 0.0)
+    closing = open_database(database_url, name="tests", size=1)
+    async with closing.read() as connection:
+        await closing.close()
+        await connection.invalidate()

@@ -121,6 +121,8 @@ async def open_bench(  # noqa: PLR0913 - each is what some test is about
             await asyncio.gather(*duties, return_exceptions=True)
             await use.safety.aclose()
             await use.text.aclose()
+            if rates is not None:
+                await rates.close()
             if economy is not None:
                 await economy.aclose()
             await use.mail.aclose()

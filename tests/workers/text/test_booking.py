@@ -13,7 +13,6 @@ from domain.text.budget import Budget, BudgetExhausted
 from domain.text.cost import estimate
 from providers.text.provider import Usage
 from runtime.provider_rates import ProviderRates
-from runtime.quotas import open_quotas
 from storage.database import DatabaseBusy, DatabaseDown, Tx
 from storage.jobs import cancel_job
 from storage.usage import Booking, book_usage, set_budgets
@@ -199,10 +198,9 @@ async def test_turns_are_taken_by_what_questions_likely_take_and_not_by_the_most
             await JobMeter(ctx).reserve("text.summarize", "m", 300)
         return Reply(text=asked.question)
 
-    rates = ProviderRates(open_quotas(redis_url), "test", requests_per_minute=None, tokens_per_minute=10_000)
+    rates = ProviderRates(redis_url, "test", requests_per_minute=None, tokens_per_minute=10_000)
     async with open_bench(database_url, redis_url, ask=handle, rates=rates) as opened:
         bench = replace(opened, use=replace(opened.use, most_output_tokens={"text.summarize": 5_000}))
         job = await queued(bench)
         await execute([job.id], bench)
         await reaches(bench.use.database, job, State.SUCCEEDED)
-    await rates.close()

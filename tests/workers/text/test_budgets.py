@@ -21,7 +21,6 @@ from providers.text.guard import Guard
 from providers.text.local.engine import LocalTextProvider
 from providers.text.provider import Answer, Costly, ProviderAnswerMalformed, ProviderDown, Usage
 from runtime.provider_rates import ProviderRates
-from runtime.quotas import open_quotas
 from storage.jobs import submit_jobs
 from storage.usage import set_budgets
 from tests.support.bench import execute, open_bench, stored
@@ -177,15 +176,12 @@ async def test_all_workers_together_ask_as_much_as_they_may_in_a_minute(database
         {"requests_per_minute": None, "tokens_per_minute": 3 * ONE + 1},
     ):
         paid = Paid()
-        rates = [ProviderRates(open_quotas(redis_url), f"test-{limits}", **limits) for _ in range(2)]
         async with (
-            paying(database_url, redis_url, paid, rates=rates[0]) as one,
-            paying(database_url, redis_url, paid, rates=rates[1]) as other,
+            paying(database_url, redis_url, paid, rates=ProviderRates(redis_url, f"test-{limits}", **limits)) as one,
+            paying(database_url, redis_url, paid, rates=ProviderRates(redis_url, f"test-{limits}", **limits)) as other,
         ):
             ended = [*await run(one, await submitted(one, 5)), *await run(other, await submitted(other, 5))]
         assert paid.calls == 3
         waiting = [job for job in ended if job.state is State.SCHEDULED]
         assert len(waiting) == 7
         assert {msgspec.json.decode(job.error or b"", type=JobError).code for job in waiting} == {"ai_throttled"}
-        for each in rates:
-            await each.close()
