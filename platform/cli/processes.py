@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
 import click
@@ -20,6 +21,7 @@ from runtime.logs import configure_logs
 from runtime.readiness import mark_ready
 from runtime.resources import needed, open_stores
 from runtime.settings import Settings, environment_with, read_settings
+from storage.database import open_database
 
 _CONCURRENCY: Final = 100
 _RESCUE_SECONDS: Final = 5.0
@@ -47,12 +49,14 @@ def relay(name: str) -> None:
     async def work() -> None:
         app = make_celery(settings, broker_url=_broker_url(settings), queues=QUEUES, client=name)
         sender = Sender(app)
+        # what it asks takes longer to plan than to do, and reads the same indexes whatever the values are
+        gate = open_database(needed(settings, "database_url"), name=f"{name}-gate", size=1, plans_once=True)
         try:
             async with open_stores(settings, name=name, connections=4) as use:
                 await use.wakeups.check_keeping()
                 async with asyncio.TaskGroup() as duties:
                     duties.create_task(figures.watch_loop(within_seconds=_LOOP_SECONDS))
-                    duties.create_task(Relay(use, sender, queues=QUEUES, figures=figures).run())
+                    duties.create_task(Relay(replace(use, database=gate), sender, queues=QUEUES, figures=figures).run())
                     duties.create_task(
                         rescue_forever(
                             use,
@@ -71,6 +75,7 @@ def relay(name: str) -> None:
                     figures.is_ready = True
                     mark_ready(settings.data_dir)
         finally:
+            await gate.close()
             sender.close()
 
     with told_on_a_port(settings, figures):

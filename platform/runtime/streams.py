@@ -119,11 +119,12 @@ class Writing:
         self._is_lost = False
         self._sent_at = -PAUSE_SECONDS
         self._sending: asyncio.Task[None] | None = None
+        self._beginning: asyncio.TimerHandle | None = None
         self._closing = asyncio.Event()
 
     def start(self) -> None:
-        """Tell readers that this attempt writes now, from the beginning."""
-        self._send_soon()
+        """Tell readers soon that this attempt writes now, from the beginning: what it does first comes first."""
+        self._beginning = asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._send_soon)
 
     def add(self, text: str) -> None:
         """Add a piece; returns at once."""
@@ -133,6 +134,8 @@ class Writing:
     async def close(self) -> None:
         """Send what is left and that it was all."""
         self._closing.set()
+        if self._beginning is not None:
+            self._beginning.cancel()
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 if self._sending is not None:
@@ -165,10 +168,9 @@ class Writing:
         self._sent_at = time.monotonic()
         try:
             if not self._begun:
-                await self._add(0, "", 0, begins=True)
+                await self._add(0, text, len(text), begins=True)
                 self._begun = True
-                start = 0
-            if len(text) > start and await self._add(start, text[start:], len(text)) is None:
+            elif len(text) > start and await self._add(start, text[start:], len(text)) is None:
                 # Redis was emptied: all of it, for who comes now
                 await self._add(0, text, len(text), begins=True)
             self._sent = len(text)

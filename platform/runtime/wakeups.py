@@ -100,6 +100,7 @@ class Wakeups:
         )
         self._untold: dict[str, dict[str, None]] = {}
         self._telling: asyncio.Task[None] | None = None
+        self._soon: asyncio.TimerHandle | None = None
         self._is_lost = False
         self._subscriptions: dict[str, Subscription] = {}
         self._waiting: dict[str, set[News]] = {}  # by job
@@ -114,9 +115,9 @@ class Wakeups:
         """Tell the relay that jobs may be due: in these queues, or anywhere."""
         self._tell(_RELAY, queues)
 
-    def tell_jobs(self, ids: Iterable[str]) -> None:
-        """Tell who watches these jobs that something happened to them."""
-        self._tell(_JOBS, ids)
+    def tell_jobs(self, ids: Iterable[str], *, within_seconds: float = 0.0) -> None:
+        """Tell who watches these jobs that something happened to them: now, or together with what is told soon."""
+        self._tell(_JOBS, ids, within_seconds=within_seconds)
 
     def tell_cancelled(self, ids: Iterable[str]) -> None:
         """Tell the workers that these jobs, if they run them, are to be stopped."""
@@ -217,6 +218,7 @@ class Wakeups:
 
     async def close(self) -> None:
         """Send what is still to be told, within 500 ms, and stop listening."""
+        self._tell_now()
         if self._telling is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSE_SECONDS):
@@ -231,9 +233,23 @@ class Wakeups:
             with suppress(*_FAILURES):
                 await client.aclose()
 
-    def _tell(self, channel: str, ids: Iterable[str]) -> None:
+    async def told(self) -> None:
+        """Wait until what there is to tell has been sent; not while Redis is known to take nothing."""
+        if self._telling is not None and not self._is_lost:
+            await asyncio.shield(self._telling)
+
+    def _tell(self, channel: str, ids: Iterable[str], *, within_seconds: float = 0.0) -> None:
         self._untold.setdefault(channel, {}).update(dict.fromkeys(ids))
-        if self._telling is None or self._telling.done():
+        if within_seconds:
+            self._soon = self._soon or asyncio.get_running_loop().call_later(within_seconds, self._tell_now)
+        else:
+            self._tell_now()
+
+    def _tell_now(self) -> None:
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+        if self._untold and (self._telling is None or self._telling.done()):
             self._telling = asyncio.get_running_loop().create_task(self._send(), name="wakeups-send")
 
     async def _send(self) -> None:

@@ -143,19 +143,24 @@ class Database:
         return self._walled
 
 
-def open_database(url: str, *, name: str, size: int = 8, wait_seconds: float = 5.0) -> Database:
+def open_database(
+    url: str, *, name: str, size: int = 8, wait_seconds: float = 5.0, plans_once: bool = False
+) -> Database:
     """A database at `url` (`postgresql://…`), for the process called `name`.
 
     At most `size` connections see all of it, and as many one tenant's. A caller waits up to `wait_seconds` for a free
-    one. Nothing is connected until the first transaction.
+    one. Nothing is connected until the first transaction. `plans_once`: a statement is planned once for all values, as
+    it should be where that takes longer than to do what it says, whatever the values are.
     """
-    everything = _open(url, name=name, size=size, wait_seconds=wait_seconds)
-    walled = _open(url, name=name, size=size, wait_seconds=wait_seconds, role=API_ROLE)
+    everything = _open(url, name=name, size=size, wait_seconds=wait_seconds, plans_once=plans_once)
+    walled = _open(url, name=name, size=size, wait_seconds=wait_seconds, plans_once=plans_once, role=API_ROLE)
     event.listen(walled.sync_engine, "checkout", _work_for_tenant)
     return Database(everything, walled)
 
 
-def _open(url: str, *, name: str, size: int, wait_seconds: float, role: str | None = None) -> AsyncEngine:
+def _open(  # noqa: PLR0913 - what `open_database` is told, and a role
+    url: str, *, name: str, size: int, wait_seconds: float, plans_once: bool, role: str | None = None
+) -> AsyncEngine:
     engine = create_async_engine(
         driver_url(url),
         pool_size=size,
@@ -173,6 +178,7 @@ def _open(url: str, *, name: str, size: int, wait_seconds: float, role: str | No
                 f"-c idle_in_transaction_session_timeout={_IDLE_IN_TRANSACTION_MS} -c TimeZone=UTC"
                 # from its first moment on: RESET ROLE comes back to it
                 f"{f' -c role={role}' if role else ''}"
+                f"{' -c plan_cache_mode=force_generic_plan' if plans_once else ''}"
             ),
         },
     )

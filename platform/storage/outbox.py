@@ -98,8 +98,7 @@ RETURNING outbox.job_id, outbox.tenant_id, outbox.kind, outbox.priority, outbox.
 # take. Lanes come in one order at each look, for turns are counted by it. Who decides about concurrency keys must see
 # what every other relay decided: one at a time, until its commit; the key's use is counted by the statement that
 # follows, which sees what was committed. Where no job with a key is due the decision is left to others: one that comes
-# due a moment later waits for the next look. What follows in this transaction takes three times as long to plan as to
-# do: so it is planned once for all.
+# due a moment later waits for the next look.
 _LOOK_AT: Final = text(f"""
 WITH RECURSIVE setting AS (
     SELECT paused, limits FROM queues WHERE name = :queue
@@ -131,7 +130,7 @@ SELECT (
         SELECT FROM outbox WHERE {_IN_LANE} AND {_KEYED} = 1 LIMIT 1
     ) AS keyed
 ) THEN pg_try_advisory_xact_lock(hashtext('headrace.concurrency_keys')) ELSE false END AS may_decide_keys,
-(SELECT limits FROM setting) AS limits, set_config('plan_cache_mode', 'force_generic_plan', true) AS planned_once
+(SELECT limits FROM setting) AS limits
 """)  # noqa: S608 - as above
 
 # What a look begins with, in one statement: somebody waits for each that is made before a job is sent.

@@ -39,6 +39,8 @@ from workers.slots import Slots
 log: Final = structlog.get_logger()
 
 _ENCODER: Final = msgspec.json.Encoder()
+# who watches a job wants to know that it runs; sooner would take the processor from what it does first
+_TOLD_WITHIN_SECONDS: Final = 0.01
 _STOP_SECONDS: Final = 5.0  # what a handler gets to end itself once it is cut off
 
 
@@ -103,7 +105,7 @@ async def open_attempts(ids: Sequence[str], bench: Bench) -> list[Job]:
         bench.figures.left(len(ids), "failed")
         return []
     bench.figures.claimed(len(jobs), of=len(ids), seconds=time.perf_counter() - began)
-    bench.use.wakeups.tell_jobs([job.id for job in jobs])
+    bench.use.wakeups.tell_jobs([job.id for job in jobs], within_seconds=_TOLD_WITHIN_SECONDS)
     bench.use.kill_points.reach("worker.after_claim", (job.id for job in jobs))
     return jobs
 

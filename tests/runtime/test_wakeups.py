@@ -109,6 +109,48 @@ async def test_a_thousand_tellings_are_few_publications(wakeups: Wakeups, others
         assert await news.wait(SOON)
 
 
+async def test_what_may_be_told_soon_goes_with_what_is_told_now_or_by_itself_in_time(
+    wakeups: Wakeups, others: Wakeups
+) -> None:
+    async with others.listening("job_a") as a, others.listening("job_b") as b, others.listening("job_c") as c:
+        for news in (a, b, c):
+            assert await news.wait(SOON)
+        wakeups.tell_jobs(["job_a"], within_seconds=3600)
+        wakeups.tell_jobs(["job_b"])
+        assert await a.wait(SOON)
+        assert await b.wait(SOON)
+        wakeups.tell_jobs(["job_c"], within_seconds=0.01)
+        assert await c.wait(SOON)
+
+
+async def test_what_may_be_told_soon_is_told_before_the_end(wakeups: Wakeups, redis_url: str) -> None:
+    ending = open_wakeups(redis_url)
+    async with wakeups.listening("job_a") as news:
+        assert await news.wait(SOON)
+        ending.tell_jobs(["job_a"], within_seconds=3600)
+        await ending.close()
+        assert await news.wait(SOON)
+
+
+async def test_who_waits_until_it_is_told_knows_that_redis_has_it(wakeups: Wakeups, redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        before = client.info("commandstats").get("cmdstat_publish", {"calls": 0})["calls"]
+        wakeups.ring_relay({"text"})
+        await wakeups.told()
+        assert client.info("commandstats")["cmdstat_publish"]["calls"] == before + 1
+
+
+async def test_nobody_waits_to_be_told_by_a_redis_that_is_known_to_hang(tmp_path: Path) -> None:
+    async with hanging_server(tmp_path) as url:
+        wakeups = open_wakeups(url)
+        wakeups.ring_relay()
+        await wakeups.told()
+        wakeups.ring_relay()
+        async with asyncio.timeout(0.1):
+            await wakeups.told()
+        await wakeups.close()
+
+
 async def test_telling_never_waits_nor_raises_while_redis_is_down() -> None:
     wakeups = open_wakeups("unix:///nowhere/s.sock")
     for _ in range(3):

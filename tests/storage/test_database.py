@@ -86,3 +86,11 @@ async def test_closing_leaves_a_connection_that_nobody_gives_back(
     async with closing.read() as connection:
         await closing.close()
         await connection.invalidate()
+
+
+async def test_where_statements_are_planned_once_postgres_is_told_so(database_url: str) -> None:
+    for plans_once, told in ((True, "force_generic_plan"), (False, "auto")):
+        database = open_database(database_url, name="tests", size=1, plans_once=plans_once)
+        async with database.read() as connection:
+            assert (await connection.execute(text("SHOW plan_cache_mode"))).scalar_one() == told
+        await database.close()

@@ -1,6 +1,5 @@
 """Chat over HTTP: a caller's conversations, their messages, and the replies, which are jobs."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 
@@ -306,5 +305,5 @@ async def _accept(request: ApiRequest, use: Use, write: Write) -> tuple[Job, boo
             else:
                 job = await first_job(tx, key, kept)
     ring_for(use.wakeups, [job])
-    await asyncio.sleep(0)  # it is told now, not when the answer has been made
+    await use.wakeups.told()  # now, not when the answer has been made
     return job, kept is not None
