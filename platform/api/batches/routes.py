@@ -19,7 +19,7 @@ from api.batches.views import BatchView, batch_etag, view_batch
 from api.bodies import JSON, MOST_BATCH_BYTES, ApiRequest
 from api.context import Use, notes_of
 from api.headers import RETRY_AFTER, combined
-from api.idempotency import ONCE, find_answer, keep_response, read_key, replay
+from api.idempotency import ONCE, REPLAYED, find_answer, keep_response, read_key, replay
 from api.job_view import matches
 from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
 from api.preferences import ANEW, WAITS, wanted_wait, wants_anew
@@ -54,7 +54,7 @@ _POLL_SECONDS: Final = 1.0
     guards=[needs("jobs:submit")],
     status_code=202,
     request_max_body_size=MOST_BATCH_BYTES,
-    opt={**ONCE, **ANEW, "bodies": {JSON: BatchBody, NDJSON: AnySubmission}},
+    opt={**ONCE, **ANEW, **WAITS, "also": (200,), "bodies": {JSON: BatchBody, NDJSON: AnySubmission}},
 )
 async def submit_batch_(
     request: ApiRequest, use: NamedDependency[Use], caller: NamedDependency[Caller], mode: ModeWanted = None
@@ -62,31 +62,18 @@ async def submit_batch_(
     """Submit up to 10,000 jobs: all of them are accepted, or none. As lines of JSON, each line is a job.
 
     Every job that is not acceptable is named by its pointer: `/jobs/17/input/text`, or `/17/input/text` of lines. A
-    batch waits to be run as so many jobs: 429 or 503 if there is no room for all of them.
+    batch waits to be run as so many jobs: 429 or 503 if there is no room for all of them. With `Prefer: wait=N` the
+    answer waits up to N seconds until all of its jobs have ended: 200 then, else 202.
     """
-    with use.batches.one(caller.tenant_id), use.backlog.taking(caller.tenant_id) as take:
-        key = await read_key(request)
-        batch, jobs = await read_batch(request, BatchId(new_id("batch")), use.outbound, mode=mode)
-        batch, jobs, waiting = in_mode(batch, jobs, has_key=use.settings.gemini_api_key is not None)
-        if wants_anew(request.headers):
-            jobs = [replace(job, no_cache=True) for job in jobs]
-        texts = [job.kind for job in jobs if kind_named(job.kind).is_text]
-        async with use.batches.writing, use.database.begin(within_seconds=_WITHIN_SECONDS) as tx:
-            if kept := await find_answer(tx, key):
-                return replay(kept)
-            await use.texts.take(notes_of(request.scope), caller, len(texts))
-            await use.spent.demand(caller.tenant_id, texts)
-            take(len(jobs))
-            await submit_batch(tx, batch, jobs)
-            await have_gathered(tx, batch, waiting, caller, notes_of(request.scope))
-            written = await find_batch(tx, caller.tenant_id, batch.id)
-            assert written is not None  # noqa: S101 - this transaction wrote it
-            response = _answer(request, written)
-            response.headers["Location"] = f"/v1/batches/{batch.id}"
-            await keep_response(tx, key, response)
-    use.wakeups.ring_relay()
-    use.figures.committed(len(jobs))
-    return response
+    response = await _submitted(request, use, caller, mode)
+    seconds = wanted_wait(request.headers)
+    if seconds is None:
+        return response
+    where = response.headers["Location"]
+    waited = _answer(request, await _ended(request, use, caller, where.rpartition("/")[2], seconds), waited=seconds)
+    waited.headers["Location"] = where
+    waited.headers.update({name: value for name, value in REPLAYED.items() if name in response.headers})
+    return waited
 
 
 @get("/batches", guards=[needs("jobs:read")])
@@ -114,15 +101,12 @@ async def show(
     if seconds is None:
         batch = await _found(use, caller, batch_id)
     else:
-        async with use.wakeups.listening(batch_id) as news:
-            batch = await _wait(use, caller, await _found(use, caller, batch_id), news, seconds)
+        batch = await _ended(request, use, caller, batch_id, seconds)
     if matches(combined(request.headers, "if-none-match"), batch_etag(batch)):
         return Response(None, status_code=304, headers={"ETag": batch_etag(batch)})
-    response = _answer(request, batch)
+    response = _answer(request, batch, waited=seconds)
     if seconds is None:
         response.status_code = 200
-    else:
-        response.headers["Preference-Applied"] = f"wait={seconds}"
     return response
 
 
@@ -172,6 +156,41 @@ router: Final = Router(
 )
 
 
+async def _submitted(request: ApiRequest, use: Use, caller: Caller, mode: Mode | None) -> Response[BatchView]:
+    """A batch as it was taken in, or the first answer to the same key again."""
+    with use.batches.one(caller.tenant_id), use.backlog.taking(caller.tenant_id) as take:
+        key = await read_key(request)
+        batch, jobs = await read_batch(request, BatchId(new_id("batch")), use.outbound, mode=mode)
+        batch, jobs, waiting = in_mode(batch, jobs, has_key=use.settings.gemini_api_key is not None)
+        if wants_anew(request.headers):
+            jobs = [replace(job, no_cache=True) for job in jobs]
+        texts = [job.kind for job in jobs if kind_named(job.kind).is_text]
+        async with use.batches.writing, use.database.begin(within_seconds=_WITHIN_SECONDS) as tx:
+            if kept := await find_answer(tx, key):
+                return replay(kept)
+            await use.texts.take(notes_of(request.scope), caller, len(texts))
+            await use.spent.demand(caller.tenant_id, texts)
+            take(len(jobs))
+            await submit_batch(tx, batch, jobs)
+            await have_gathered(tx, batch, waiting, caller, notes_of(request.scope))
+            written = await find_batch(tx, caller.tenant_id, batch.id)
+            assert written is not None  # noqa: S101 - this transaction wrote it
+            response = _answer(request, written)
+            response.headers["Location"] = f"/v1/batches/{batch.id}"
+            await keep_response(tx, key, response)
+    use.wakeups.ring_relay()
+    use.figures.committed(len(jobs))
+    return response
+
+
+async def _ended(request: ApiRequest, use: Use, caller: Caller, batch_id: str, seconds: int) -> Batch:
+    """A batch when it is finished, or as it stands after `seconds`."""
+    if (ticket := notes_of(request.scope).ticket) is not None:
+        ticket.close()  # from here on it waits for workers, and costs nobody's time
+    async with use.wakeups.listening(batch_id) as news:
+        return await _wait(use, caller, await _found(use, caller, batch_id), news, seconds)
+
+
 async def _cancel_live(use: Use, caller: Caller, batch_id: str) -> None:
     """Cancel a batch's live jobs, some at a time: workers that end one of them never wait for long."""
     while True:
@@ -192,8 +211,10 @@ async def _wait(use: Use, caller: Caller, batch: Batch, news: News, seconds: flo
     return batch
 
 
-def _answer(request: ApiRequest, batch: Batch) -> Response[BatchView]:
+def _answer(request: ApiRequest, batch: Batch, *, waited: int | None = None) -> Response[BatchView]:
     headers = {"ETag": batch_etag(batch)} | ({} if batch.is_finished else RETRY_AFTER)
+    if waited is not None:
+        headers["Preference-Applied"] = f"wait={waited}"
     view = view_batch(batch, base_url(request.scope))
     return Response(view, status_code=200 if batch.is_finished else 202, headers=headers)
 

@@ -329,6 +329,29 @@ async def test_waiting_answers_as_soon_as_the_last_job_has_ended(house: House) -
     assert "retry-after" not in answer.headers
 
 
+async def test_who_submits_may_wait_for_the_end_and_the_same_request_again_waits_too(house: House) -> None:
+    headers = {"Idempotency-Key": "k", "Prefer": "wait=30"}
+    sent = {"jobs": numbered(2)}
+    waiting = asyncio.create_task(house.client.post("/v1/batches", json=sent, headers=headers))
+    while not (known := (await house.client.get("/v1/batches")).json()["items"]):
+        await asyncio.sleep(0.01)
+    short = await house.client.post("/v1/batches", json=sent, headers=headers | {"Prefer": "wait=0"})
+    assert (short.status_code, short.headers["preference-applied"]) == (202, "wait=0")
+    assert short.headers["idempotency-replayed"] == "true"
+    for job_id in await job_ids(house, known[0]):
+        await house.run(job_id, DONE)
+    answer = await waiting
+    assert (answer.status_code, answer.headers["preference-applied"]) == (200, "wait=30")
+    assert (answer.json()["counts"], answer.headers["location"]) == (
+        counts(succeeded=2),
+        f"/v1/batches/{known[0]['id']}",
+    )
+    assert "idempotency-replayed" not in answer.headers
+    again = await house.client.post("/v1/batches", json=sent, headers=headers)
+    assert (again.status_code, again.headers["idempotency-replayed"]) == (200, "true")
+    assert again.json()["counts"] == counts(succeeded=2)
+
+
 async def test_a_wait_ends_when_the_process_is_about_to_stop(house: House) -> None:
     batch = await submit(house, [MODERATE])
     house.draining.set()
