@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Final
 
 import click
@@ -49,14 +48,14 @@ def relay(name: str) -> None:
     async def work() -> None:
         app = make_celery(settings, broker_url=_broker_url(settings), queues=QUEUES, client=name)
         sender = Sender(app)
-        # what it asks takes longer to plan than to do, and reads the same indexes whatever the values are
+        # how queues are looked at takes longer to plan than to do, and reads the same indexes whatever the values are
         gate = open_database(needed(settings, "database_url"), name=f"{name}-gate", size=1, plans_once=True)
         try:
             async with open_stores(settings, name=name, connections=4) as use:
                 await use.wakeups.check_keeping()
                 async with asyncio.TaskGroup() as duties:
                     duties.create_task(figures.watch_loop(within_seconds=_LOOP_SECONDS))
-                    duties.create_task(Relay(replace(use, database=gate), sender, queues=QUEUES, figures=figures).run())
+                    duties.create_task(Relay(use, sender, queues=QUEUES, gate=gate, figures=figures).run())
                     duties.create_task(
                         rescue_forever(
                             use,

@@ -2,8 +2,8 @@
 
 A job has one stream. The id of an entry is `<generation>-<characters>`: which attempt writes, by the time of its claim,
 and how many characters of the text there are with this piece. Redis takes only ids that grow, so an attempt whose
-lease was lost cannot add to what the next one writes: Redis itself fences it. An attempt begins with an empty piece,
-which drops what those before it wrote, and ends with an entry past all others.
+lease was lost cannot add to what the next one writes: Redis itself fences it. An attempt's first piece drops what those
+before it wrote; it is empty where its words are late. An attempt ends with an entry past all others.
 """
 
 import asyncio

@@ -21,6 +21,7 @@ TOKENS: Final = "hr:tokens"
 """Where it is told that there is more of a reply; see `runtime.streams`."""
 
 _SEND_SECONDS: Final = 0.5
+_TOLD_SECONDS: Final = 0.05
 _CLOSE_SECONDS: Final = 0.5
 _ANYWHERE: Final = "*"
 _MOST_IDS: Final = 500  # in one publication: 20 kB
@@ -116,7 +117,10 @@ class Wakeups:
         self._tell(_RELAY, queues)
 
     def tell_jobs(self, ids: Iterable[str], *, within_seconds: float = 0.0) -> None:
-        """Tell who watches these jobs that something happened to them: now, or together with what is told soon."""
+        """Tell who watches these jobs that something happened to them: now, or with what is told next.
+
+        That is when something is told that cannot wait, or the first that can has waited for its `within_seconds`.
+        """
         self._tell(_JOBS, ids, within_seconds=within_seconds)
 
     def tell_cancelled(self, ids: Iterable[str]) -> None:
@@ -234,9 +238,9 @@ class Wakeups:
                 await client.aclose()
 
     async def told(self) -> None:
-        """Wait until what there is to tell has been sent; not while Redis is known to take nothing."""
+        """Wait for up to 50 ms until what there is to tell has been sent; not while Redis is known to take nothing."""
         if self._telling is not None and not self._is_lost:
-            await asyncio.shield(self._telling)
+            await asyncio.wait([self._telling], timeout=_TOLD_SECONDS)
 
     def _tell(self, channel: str, ids: Iterable[str], *, within_seconds: float = 0.0) -> None:
         self._untold.setdefault(channel, {}).update(dict.fromkeys(ids))

@@ -131,8 +131,9 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection, those in use when they are given back: who was told to stop may be at that still."""
-        for engine in (self._engine, self._walled_engine):
-            await _see_given_back(engine)
+        engines = (self._engine, self._walled_engine)
+        await asyncio.gather(*map(_see_given_back, engines))
+        for engine in engines:
             await engine.dispose()
 
     def _whose(self) -> _Engine:

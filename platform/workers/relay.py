@@ -13,7 +13,7 @@ from domain.errors import Unavailable
 from domain.jobs.limits import Gate
 from runtime.broker import BACK, FRONT, Bell, Sender
 from runtime.resources import Stores
-from storage.database import Tx
+from storage.database import Database, Tx
 from storage.limits import may_decide, use_of
 from storage.outbox import Due, Look, look_at, look_out, promote_due, take_due
 from workers.figures import LOOK, RelayFigures
@@ -39,17 +39,22 @@ _SEND_WITHIN_SECONDS: Final = 30.0  # the broker is spoken to inside the transac
 class Relay:
     """Releases what is due, fairly, and no more of it than workers can soon take. Several may run beside each other."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it uses, and where it is told of
         self,
         use: Stores,
         sender: Sender,
         *,
         queues: Iterable[str],
+        gate: Database | None = None,
         figures: RelayFigures | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`clock` tells seconds that never go back, by which the relay rests and looks again."""
+        """`clock` tells seconds that never go back, by which the relay rests and looks again.
+
+        By the connections of `gate` it looks at queues and takes from them; None: by those of `use`.
+        """
         self._use = use
+        self._gate = gate or use.database
         self._known = frozenset(queues)
         self._strange: set[str] = set()
         self._sender = sender
@@ -132,7 +137,7 @@ class Relay:
         away.
         """
         window = self._windows[queue]
-        async with self._use.database.begin(within_seconds=_SEND_WITHIN_SECONDS) as tx:
+        async with self._gate.begin(within_seconds=_SEND_WITHIN_SECONDS) as tx:
             look = await look_at(tx, queue, most=MOST)
             if look.limits is not None and not await may_decide(tx, queue):
                 return _FULL_SECONDS

@@ -13,6 +13,7 @@ import httpx
 import pytest
 import uvicorn
 
+from api import accept, spent
 from api.app import Application, make_app
 from api.door import door_to
 from api.envelope import Envelope
@@ -146,6 +147,14 @@ class House:
     async def run(self, job_id: str, verdict: Verdict) -> Job:
         """One attempt from its beginning to its end."""
         return await self.settle(job_id, await self.claim(job_id), verdict)
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no Postgres that hangs."""
+    monkeypatch.setattr(accept, "_WITHIN_SECONDS", 30.0)
+    monkeypatch.setattr(accept, "_PATIENCE_SECONDS", 30.0)
+    monkeypatch.setattr(spent, "_WITHIN_SECONDS", 30.0)
 
 
 @pytest.fixture
