@@ -28,6 +28,7 @@ class Terminal:
     def __init__(self, *command: str, environ: dict[str, str]) -> None:
         self.pid, self._end = pty.fork()
         if self.pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where the tests run in a script's background
             os.execve(command[0], command, {**os.environ, **environ})  # noqa: S606 - ours
         os.set_blocking(self._end, False)
         self.shown = b""
