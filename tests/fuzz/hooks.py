@@ -36,8 +36,8 @@ def filter_failure(_: HookContext, failure: object, case: Case[Any], response: R
     """Whether a failure counts."""
     match type(failure).__name__:
         case "AcceptedNegativeData":
-            # wrong, and past a MiB besides: it was refused for that
-            return response.status_code != 413
+            # wrong, and a body past a MiB besides or a URL past 16 KiB: it was refused for that
+            return response.status_code not in {413, 414}
         case "IgnoredAuth":
             # who has no key is counted by address, and 600 a minute later told so before anything else
             return "got `429 Too Many Requests`" not in str(getattr(failure, "message", ""))

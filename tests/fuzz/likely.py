@@ -38,8 +38,7 @@ def make_likelier(case: Case[Any], things: Mapping[str, str]) -> None:
     if case.meta is None or not case.meta.generation.mode.is_positive or not _is_chosen(case):
         return
     operation = case.operation.definition.raw.get("operationId", "")
-    # of a job that is queued again the stream has no end, for there is no worker
-    for name in (case.path_parameters or {}) if operation != "retry_job" else ():
+    for name in case.path_parameters or ():
         case.path_parameters[name] = things.get(name, case.path_parameters[name])
     for name in case.headers or ():
         if name.lower() == "idempotency-key":

@@ -18,7 +18,7 @@ _BULK: Final = {"action": "retry", "filter": {"tag": "no such tag"}, "dry_run": 
 
 
 async def make_things(client: httpx.AsyncClient) -> dict[str, str]:
-    """Make one of each. The job has ended, so that its stream ends too."""
+    """Make one of each. The job has ended."""
 
     async def made(path: str, body: Any = None) -> str:  # noqa: ANN401 - any JSON
         answer = await client.post(path, json=body)
@@ -32,15 +32,10 @@ async def make_things(client: httpx.AsyncClient) -> dict[str, str]:
     await made(f"/v1/users/{banned_id}/ban", {})
     told = await client.get("/v1/domain-events", params={"subject": banned_id})
     shop = await make_shop(client)
-    conversation_id = await made("/v1/conversations", {})
-    said = await client.post(f"/v1/conversations/{conversation_id}/messages", json={"text": "Hello."})
-    await made(f"/v1/jobs/{said.json()['id']}/cancel")
     return {
         "job_id": job_id,
         "batch_id": await made("/v1/batches", {"jobs": [_LATER, _LATER]}),
         "schedule_id": await made("/v1/schedules", _SCHEDULE),
-        "conversation_id": conversation_id,
-        "message_id": str(said.json()["input"]["message_id"]),
         "action_id": await made("/v1/bulk-actions", _BULK),
         "user_id": await made("/v1/users", {"email": f"{uuid4()}@example.com", "password": "a heron waits for rain"}),
         "key_id": await made("/v1/api-keys", {"name": "fuzz", "scopes": []}),
@@ -54,7 +49,17 @@ async def make_things(client: httpx.AsyncClient) -> dict[str, str]:
         "name": "text",
         "code": "job_not_found",
         **shop,
+        **await make_talk(client),
     }
+
+
+async def make_talk(client: httpx.AsyncClient) -> dict[str, str]:
+    """A conversation, which only who began it sees, and a message in it whose reply was cancelled."""
+    begun = (await client.post("/v1/conversations", json={})).raise_for_status()
+    path = f"/v1/conversations/{begun.json()['id']}/messages"
+    said = (await client.post(path, json={"text": "Hello."})).raise_for_status().json()
+    (await client.post(f"/v1/jobs/{said['id']}/cancel")).raise_for_status()
+    return {"conversation_id": str(begun.json()["id"]), "message_id": str(said["input"]["message_id"])}
 
 
 async def make_shop(client: httpx.AsyncClient) -> dict[str, str]:
