@@ -3,13 +3,20 @@
 Starts a platform of its own whose Gemini is the stand-in of the tests, which takes `delay` seconds to its first word.
 By turns one client asks the stand-in itself, and sends a message and follows the reply, each over a connection that is
 kept. Prints one line of JSON with a verdict. Run by `headrace bench chat`.
+
+What the machine does beside moves these figures more than most changes do. With `--beside` a platform of another
+checkout is asked by turns with this one's, so that both have the same of it.
 """
 
 # ruff: noqa: INP001 - run by its path, never imported
 
 import argparse
 import asyncio
+import statistics
 import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 import httpx
 import msgspec
@@ -33,7 +40,15 @@ class Times(Struct, frozen=True):
     p95: float
 
 
-class Figures(Struct, frozen=True, kw_only=True):
+class Beside(Struct, frozen=True, kw_only=True):
+    """By how much the first word comes later from the other checkout's platform, in the mean over turns."""
+
+    more_p50_ms: float
+    later_ms: float
+    standard_error_ms: float
+
+
+class Figures(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was measured. `more_*`: by how much the first word is later than from the stand-in itself.
 
     `machine_ms`: what a million turns of a loop take this Python on this machine now. Nearly all of `more` is processor
@@ -50,6 +65,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     whole: int
     machine_ms: float
     holds: bool
+    beside: Beside | None = None
 
 
 class Reply(Struct, frozen=True):
@@ -60,35 +76,44 @@ class Reply(Struct, frozen=True):
     is_whole: bool
 
 
-async def measure(*, replies: int, delay_seconds: float) -> Figures:
-    """Ask directly and by way of the platform, by turns."""
+async def measure(*, replies: int, delay_seconds: float, beside: Path | None = None) -> Figures:
+    """Ask directly and by way of the platform, by turns; and by way of that of another checkout."""
     said = Says(text="It will turn, and the mill with it, as long as the water comes.", delay_seconds=delay_seconds)
-    script = [said] * (2 * (replies + WARM_UPS))
-    async with (
-        gemini_server(*script) as gemini,
-        own_platform(asking(gemini.url) | {"HEADRACE_GEMINI_MODEL": MODEL}) as ready,
-        _direct_client(gemini.url) as direct,
-        _client(ready) as client,
-    ):
-        for _ in range(WARM_UPS):
-            await _ask_directly(direct)
-            await _reply(client, said.text)
-        by_hand, streamed = [], []
-        for _ in range(replies):
-            by_hand.append(await _ask_directly(direct))
-            streamed.append(await _reply(client, said.text))
-    alone, beside = _times(by_hand), _times([one.first for one in streamed])
+    script = [said] * (3 * (replies + WARM_UPS))
+    async with gemini_server(*script) as gemini, AsyncExitStack() as opened:
+        settings = asking(gemini.url) | {"HEADRACE_GEMINI_MODEL": MODEL}
+        here = await opened.enter_async_context(own_platform(settings))
+        ready = [here] if beside is None else [here, await opened.enter_async_context(own_platform(settings, beside))]
+        clients = [await opened.enter_async_context(_client(one)) for one in ready]
+        direct = await opened.enter_async_context(_direct_client(gemini.url))
+        turns = [
+            (await _ask_directly(direct), await _replies(clients, said.text, turn))
+            for turn in range(WARM_UPS + replies)
+        ][WARM_UPS:]
+    alone = _times([directly for directly, _ in turns])
+    streamed, *others = zip(*(replied for _, replied in turns), strict=True)
+    first = _times([one.first for one in streamed])
     return Figures(
         delay_ms=delay_seconds * 1000,
         replies=replies,
         direct=alone,
-        streamed=beside,
+        streamed=first,
         accepted=_times([one.accepted for one in streamed]),
-        more_p50_ms=round(beside.p50 - alone.p50, 2),
-        more_p95_ms=round(beside.p95 - alone.p95, 2),
+        more_p50_ms=round(first.p50 - alone.p50, 2),
+        more_p95_ms=round(first.p95 - alone.p95, 2),
         whole=sum(one.is_whole for one in streamed),
         machine_ms=_pace_of_machine(),
-        holds=beside.p50 - alone.p50 <= MOST_MORE_MS and all(one.is_whole for one in streamed),
+        holds=first.p50 - alone.p50 <= MOST_MORE_MS and all(one.is_whole for one in streamed),
+        beside=_beside(alone, streamed, others[0]) if others else None,
+    )
+
+
+def _beside(alone: Times, here: Sequence[Reply], there: Sequence[Reply]) -> Beside:
+    later = [other.first - one.first for one, other in zip(here, there, strict=True)]
+    return Beside(
+        more_p50_ms=round(_times([one.first for one in there]).p50 - alone.p50, 2),
+        later_ms=round(statistics.fmean(later), 2),
+        standard_error_ms=round(statistics.stdev(later) / len(later) ** 0.5, 2) if len(later) > 1 else 0.0,
     )
 
 
@@ -104,6 +129,13 @@ async def _ask_directly(client: httpx.AsyncClient) -> float:
     if first is None:
         raise SystemExit("headrace: the stand-in said nothing; there is nothing to measure.")
     return (first - began) * 1000
+
+
+async def _replies(clients: Sequence[httpx.AsyncClient], wanted: str, turn: int) -> list[Reply]:
+    """One of each client, in their order; each turn another is asked first, so that none profits from its place."""
+    first = turn % len(clients)
+    asked = [await _reply(client, wanted) for client in (*clients[first:], *clients[:first])]
+    return asked[-first:] + asked[:-first] if first else asked
 
 
 async def _reply(client: httpx.AsyncClient, wanted: str) -> Reply:
@@ -156,8 +188,9 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--replies", type=int, default=100)
     arguments.add_argument("--delay", type=float, default=0.2)
+    arguments.add_argument("--beside", type=Path)
     given = arguments.parse_args()
-    figures = asyncio.run(measure(replies=given.replies, delay_seconds=given.delay))
+    figures = asyncio.run(measure(replies=given.replies, delay_seconds=given.delay, beside=given.beside))
     print(msgspec.json.encode(figures).decode())  # noqa: T201 - what it is run for
 
 

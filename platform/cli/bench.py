@@ -215,10 +215,18 @@ def safety(use: Use, count: int, delay: float) -> None:
 @click.option(
     "--delay", type=click.FloatRange(0), default=0.2, show_default=True, help="Seconds to Gemini's first word."
 )
+@click.option(
+    "--beside",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Another checkout, of an older release say, asked by turns: by how much it is later.",
+)
 @pass_use
-def chat(use: Use, replies: int, delay: float) -> None:
+def chat(use: Use, replies: int, delay: float, beside: Path | None) -> None:
     """Time the first word of replies, and of a stand-in for Gemini asked directly; on a platform of its own."""
-    _measure(use, "chat.py", ["--replies", str(replies), "--delay", str(delay)], environment_with())
+    words = ["--replies", str(replies), "--delay", str(delay)]
+    if beside is not None:
+        words += ["--beside", str(beside.resolve())]
+    _measure(use, "chat.py", words, environment_with())
 
 
 def _run(use: Use, file: str, *arguments: str, told: str = "") -> None:

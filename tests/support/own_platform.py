@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from runtime.settings import environment_without_settings
 
-_PLATFORM = Path(__file__).parents[2] / "platform"
+_CHECKOUT = Path(__file__).parents[2]
 
 
 class Ready(Struct):
@@ -35,14 +35,14 @@ def asking(gemini_url: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def own_platform(settings: dict[str, str]) -> AsyncIterator[Ready]:
-    """The platform, ready, under these settings and no others."""
+async def own_platform(settings: dict[str, str], checkout: Path = _CHECKOUT) -> AsyncIterator[Ready]:
+    """The platform of a checkout, ready, under these settings and no others, in the environment of this process."""
     with tempfile.TemporaryDirectory(prefix="headrace-bench-", ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o711)  # noqa: PTH101, S103 - the servers run as somebody else; of a moment, and before anything runs
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "cli.main", "up", "--json", "--no-flower", "--data-dir", folder),
             stdout=asyncio.subprocess.PIPE,
-            env=environment_without_settings(PYTHONPATH=str(_PLATFORM), **settings),
+            env=environment_without_settings(PYTHONPATH=str(checkout / "platform"), **settings),
         )
         assert process.stdout is not None
         try:
