@@ -33,6 +33,7 @@ from workers.pool import LoopThread, TaskPool
 from workers.room import room_step
 from workers.settle import Settler
 from workers.slots import Slots
+from workers.task_events import TaskEventsStep
 from workers.tasks import bind_run
 from workers.watchdog import Watchdog
 
@@ -171,6 +172,7 @@ def run_worker(
     steps: Any = app.steps
     steps["consumer"].add(room_step(workplace.slots))
     steps["consumer"].add(canary_step(workplace.canary))
+    steps["consumer"].add(TaskEventsStep)
 
     def ready(**_: Any) -> None:  # noqa: ANN401 - Celery's signal
         settle_in()

@@ -31,6 +31,7 @@ _ALLOWED = (
     ("platform/runtime/wakeups.py", "task", "asyncio's"),
     ("platform/schedules/beat.py", "task", "Celery's"),
     ("platform/workers/pool.py", "task", "Celery's"),
+    ("platform/workers/task_events.py", "task", "Celery's"),
     ("platform/workers/worker.py", "task", "Celery's, and asyncio's"),
     ("platform/*", "data_dir", "HEADRACE_DATA_DIR, as the contract names it"),
     ("platform/runtime/data_dir.py", "data", "the folder of that setting"),

@@ -212,7 +212,8 @@ async def say_and_follow(  # noqa: PLR0913, PLR0917 - what a resumption takes
         request, use, lambda tx, job_id: write_message(tx, request, conversation_id, data.text, job_id)
     )
     seen = seen_until(last_event_id, None)
-    answer = answer_stream(stream_reply(use, job, caller=caller, leave=leave_of(request, "chat:use"), seen=seen))
+    leave = leave_of(request, "chat:use")
+    answer = answer_stream(stream_reply(use, job, caller=caller, leave=leave, seen=seen, is_new=not kept))
     answer.headers.update({"Location": f"/v1/jobs/{job.id}"} | (REPLAYED if kept else {}))
     return answer
 

@@ -27,6 +27,7 @@ from storage.jobs import find_job
 
 _HEARTBEAT_SECONDS: Final = HEARTBEAT_SECONDS
 _AGAIN_SECONDS: Final = 1.0
+_BEGINS_SECONDS: Final = 0.05  # a job just written is left to begin; news of it is heard from now on
 _LAST_MESSAGES: Final = 50
 _ENCODER: Final = msgspec.json.Encoder()
 _LOG: Final = structlog.stdlib.get_logger(__name__)
@@ -50,8 +51,12 @@ class Ended(Struct, frozen=True, kw_only=True):
     error: JobError | None
 
 
-async def stream_reply(use: Use, job: Job, *, caller: Caller, leave: Leave, seen: int | None) -> AsyncIterator[bytes]:
+async def stream_reply(  # noqa: PLR0913 - what a resumption takes
+    use: Use, job: Job, *, caller: Caller, leave: Leave, seen: int | None = None, is_new: bool = False
+) -> AsyncIterator[bytes]:
     """The reply of a job, for a client that has read up to the number `seen` of a stream of it before.
+
+    A job that `is_new` was written just now: it is told as it was written, and looked at when there is news of it.
 
     A comment each 15 s keeps the connection open. When the process is about to stop, the stream ends and asks the
     client to come back in a second.
@@ -60,11 +65,14 @@ async def stream_reply(use: Use, job: Job, *, caller: Caller, leave: Leave, seen
         async with use.lookout.following(job.id, job.seq) as followed:
             reader = Reader(use.replies, job.id)
             with reader.hearing(use.wakeups, followed.news):
-                await reader.more()
+                if not is_new:
+                    await reader.more()
                 rest = None if seen is None else reader.back_to(place_of(seen))
                 yield RETRY + _snapshot(job, reader)
                 if rest:
                     yield _told(reader, rest)
+                if is_new:
+                    await followed.news.wait(_BEGINS_SECONDS)
                 async for piece in _Following(use, job, reader, followed).frames(leave):
                     yield piece
 
