@@ -10,7 +10,6 @@ from celery import bootsteps
 from celery.worker.consumer.events import Events
 
 WITHIN_SECONDS: Final = 0.05
-_MOST_TOGETHER: Final = 500  # in one message: 200 kB
 
 
 class TaskEventsStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no types
@@ -38,8 +37,10 @@ class TaskEventsStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery s
                 hub.call_soon(wait)  # an event may come from any thread; timers are for the loop's own
 
         dispatcher.on_send_buffered = note
-        dispatcher.buffer_limit = _MOST_TOGETHER
 
     def stop(self, parent: Any) -> None:  # noqa: ANN401 - Celery's consumer
-        """Send what still waits: the loop goes round no more."""
-        parent.event_dispatcher.flush()
+        """Put Celery's own way back, and send what waits: timers run no more, but jobs may end yet, and are told of."""
+        dispatcher = parent.event_dispatcher
+        if dispatcher is not None:  # none where the broker was never reached
+            dispatcher.on_send_buffered = parent.on_send_event_buffered
+            dispatcher.flush(errors=False)  # what could not be sent before is for the next connection

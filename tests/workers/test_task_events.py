@@ -17,15 +17,21 @@ class Hub:
     """Celery's loop, gone round by hand."""
 
     def __init__(self) -> None:
+        self.soon: list[Callable[[], None]] = []
         self.later: list[tuple[float, Callable[[], None]]] = []
 
     def call_soon(self, call: Callable[[], None]) -> None:
-        call()
+        self.soon.append(call)
 
     def call_later(self, seconds: float, call: Callable[[], None]) -> None:
         self.later.append((seconds, call))
 
     def go_round(self) -> None:
+        waiting, self.soon = self.soon, []
+        for call in waiting:
+            call()
+
+    def let_time_pass(self) -> None:
         waiting, self.later = self.later, []
         for _, call in waiting:
             call()
@@ -38,6 +44,10 @@ class Line:
         self.hub = Hub()
         self.event_dispatcher = dispatcher
         self._heard = heard
+
+    def on_send_event_buffered(self) -> None:
+        """Celery's own way."""
+        self.hub.call_soon(self.event_dispatcher.flush)
 
     def tells(self, *types: str) -> None:
         for one in types:
@@ -67,17 +77,29 @@ def line(redis_url: str) -> Iterator[Line]:
 
 def test_what_is_told_of_tasks_waits_and_goes_in_one_message(line: Line) -> None:
     line.tells("task-received", "task-started")
+    line.hub.go_round()
     assert line.told() == []
     line.tells("task-succeeded")
     assert [seconds for seconds, _ in line.hub.later] == [WITHIN_SECONDS]
-    line.hub.go_round()
+    line.hub.let_time_pass()
     assert line.told() == [["task-received", "task-started", "task-succeeded"]]
     line.tells("task-received")
     line.hub.go_round()
+    line.hub.let_time_pass()
     assert line.told() == [["task-received"]]
 
 
-def test_what_waits_is_told_when_the_consumer_stops(line: Line) -> None:
+def test_what_waits_is_told_when_the_consumer_stops_and_so_is_what_ends_after(line: Line) -> None:
+    step = TaskEventsStep.__new__(TaskEventsStep)
     line.tells("task-received")
-    TaskEventsStep.stop(TaskEventsStep.__new__(TaskEventsStep), line)
+    TaskEventsStep.stop(step, line)
     assert line.told() == [["task-received"]]
+    line.hub.go_round()
+    line.tells("task-succeeded")
+    line.hub.go_round()  # as it does once more when it is closed; no timer fires then
+    assert line.told() == [["task-succeeded"]]
+
+
+def test_a_consumer_that_never_reached_its_broker_stops(line: Line) -> None:
+    line.event_dispatcher = None
+    TaskEventsStep.stop(TaskEventsStep.__new__(TaskEventsStep), line)
