@@ -5,7 +5,7 @@ By turns one client asks the stand-in itself, and sends a message and follows th
 kept. Prints one line of JSON with a verdict. Run by `headrace bench chat`.
 
 What the machine does beside moves these figures more than most changes do. With `--beside` a platform of another
-checkout is asked by turns with this one's, so that both have the same of it.
+checkout, in this one's environment, is asked by turns with this one's, so that both have the same of it.
 """
 
 # ruff: noqa: INP001 - run by its path, never imported
