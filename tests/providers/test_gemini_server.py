@@ -42,6 +42,29 @@ async def test_it_answers_plausibly_for_every_kind() -> None:
     assert all(answer.usage is not None for answer in (summary, rude, kind, news, email))
 
 
+async def test_gemini_is_asked_by_the_proxy_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with gemini_server() as server:
+        monkeypatch.setenv("http_proxy", server.url)
+        gemini = GeminiTextProvider("any", base_url="http://gemini.invalid/", model="gemini-test")
+        try:
+            await gemini.moderate(Moderate(text="What a lovely lamp."))
+        finally:
+            await gemini.aclose()
+    assert server.requests[0].headers["host"] == "gemini.invalid"
+
+
+async def test_gemini_is_asked_itself_where_the_environment_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with gemini_server() as server:
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        gemini = GeminiTextProvider("any", base_url=server.url, model="gemini-test")
+        try:
+            await gemini.moderate(Moderate(text="What a lovely lamp."))
+        finally:
+            await gemini.aclose()
+    assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [

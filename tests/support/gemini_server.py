@@ -14,6 +14,7 @@ import socket
 import struct
 from collections.abc import AsyncGenerator
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -123,7 +124,7 @@ class _Exchange:
         method, target, _ = first.split(" ", 2)
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         body = await self._reader.readexactly(int(headers.get("content-length", "0")))
-        path, _, query = target.partition("?")
+        path, query = urlsplit(target)[2:4]  # whole addresses are what a proxy is asked for
         if self._server.batches.is_asked(path) and headers.get("x-goog-api-key"):
             answer = self._server.batches.answer(method, path, body)
             return await self._vanish(Resets(), b"") if answer is None else await self._send(*answer)

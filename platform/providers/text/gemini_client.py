@@ -3,7 +3,10 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final, Protocol
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
+from aiohttp import ClientSession, TCPConnector
 from google.genai import Client
 from google.genai.types import (
     AutomaticFunctionCallingConfig,
@@ -27,6 +30,7 @@ from providers.text.provider import ProviderAnswerMalformed, ProviderBlocked, Us
 GOOGLE: Final = "https://generativelanguage.googleapis.com/"
 API_VERSION: Final = "v1"
 MOST_ANSWER_CHARS: Final = 200_000
+_READ_AT_ONCE_BYTES: Final = 2**22  # as the SDK has it
 STREAM_TIMEOUTS: Final = 10  # a stream may take this many times the timeout, though no silence longer than one
 
 # A moderator has to read what a filter would hide.
@@ -63,13 +67,15 @@ _Arrived = asyncio.Queue[GenerateContentResponse | None]
 class GeminiClient:
     """Asks one model. Every call raises the provider's errors only, never with the key in them.
 
-    An answer has `timeout_seconds` to come whole; in a stream no silence may last longer.
+    An answer has `timeout_seconds` to come whole; in a stream no silence may last longer. Made on the event loop that
+    it is used on.
     """
 
     def __init__(self, api_key: str, *, base_url: str | None, model: str, timeout_seconds: float) -> None:
         self._key = api_key
         self._model = model
         self._timeout_seconds = timeout_seconds
+        self._session = open_session(base_url or GOOGLE)
         # Everything is said here, or the SDK would look for it in the environment.
         self._client = Client(
             vertexai=False,
@@ -79,6 +85,7 @@ class GeminiClient:
                 api_version=API_VERSION,
                 timeout=_milliseconds(timeout_seconds),
                 retry_options=HttpRetryOptions(attempts=1),  # the platform owns retries
+                aiohttp_client=self._session,
             ),
         )
         self._models: _Models = self._client.aio.models
@@ -122,6 +129,7 @@ class GeminiClient:
         """Close every connection; twice is fine."""
         await self._client.aio.aclose()
         self._client.close()
+        await self._session.close()
 
     async def _read(self, question: Question, arrived: _Arrived) -> None:
         config = config_of(question)
@@ -168,6 +176,17 @@ class GeminiClient:
         return usage_of(
             response, engine="gemini", model=question.model or self._model, prompt_version=question.prompt.version
         )
+
+
+def open_session(base_url: str) -> ClientSession:
+    """Connections to a provider, by the proxy that the environment names for it, if it does. Close them when done.
+
+    Those that the SDK opens by itself look for a proxy, and for a password in ~/.netrc, before each question, in a
+    thread for each: half a millisecond before the first word of a reply.
+    """
+    address = urlsplit(base_url)
+    proxy = None if proxy_bypass(address.hostname or "") else getproxies().get(address.scheme)
+    return ClientSession(connector=TCPConnector(limit=0), proxy=proxy, read_bufsize=_READ_AT_ONCE_BYTES)
 
 
 async def _step_aside() -> None:
