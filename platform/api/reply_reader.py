@@ -1,6 +1,6 @@
 """Reads the text of a reply as it is written, for the streams that tell of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -9,8 +9,9 @@ from msgspec import Struct
 
 from api.sse import frame
 from runtime.streams import Piece, Place, ReplyStreams
-from runtime.wakeups import News, Wakeups
+from runtime.wakeups import News
 
+_MOST_HEARD: Final = 1_000  # of who reads slowly; then the stream is read, which keeps the text anyway
 _ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -29,6 +30,7 @@ class Reader:
         self._job_id = job_id
         self._generation: int | None = None
         self._broken = False
+        self._heard: list[Piece | None] = []
         self.text = ""
         self.is_ended = False
         """The attempt that wrote has ended, however it did."""
@@ -38,14 +40,17 @@ class Reader:
         """There was news of the text since this was last set back."""
 
     @contextmanager
-    def hearing(self, wakeups: Wakeups, news: News) -> Iterator[None]:
+    def hearing(self, news: News) -> Iterator[None]:
         """Inside the block `news` is told also when there is more of the text."""
 
-        def hear() -> None:
+        def hear(piece: Piece | None) -> None:
             self.has_grown = True
+            if len(self._heard) >= _MOST_HEARD:
+                self._heard, piece = [], None
+            self._heard.append(piece)
             news.tell()
 
-        with wakeups.hearing_reply(self._job_id, hear):
+        with self._streams.hearing(self._job_id, hear):
             yield
 
     @property
@@ -71,19 +76,41 @@ class Reader:
         return rest
 
     async def more(self) -> tuple[bool, str]:
-        """What was written since, and whether it begins the text anew."""
+        """What was written since, and whether it begins the text anew: as it was heard, or else is read."""
         begins, added = False, ""
-        pieces = await self._streams.look(self._job_id, self.place)
-        self.is_blind = pieces is None
+        heard, self._heard = self._heard, []
+        pieces = self._continuation(heard)
+        if pieces is None:
+            pieces = await self._streams.look(self._job_id, self.place)
+            self.is_blind = pieces is None
         for piece in pieces or ():
             if piece.generation != self._generation:
-                self._generation, self.text, self._broken = piece.generation, "", False
+                self._generation, self.text, self._broken, self.is_ended = piece.generation, "", False, False
                 begins, added = True, ""
             added += self._taken(piece)
         return begins, added
 
+    def _continuation(self, heard: Sequence[Piece | None]) -> list[Piece] | None:
+        """What was heard, if it is all there is: it follows on what is known, without a gap."""
+        if not heard or self._broken:
+            return None
+        generation, length = self._generation, len(self.text)
+        pieces: list[Piece] = []
+        for piece in heard:
+            if piece is None:
+                return None
+            if generation is not None and piece.generation < generation:
+                continue  # of an attempt that lost its lease: Redis took no more of it
+            if piece.generation != generation:
+                generation, length = piece.generation, 0
+            if piece.start > length:
+                return None
+            length = max(length, piece.start + len(piece.text))
+            pieces.append(piece)
+        return pieces
+
     def _taken(self, piece: Piece) -> str:
-        self.is_ended = piece.is_end
+        self.is_ended = self.is_ended or piece.is_end
         # one that was lost with Redis leaves a gap, which only the end can fill
         self._broken = self._broken or piece.start > len(self.text)
         new = "" if self._broken else piece.text[len(self.text) - piece.start :]

@@ -4,14 +4,18 @@ A job has one stream. The id of an entry is `<generation>-<characters>`: which a
 and how many characters of the text there are with this piece. Redis takes only ids that grow, so an attempt whose
 lease was lost cannot add to what the next one writes: Redis itself fences it. An attempt's first piece drops what those
 before it wrote; it is empty where its words are late. An attempt ends with an entry past all others.
+
+Who follows is told each piece as it is added, beside the stream, and so need not read. What was not heard, or does not
+follow on what is known, is read from the stream.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
 
+import msgspec
 import structlog
 from msgspec import Struct
 from redis.asyncio import Redis
@@ -28,6 +32,7 @@ KEPT_SECONDS: Final = 600
 MOST_CHARS: Final = 2**20 - 2
 """Of a text that is streamed; what is longer is told in the end only."""
 
+_MOST_CHARS_TOLD: Final = 4_000  # by every process that serves streams, whoever follows what
 _END: Final = 2**20 - 1
 _MOST_ENTRIES: Final = 20_000  # more than a timeout of 90 s has pauses
 _PLACE_BITS: Final = 20
@@ -54,13 +59,20 @@ class Place(Struct, frozen=True, order=True):
         return self.generation << _PLACE_BITS | self.chars
 
 
-class Piece(Struct, frozen=True):
+class Piece(Struct, frozen=True, omit_defaults=True):
     """A part of a reply's text; `start` is how many characters come before it."""
 
     generation: int
     start: int
     text: str
     is_end: bool = False
+
+
+HearPiece = Callable[[Piece | None], None]
+"""Told a piece as it is added; None: there may be more, to be read."""
+
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(Piece)
 
 
 def place_of(number: int) -> Place:
@@ -77,7 +89,21 @@ class ReplyStreams:
     """Writes and reads streams of replies over the connections of the wake-ups."""
 
     def __init__(self, wakeups: Wakeups) -> None:
+        self._wakeups = wakeups
         self._redis = wakeups.redis
+
+    @contextmanager
+    def hearing(self, job_id: str, hear: HearPiece) -> Generator[None]:
+        """Inside the block `hear` is told of the job's reply as it is written.
+
+        A piece may come twice, and late: of an attempt that was told in a stream before to be over.
+        """
+
+        def hear_piece(said: str) -> None:
+            hear(_DECODER.decode(said) if said else None)
+
+        with self._wakeups.hearing_reply(job_id, hear_piece):
+            yield
 
     @asynccontextmanager
     async def writing(self, job_id: str, lease: str) -> AsyncIterator["Writing"]:
@@ -192,7 +218,8 @@ class Writing:
     async def _add(
         self, start: int, text: str, chars: int, *, begins: bool = False, is_end: bool = False
     ) -> bytes | None:
-        fields: Any = {"s": start, "t": text.encode(errors="replace")}
+        written = text.encode(errors="replace")
+        fields: Any = {"s": start, "t": written}
         if is_end:
             fields["e"] = 1
         # one that begins drops the attempts before it, and keeps the newest id there was: their late pieces are refused
@@ -202,9 +229,13 @@ class Writing:
         async with self._redis.pipeline(transaction=False) as pipeline:
             pipeline.xadd(self._key, fields, id=f"{self._generation}-{chars}", approximate=False, **bound)  # type: ignore[unused-awaitable] # it notes the command
             pipeline.expire(self._key, KEPT_SECONDS)  # type: ignore[unused-awaitable] # it notes the command
-            pipeline.publish(TOKENS, self._job_id)  # type: ignore[unused-awaitable] # it notes the command
+            pipeline.publish(TOKENS, self._told(Piece(self._generation, start, written.decode(), is_end=is_end)))  # type: ignore[unused-awaitable] # it notes the command
             added, *_ = await pipeline.execute()
         return added if isinstance(added, bytes) else None
+
+    def _told(self, piece: Piece) -> str:
+        is_short = len(piece.text) <= _MOST_CHARS_TOLD
+        return f"{self._job_id} {_ENCODER.encode(piece).decode()}" if is_short else self._job_id
 
     def _lose(self, error: BaseException) -> None:
         if not self._is_lost:

@@ -9,8 +9,8 @@ import structlog
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
-Hear = Callable[[tuple[str, ...]], None]
-"""Told the ids that were heard; none of them after a reconnect, which means: there may be news of any."""
+Hear = Callable[[str], None]
+"""Told what was heard; nothing after a reconnect, which means: there may be news of anything."""
 
 _QUIET_SECONDS: Final = 10.0  # after which the subscription's connection is asked whether it still lives
 _RECONNECT_SECONDS: Final = (0.1, 0.5, 1.0)
@@ -37,7 +37,7 @@ class Subscription:
                     await pubsub.subscribe(self._channel)
                     failures = 0
                     self.number = number
-                    self._hear(())  # there may be news that was told while nobody heard
+                    self._hear("")  # there may be news that was told while nobody heard
                     await self._read(pubsub)
             except Exception as error:  # noqa: BLE001 - whatever broke it, nobody else would bring it back
                 self.number = None
@@ -56,9 +56,9 @@ class Subscription:
                     raise TimeoutError("no answer to a ping")
                 await pubsub.ping()
             elif message["type"] == "message":
-                self._hear(tuple(str(message["data"]).split()))
+                self._hear(str(message["data"]))
             pinged = message is None
 
-    def _hear(self, ids: tuple[str, ...]) -> None:
+    def _hear(self, said: str) -> None:
         for hear in tuple(self.hearers):
-            hear(ids)
+            hear(said)

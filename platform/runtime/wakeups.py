@@ -1,4 +1,4 @@
-"""Wake-ups through Redis pub/sub: "there is news", never the news. Losing one costs a poll's time, nothing else."""
+"""Wake-ups through Redis pub/sub: "there is news". Losing one costs a poll's time, nothing else."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Sequence
@@ -12,13 +12,13 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from domain.errors import Invalid
-from runtime.subscription import Hear, Subscription
+from runtime.subscription import Subscription
 
 _RELAY: Final = "hr:relay"
 _JOBS: Final = "hr:jobs"
 _CANCEL: Final = "hr:cancel"
 TOKENS: Final = "hr:tokens"
-"""Where it is told that there is more of a reply; see `runtime.streams`."""
+"""Where it is told that there is more of a reply, and mostly what; see `runtime.streams`."""
 
 _SEND_SECONDS: Final = 0.5
 _TOLD_SECONDS: Final = 0.05
@@ -27,6 +27,9 @@ _ANYWHERE: Final = "*"
 _MOST_IDS: Final = 500  # in one publication: 20 kB
 
 _LOG: Final = structlog.stdlib.get_logger(__name__)
+
+HearIds = Callable[[tuple[str, ...]], None]
+"""Told the ids that were heard; none of them after a reconnect, which means: there may be news of any."""
 
 _FAILURES: Final = (RedisError, OSError, TimeoutError)
 
@@ -105,7 +108,7 @@ class Wakeups:
         self._is_lost = False
         self._subscriptions: dict[str, Subscription] = {}
         self._waiting: dict[str, set[News]] = {}  # by job
-        self._reading: dict[str, set[Callable[[], None]]] = {}  # by job
+        self._reading: dict[str, set[Callable[[str], None]]] = {}  # by job
 
     @property
     def redis(self) -> Redis:
@@ -171,8 +174,8 @@ class Wakeups:
                 del self._waiting[job_id]
 
     @contextmanager
-    def hearing_reply(self, job_id: str, hear: Callable[[], None]) -> Generator[None]:
-        """Inside the block `hear` is called whenever there may be more of the job's reply."""
+    def hearing_reply(self, job_id: str, hear: Callable[[str], None]) -> Generator[None]:
+        """Inside the block `hear` is told what is said of the job's reply; nothing where there may be more of it."""
         self._subscription(TOKENS).hearers.add(self._hear_tokens)
         self._reading.setdefault(job_id, set()).add(hear)
         try:
@@ -280,13 +283,16 @@ class Wakeups:
             await pipeline.execute()
 
     @contextmanager
-    def _heard(self, channel: str, hear: Hear) -> Generator[None]:
+    def _heard(self, channel: str, hear: HearIds) -> Generator[None]:
+        def hear_ids(said: str) -> None:
+            hear(tuple(said.split()))
+
         hearers = self._subscription(channel).hearers
-        hearers.add(hear)
+        hearers.add(hear_ids)
         try:
             yield
         finally:
-            hearers.discard(hear)
+            hearers.discard(hear_ids)
 
     def _subscription(self, channel: str) -> Subscription:
         subscription = self._subscriptions.get(channel)
@@ -294,15 +300,16 @@ class Wakeups:
             subscription = self._subscriptions[channel] = Subscription(self._hearer, channel)
         return subscription
 
-    def _hear_jobs(self, ids: tuple[str, ...]) -> None:
-        for job_id in ids or tuple(self._waiting):
+    def _hear_jobs(self, said: str) -> None:
+        for job_id in said.split() or tuple(self._waiting):
             for news in self._waiting.get(job_id, ()):
                 news.tell()
 
-    def _hear_tokens(self, ids: tuple[str, ...]) -> None:
-        for job_id in ids or tuple(self._reading):
-            for hear in tuple(self._reading.get(job_id, ())):
-                hear()
+    def _hear_tokens(self, said: str) -> None:
+        job_id, _, piece = said.partition(" ")
+        for one in (job_id,) if job_id else tuple(self._reading):
+            for hear in tuple(self._reading.get(one, ())):
+                hear(piece)
 
 
 def open_wakeups(redis_url: str) -> Wakeups:

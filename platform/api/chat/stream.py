@@ -64,7 +64,7 @@ async def stream_reply(  # noqa: PLR0913 - what a resumption takes
     with use.streams.one(caller):
         async with use.lookout.following(job.id, job.seq) as followed:
             reader = Reader(use.replies, job.id)
-            with reader.hearing(use.wakeups, followed.news):
+            with reader.hearing(followed.news):
                 if not is_new:
                     await reader.more()
                 rest = None if seen is None else reader.back_to(place_of(seen))

@@ -43,7 +43,7 @@ async def stream_job(  # noqa: PLR0913 - of what, for whom, from where
         after = min(after, job.seq)  # a number from nowhere must not hide what is still to come
         async with use.lookout.following(job.id, after) as followed:
             reader = Reader(use.replies, job.id) if job.kind == REPLY.name else None
-            with nullcontext() if reader is None else reader.hearing(use.wakeups, followed.news):
+            with nullcontext() if reader is None else reader.hearing(followed.news):
                 async for piece in _follow(use, job, followed, leave, reader):
                     yield piece
 
