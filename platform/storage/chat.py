@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 from sqlalchemy import Row, text
 
 from domain.chat.conversation import Conversation, Role, StoredMessage
@@ -66,10 +67,12 @@ ORDER BY position DESC LIMIT :limit
 """)  # noqa: S608 - as above
 
 # An answer stands right behind what it answers, also where another message was written before it came. What was blocked
-# is there for who wrote it, and for nobody who replies to something else.
+# is there for who wrote it, and for nobody who replies to something else. Whether there are budgets is asked here too:
+# somebody waits for each round trip before a reply's first word.
 _CONTEXT: Final = text("""
 SELECT messages.id, coalesce(answered.position, messages.position) AS turn, messages.role, messages.text,
-    messages.blocked IS NOT NULL AS is_blocked
+    messages.blocked IS NOT NULL AS is_blocked,
+    EXISTS (SELECT FROM budgets WHERE budgets.tenant_id = :tenant_id) AS has_budgets
 FROM messages
 LEFT JOIN messages AS answered ON answered.id = messages.reply_to
 JOIN messages AS asked ON asked.conversation_id = messages.conversation_id
@@ -83,6 +86,13 @@ WHERE asked.id = :message_id AND asked.conversation_id = :conversation_id AND as
     AND conversations.tenant_id = :tenant_id AND conversations.caller_id = :caller_id
 ORDER BY turn DESC, messages.position DESC LIMIT :limit
 """)
+
+
+class TalkSoFar(Struct, frozen=True, kw_only=True):
+    """What was said, oldest first, and whether the tenant has a budget; nothing, where there is nothing to reply to."""
+
+    said: list[SaidMessage]
+    has_budgets: bool
 
 
 async def add_conversation(
@@ -179,8 +189,8 @@ async def list_messages(
 
 async def read_context(  # noqa: PLR0913 - whose conversation, up to where, how much
     tx: Tx, tenant_id: str, caller_id: str, conversation_id: str, message_id: str, *, limit: int
-) -> list[SaidMessage]:
-    """The last `limit` messages up to and with the user's message `message_id`, oldest first; none if it is gone.
+) -> TalkSoFar:
+    """The last `limit` messages up to and with the user's message `message_id`; none if it is gone.
 
     Only what is current counts: not what an edit or another answer superseded. What was blocked does not, but for the
     message itself.
@@ -193,10 +203,11 @@ async def read_context(  # noqa: PLR0913 - whose conversation, up to where, how 
         "limit": limit,
     }
     rows = (await tx.execute(_CONTEXT, given)).all()
-    return [
+    said = [
         SaidMessage(id=row.id, turn=row.turn, role=row.role, text=row.text, is_blocked=row.is_blocked)
         for row in reversed(rows)
     ]
+    return TalkSoFar(said=said, has_budgets=any(row.has_budgets for row in rows))
 
 
 def _as_conversation(row: Row[Any]) -> Conversation:

@@ -76,10 +76,10 @@ async def test_the_context_is_the_last_messages_up_to_the_one_asked(database: Da
         context = await read_context(connection, TENANT, USER, conversation.id, messages[3].id, limit=3)
         elsewhere = await read_context(connection, TENANT, USER, "conv_other", messages[3].id, limit=3)
         foreign = await read_context(connection, TENANT, "user_other", conversation.id, messages[3].id, limit=3)
-    assert [(one.id, one.turn, one.role, one.text) for one in context] == [
+    assert [(one.id, one.turn, one.role, one.text) for one in context.said] == [
         (one.id, one.position, "user", one.text) for one in messages[1:4]
     ]
-    assert elsewhere == foreign == []
+    assert elsewhere.said == foreign.said == []
 
 
 async def test_a_conversation_is_its_callers_alone(database: Database) -> None:

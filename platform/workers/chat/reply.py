@@ -21,7 +21,6 @@ from storage.chat import add_message, read_context
 from storage.chat_history import is_cancelled, lock_conversation, mark_blocked, supersede_answer
 from storage.chat_summaries import find_summary, forget_summaries
 from storage.jobs import submit_jobs
-from storage.usage import has_budgets
 from workers.context import Context
 from workers.screening import screen
 from workers.spending import JobMeter, note_answer
@@ -90,17 +89,17 @@ async def _read(asked: ReplyTo, ctx: Context) -> _Talk:
     window = ctx.use.chat_window
     limit = window.messages + MOST_EXCERPTS
     async with ctx.use.database.read() as connection:
-        said = await read_context(
+        found = await read_context(
             connection, ctx.tenant_id, ctx.caller_id, asked.conversation_id, asked.message_id, limit=limit
         )
+        said = found.said
         if not said:
             raise _gone()
-        has_bounds = await has_budgets(connection, ctx.tenant_id)
         # one that was made since, where this is an old message answered late, tells of what came after it
         is_short = len(said) < limit and not due(window, said)
         summary = None if is_short else await find_summary(connection, asked.conversation_id, before=said[-1].turn)
     recalled = recall(window, said, summary, is_all=len(said) < limit)
-    return _Talk(said=said, summary=summary, recalled=recalled, has_budgets=has_bounds)
+    return _Talk(said=said, summary=summary, recalled=recalled, has_budgets=found.has_budgets)
 
 
 async def _ask(talk: _Talk, ctx: Context, heard: _Heard, stream: Writing) -> None:

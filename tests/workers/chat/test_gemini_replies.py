@@ -11,11 +11,13 @@ from domain.chat.reply import REPLY, ReplyTo
 from domain.ids import ConversationId, MessageId
 from domain.jobs.job import Job, JobError
 from domain.jobs.state import State
+from domain.text.budget import Budget
 from runtime.resources import open_text
 from runtime.settings import Settings
 from runtime.unique_ids import new_id
 from storage.chat import add_conversation, add_message
 from storage.jobs import cancel_jobs, submit_jobs
+from storage.usage import set_budgets
 from tests.support.bench import execute, open_bench, stored
 from tests.support.gemini_meeting import KEY, one_authority
 from tests.support.gemini_script import Blocks, Breaks, Hangs, Refuses, Resets, Says, Step
@@ -130,3 +132,17 @@ async def test_gemini_is_left_when_a_reply_is_cancelled_and_what_it_said_is_kept
             assert counted == server.tokens_billed
     assert "".join(BEGUN).startswith(kept.text)
     assert (len(kept.text) > len(BEGUN[0]), kept.partial, kept.engine) == (True, True, "gemini")
+
+
+async def test_a_reply_beyond_its_tenants_budget_asks_nobody_who_costs(database_url: str, redis_url: str) -> None:
+    async with gemini_server(GOOD) as server:
+        engines = open_text(Settings(gemini_api_key=KEY, gemini_base_url=server.url))
+        async with open_bench(database_url, redis_url, bind(REPLY, reply), text=engines) as bench:
+            async with bench.use.database.begin() as tx:
+                await set_budgets(tx, TENANT, [Budget(tokens=1)])
+            job = await ask(bench)
+            await execute([job.id], bench)
+            ended = await stored(bench.use.database, job)
+    assert ended.result is not None
+    assert msgspec.json.decode(ended.result)["engine"] == "local"
+    assert not server.requests
