@@ -41,18 +41,11 @@ _IS_TOLD: Final = f"""(
 _SUBMIT: Final = text(f"""
 WITH given AS (
     SELECT *, coalesce(run_at, now() + make_interval(secs => coalesce(delay_seconds, 0))) AS due_at
-    FROM unnest(
-        CAST(:id AS text[]), CAST(:tenant_id AS text[]), CAST(:caller_id AS text[]), CAST(:kind AS text[]),
-        CAST(:queue AS text[]), CAST(:input AS text[]), CAST(:priority AS smallint[]), CAST(:tags AS text[]),
-        CAST(:metadata AS text[]), CAST(:max_attempts AS int[]), CAST(:timeout_seconds AS float8[]),
-        CAST(:delay_seconds AS float8[]), CAST(:run_at AS timestamptz[]), CAST(:expires_in_seconds AS float8[]),
-        CAST(:concurrency_key AS text[]), CAST(:schedule_id AS text[]), CAST(:batch_id AS text[]),
-        CAST(:batch_index AS int[]), CAST(:parent_id AS text[]), CAST(:request_id AS text[]),
-        CAST(:traceparent AS text[]), CAST(:webhook_url AS text[]), CAST(:no_cache AS bool[]), CAST(:answer AS text[])
-    ) AS g (
-        id, tenant_id, caller_id, kind, queue, input, priority, tags, metadata, max_attempts, timeout_seconds,
-        delay_seconds, run_at, expires_in_seconds, concurrency_key, schedule_id, batch_id, batch_index, parent_id,
-        request_id, traceparent, webhook_url, no_cache, answer
+    FROM json_to_recordset(CAST(:jobs AS json)) AS g (
+        id text, tenant_id text, caller_id text, kind text, queue text, input text, priority smallint, tags text,
+        metadata text, max_attempts int, timeout_seconds float8, delay_seconds float8, run_at timestamptz,
+        expires_in_seconds float8, concurrency_key text, schedule_id text, batch_id text, batch_index int,
+        parent_id text, request_id text, traceparent text, webhook_url text, no_cache bool, answer text
     )
 ), submitted AS (
     INSERT INTO jobs (
@@ -308,35 +301,7 @@ async def submit_jobs(tx: Tx, new: Sequence[NewJob]) -> Written:
     """
     if not new:
         return Written()
-    found = await tx.execute(
-        _SUBMIT,
-        {
-            "id": [job.id for job in new],
-            "tenant_id": [job.tenant_id for job in new],
-            "caller_id": [job.caller_id for job in new],
-            "kind": [job.kind for job in new],
-            "queue": [job.queue for job in new],
-            "input": [job.input.decode() for job in new],
-            "priority": [job.priority for job in new],
-            "tags": [_ENCODER.encode(job.tags).decode() for job in new],
-            "metadata": [_ENCODER.encode(job.metadata).decode() for job in new],
-            "max_attempts": [job.max_attempts for job in new],
-            "timeout_seconds": [job.timeout_seconds for job in new],
-            "delay_seconds": [job.delay_seconds for job in new],
-            "run_at": [job.run_at for job in new],
-            "expires_in_seconds": [job.expires_in_seconds for job in new],
-            "concurrency_key": [job.concurrency_key for job in new],
-            "schedule_id": [job.schedule_id for job in new],
-            "batch_id": [job.batch_id for job in new],
-            "batch_index": [job.batch_index for job in new],
-            "parent_id": [job.parent_id for job in new],
-            "request_id": [job.request_id for job in new],
-            "traceparent": [job.traceparent for job in new],
-            "webhook_url": [job.webhook_url for job in new],
-            "no_cache": [job.no_cache for job in new],
-            "answer": [_text(job.answer) for job in new],
-        },
-    )
+    found = await tx.execute(_SUBMIT, {"jobs": _ENCODER.encode([_given(job) for job in new]).decode()})
     rows = found.all()
     submitted = {job.id: job for job in map(as_job, rows)}
     told = await submit_jobs(tx, await write_ends(tx, [submitted[row.id] for row in rows if row.is_told]))
@@ -473,6 +438,36 @@ async def _close(tx: Tx, rows: Sequence[Row[Any]], *, frees: bool = False) -> Mo
 
 def _pairs(leases: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     return {"ids": [job_id for job_id, _ in leases], "leases": [lease for _, lease in leases]}
+
+
+def _given(job: NewJob) -> dict[str, object]:
+    """As `_SUBMIT` takes it. What is JSON stays text, for it may hold what Postgres takes into no text, like \\u0000."""
+    return {
+        "id": job.id,
+        "tenant_id": job.tenant_id,
+        "caller_id": job.caller_id,
+        "kind": job.kind,
+        "queue": job.queue,
+        "input": job.input.decode(),
+        "priority": job.priority,
+        "tags": _ENCODER.encode(job.tags).decode(),
+        "metadata": _ENCODER.encode(job.metadata).decode(),
+        "max_attempts": job.max_attempts,
+        "timeout_seconds": job.timeout_seconds,
+        "delay_seconds": job.delay_seconds,
+        "run_at": job.run_at,
+        "expires_in_seconds": job.expires_in_seconds,
+        "concurrency_key": job.concurrency_key,
+        "schedule_id": job.schedule_id,
+        "batch_id": job.batch_id,
+        "batch_index": job.batch_index,
+        "parent_id": job.parent_id,
+        "request_id": job.request_id,
+        "traceparent": job.traceparent,
+        "webhook_url": job.webhook_url,
+        "no_cache": job.no_cache,
+        "answer": _text(job.answer),
+    }
 
 
 def _text(json: bytes | None) -> str | None:
