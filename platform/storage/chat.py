@@ -9,7 +9,9 @@ from sqlalchemy import Row, text
 from domain.chat.conversation import Conversation, Role, StoredMessage
 from domain.chat.earlier import SaidMessage
 from domain.ids import ConversationId, MessageId
+from domain.jobs.job import Job, NewJob
 from storage.database import Tx
+from storage.jobs import as_job, jobs_as_given, submission
 
 _CONVERSATION: Final = "id, tenant_id, caller_id, title, messages, prompt_tokens, output_tokens, created_at, updated_at"
 _MESSAGE: Final = (
@@ -44,20 +46,31 @@ DELETE FROM conversations WHERE id = :id AND tenant_id = :tenant_id AND caller_i
 """)
 
 # The conversation's row lock gives out positions one at a time.
-_ADD_MESSAGE: Final = text(f"""
-WITH grown AS (
+_GROWN: Final = """grown AS (
     UPDATE conversations SET messages = messages + 1, updated_at = now(),
         title = coalesce(title, CAST(:title AS text)),
         prompt_tokens = prompt_tokens + :prompt_tokens, output_tokens = output_tokens + :output_tokens
     WHERE id = :conversation_id AND tenant_id = :tenant_id AND caller_id = :caller_id
     RETURNING id, messages
-)
-INSERT INTO messages (id, conversation_id, position, role, text, reply_to, engine, partial, edit_of, reply_job_id)
-SELECT :id, id, messages, :role, :text, CAST(:reply_to AS text), CAST(:engine AS text), :partial,
-    CAST(:edit_of AS text), CAST(:reply_job_id AS text) FROM grown
+)"""
+
+_ADD_MESSAGE: Final = text(f"""
+WITH {_GROWN}
+INSERT INTO messages (id, conversation_id, position, role, text, reply_to, engine, partial)
+SELECT :id, id, messages, :role, :text, CAST(:reply_to AS text), CAST(:engine AS text), :partial FROM grown
 ON CONFLICT (id) DO NOTHING
 RETURNING {_MESSAGE}
 """)  # noqa: S608 - as above
+
+# Both in one statement: somebody waits for each round trip before a reply's first word.
+_SAY: Final = submission(
+    before=f"""{_GROWN}, said AS (
+    INSERT INTO messages (id, conversation_id, position, role, text, edit_of, reply_job_id)
+    SELECT :id, id, messages, 'user', :text, CAST(:edit_of AS text), :reply_job_id FROM grown
+    RETURNING id
+),""",  # noqa: S608 - as above
+    only_if="EXISTS (SELECT FROM said)",
+)
 
 _MESSAGES: Final = text(f"""
 SELECT {_MESSAGE} FROM messages
@@ -142,16 +155,13 @@ async def add_message(  # noqa: PLR0913 - a row
     message_id: MessageId,
     role: Role,
     body: str,
-    title: str | None = None,
     reply_to: str | None = None,
     engine: str | None = None,
     prompt_tokens: int = 0,
     output_tokens: int = 0,
     partial: bool = False,
-    edit_of: str | None = None,
-    reply_job_id: str | None = None,
 ) -> StoredMessage | None:
-    """Write the next message of a conversation, and `title` if it has none. None: there is no such conversation.
+    """Write the next message of a conversation. None: there is no such conversation.
 
     None too where there is such a message: another attempt has kept its answer, and this one's end will be refused.
     """
@@ -165,18 +175,47 @@ async def add_message(  # noqa: PLR0913 - a row
                 "caller_id": caller_id,
                 "role": role,
                 "text": body,
-                "title": title,
+                "title": None,
                 "reply_to": reply_to,
                 "engine": engine,
                 "prompt_tokens": prompt_tokens,
                 "output_tokens": output_tokens,
                 "partial": partial,
-                "edit_of": edit_of,
-                "reply_job_id": reply_job_id,
             },
         )
     ).one_or_none()
     return None if row is None else _as_message(row)
+
+
+async def say(  # noqa: PLR0913 - a row, and a job
+    tx: Tx,
+    conversation_id: str,
+    *,
+    message_id: MessageId,
+    body: str,
+    title: str,
+    reply: NewJob,
+    edit_of: str | None = None,
+) -> Job | None:
+    """Write what a user says with the job that replies, and `title` if the conversation has none; answers with the job.
+
+    All of it by one statement. None, and nothing is written: whose job it is has no such conversation.
+    """
+    given = {
+        "id": message_id,
+        "conversation_id": conversation_id,
+        "tenant_id": reply.tenant_id,
+        "caller_id": reply.caller_id,
+        "text": body,
+        "title": title,
+        "prompt_tokens": 0,
+        "output_tokens": 0,
+        "edit_of": edit_of,
+        "reply_job_id": reply.id,
+        "jobs": jobs_as_given([reply]),
+    }
+    row = (await tx.execute(_SAY, given)).one_or_none()
+    return None if row is None else as_job(row)
 
 
 async def list_messages(

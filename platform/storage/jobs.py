@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Row, text
+from sqlalchemy import Row, TextClause, text
 
 from domain.jobs.job import Job, NewJob
 from domain.jobs.state import State
@@ -38,15 +38,21 @@ _IS_TOLD: Final = f"""(
         SELECT FROM webhook_endpoints AS endpoints WHERE endpoints.tenant_id = ended.tenant_id
             AND endpoints.state = 'active'))) AS is_told"""
 
-_SUBMIT: Final = text(f"""
-WITH given AS (
+
+def submission(before: str = "", only_if: str = "true") -> TextClause:
+    """The statement that writes jobs, given as `jobs_as_given`: after what is written `before`, and only if that says so.
+
+    `before`: common table expressions, with a comma behind each. It answers with the rows, and `is_told` of each.
+    """
+    return text(f"""
+WITH {before} given AS (
     SELECT *, coalesce(run_at, now() + make_interval(secs => coalesce(delay_seconds, 0))) AS due_at
     FROM json_to_recordset(CAST(:jobs AS json)) AS g (
         id text, tenant_id text, caller_id text, kind text, queue text, input text, priority smallint, tags text,
         metadata text, max_attempts int, timeout_seconds float8, delay_seconds float8, run_at timestamptz,
         expires_in_seconds float8, concurrency_key text, schedule_id text, batch_id text, batch_index int,
         parent_id text, request_id text, traceparent text, webhook_url text, no_cache bool, answer text
-    )
+    ) WHERE {only_if}
 ), submitted AS (
     INSERT INTO jobs (
         id, tenant_id, caller_id, kind, queue, state, priority, tags, metadata, max_attempts, input, timeout_seconds,
@@ -77,7 +83,10 @@ WITH given AS (
     ORDER BY seq
 )
 SELECT ended.*, {_IS_TOLD} FROM submitted AS ended
-""")  # noqa: S608 - the only thing formatted in is a constant list of columns
+""")  # noqa: S608 - all that is formatted in is constant
+
+
+_SUBMIT: Final = submission()
 
 # A job needs more than to be queued: its outbox row must stand as sent, which the relay allows within the limits of the
 # queue and of the job's concurrency key. A message that comes late, of a job that was put back, claims nothing. The row
@@ -301,7 +310,7 @@ async def submit_jobs(tx: Tx, new: Sequence[NewJob]) -> Written:
     """
     if not new:
         return Written()
-    found = await tx.execute(_SUBMIT, {"jobs": _ENCODER.encode([_given(job) for job in new]).decode()})
+    found = await tx.execute(_SUBMIT, {"jobs": jobs_as_given(new)})
     rows = found.all()
     submitted = {job.id: job for job in map(as_job, rows)}
     told = await submit_jobs(tx, await write_ends(tx, [submitted[row.id] for row in rows if row.is_told]))
@@ -440,8 +449,13 @@ def _pairs(leases: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     return {"ids": [job_id for job_id, _ in leases], "leases": [lease for _, lease in leases]}
 
 
+def jobs_as_given(new: Sequence[NewJob]) -> str:
+    """The jobs as a `submission` takes them."""
+    return _ENCODER.encode([_given(job) for job in new]).decode()
+
+
 def _given(job: NewJob) -> dict[str, object]:
-    """As `_SUBMIT` takes it. What is JSON stays text, for it may hold what Postgres takes into no text, like \\u0000."""
+    """A job as one of these. What is JSON stays text, for it may hold what Postgres takes into no text, like \\u0000."""
     return {
         "id": job.id,
         "tenant_id": job.tenant_id,

@@ -4,8 +4,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from domain.chat.conversation import Conversation, StoredMessage
+from domain.chat.reply import REPLY, ReplyTo
 from domain.ids import ConversationId, MessageId
+from domain.jobs.job import NewJob
+from domain.jobs.state import State
 from runtime.unique_ids import new_id
+from storage import chat
 from storage.chat import (
     add_conversation,
     add_message,
@@ -16,8 +20,10 @@ from storage.chat import (
     read_context,
     rename_conversation,
 )
+from storage.chat_history import find_message
 from storage.database import Database
-from tests.support.jobs import TENANT, USER, open_store
+from storage.jobs import find_job
+from tests.support.jobs import TENANT, USER, make_job, open_store
 
 
 @pytest.fixture
@@ -32,19 +38,19 @@ async def begin(database: Database, caller_id: str = USER) -> Conversation:
         return await add_conversation(tx, conversation_id, tenant_id=TENANT, caller_id=caller_id)
 
 
-async def say(database: Database, conversation: Conversation, body: str, title: str | None = None) -> StoredMessage:
-    async with database.begin() as tx:
-        message = await add_message(
-            tx,
-            TENANT,
-            conversation.caller_id,
-            conversation.id,
-            message_id=MessageId(new_id("msg")),
-            role="user",
-            body=body,
-            title=title,
-        )
+def reply_to(conversation_id: ConversationId, message_id: MessageId) -> NewJob:
+    return make_job(REPLY, ReplyTo(conversation_id=conversation_id, message_id=message_id))
+
+
+async def say(database: Database, conversation: Conversation, body: str, title: str = "Untitled") -> StoredMessage:
+    message_id = MessageId(new_id("msg"))
+    reply = reply_to(conversation.id, message_id)
+    async with database.alone() as tx:
+        job = await chat.say(tx, conversation.id, message_id=message_id, body=body, title=title, reply=reply)
+        message = await find_message(tx, conversation.id, message_id)
+    assert job is not None
     assert message is not None
+    assert (job.id, job.state, message.reply_job_id) == (reply.id, State.QUEUED, reply.id)
     return message
 
 
@@ -95,6 +101,18 @@ async def test_a_conversation_is_its_callers_alone(database: Database) -> None:
             )
             assert message is None
         assert await find_conversation(tx, TENANT, USER, conversation.id) == conversation
+
+
+async def test_nothing_is_said_and_no_job_written_where_the_caller_has_no_such_conversation(database: Database) -> None:
+    theirs = await begin(database, caller_id="user_other")
+    for conversation_id in (theirs.id, ConversationId(new_id("conv"))):
+        message_id = MessageId(new_id("msg"))
+        reply = reply_to(conversation_id, message_id)
+        async with database.alone() as tx:
+            said = await chat.say(tx, conversation_id, message_id=message_id, body="x", title="x", reply=reply)
+            assert said is None
+            assert await find_message(tx, conversation_id, message_id) is None
+            assert await find_job(tx, TENANT, reply.id) is None
 
 
 async def test_conversations_are_listed_newest_first_and_deleted_with_their_messages(database: Database) -> None:

@@ -142,7 +142,7 @@ async def say(
     With `Prefer: wait=N` the answer waits up to N seconds for the reply.
     """
     return await _answer(
-        request, use, lambda tx, job_id: write_message(tx, request, conversation_id, data.text, job_id)
+        request, use, lambda tx, job_id: write_message(tx, request, conversation_id, data.text, job_id), is_one=True
     )
 
 
@@ -209,7 +209,7 @@ async def say_and_follow(  # noqa: PLR0913, PLR0917 - what a resumption takes
     """
     use.streams.check(caller)
     job, kept = await _accept(
-        request, use, lambda tx, job_id: write_message(tx, request, conversation_id, data.text, job_id)
+        request, use, lambda tx, job_id: write_message(tx, request, conversation_id, data.text, job_id), is_one=True
     )
     seen = seen_until(last_event_id, None)
     leave = leave_of(request, "chat:use")
@@ -275,10 +275,10 @@ Write = Callable[[Tx, JobId], Awaitable[Job]]
 """Writes what a request asks for, with a job of this id."""
 
 
-async def _answer(request: ApiRequest, use: Use, write: Write) -> Response[JobView]:
+async def _answer(request: ApiRequest, use: Use, write: Write, *, is_one: bool = False) -> Response[JobView]:
     """The job that replies, when it is accepted; with `Prefer: wait` when it is finished."""
     seconds = wanted_wait(request.headers)
-    job, kept = await _accept(request, use, write)
+    job, kept = await _accept(request, use, write, is_one=is_one)
     if seconds:
         # a reply that ended before anybody listened is seen at once: the row is read first
         async with use.wakeups.listening(job.id) as news:
@@ -291,11 +291,14 @@ async def _answer(request: ApiRequest, use: Use, write: Write) -> Response[JobVi
     return response
 
 
-async def _accept(request: ApiRequest, use: Use, write: Write) -> tuple[Job, bool]:
-    """The job that was written, or was for the same key before; and which of the two."""
+async def _accept(request: ApiRequest, use: Use, write: Write, *, is_one: bool = False) -> tuple[Job, bool]:
+    """The job that was written, or was for the same key before; and which of the two.
+
+    Where `write` is one statement, and no key is kept with it, it needs no transaction: it saves two round trips.
+    """
     key = await read_key(request)
     with use.backlog.taking(request.user.tenant_id) as take:
-        async with use.database.begin() as tx:
+        async with use.database.alone() if is_one and key is None else use.database.begin() as tx:
             kept = await find_answer(tx, key)
             if kept is None:
                 await use.texts.take(notes_of(request.scope), request.user)

@@ -14,9 +14,9 @@ from domain.chat.conversation import (
 )
 from domain.chat.reply import REPLY, ReplyTo
 from domain.ids import ConversationId, JobId, MessageId, is_id
-from domain.jobs.job import Job, JobOptions, new_job
+from domain.jobs.job import Job, JobOptions, NewJob, new_job
 from runtime.unique_ids import new_id
-from storage.chat import add_message, find_conversation
+from storage.chat import find_conversation, say
 from storage.chat_history import find_message, is_replied_to, lock_conversation, note_reply_job, supersede_after
 from storage.chat_summaries import forget_summaries
 from storage.database import Tx
@@ -26,27 +26,21 @@ from storage.jobs import submit_jobs
 async def write_message(  # noqa: PLR0913 - what is said, where, by whom
     tx: Tx, request: ApiRequest, conversation_id: str, said: str, job_id: JobId, *, edit_of: str | None = None
 ) -> Job:
-    """Add what the user says, and the job that replies.
+    """Add what the user says, and the job that replies, by one statement.
 
     Raises:
         ConversationNotFound: the caller has no such conversation.
     """
-    caller = request.user
-    message = await add_message(
-        tx,
-        caller.tenant_id,
-        caller.user_id,
-        conversation_id,
-        message_id=MessageId(new_id("msg")),
-        role="user",
-        body=said,
-        title=title_from(said),
-        edit_of=edit_of,
-        reply_job_id=job_id,
-    )
-    if message is None:
+    if not is_id("conv", conversation_id):
         raise not_found()
-    return await _submit(tx, request, message.conversation_id, message.id, job_id)
+    message_id = MessageId(new_id("msg"))
+    reply = _reply(request, ConversationId(conversation_id), message_id, job_id)
+    job = await say(
+        tx, conversation_id, message_id=message_id, body=said, title=title_from(said), reply=reply, edit_of=edit_of
+    )
+    if job is None:
+        raise not_found()
+    return job
 
 
 async def edit_message(  # noqa: PLR0913, PLR0917 - as above
@@ -78,7 +72,7 @@ async def regenerate_answer(tx: Tx, request: ApiRequest, conversation_id: str, m
     await supersede_after(tx, conversation_id, asked, itself=False)
     await forget_summaries(tx, conversation_id, asked)
     await note_reply_job(tx, asked, job_id)
-    return await _submit(tx, request, message.conversation_id, asked, job_id)
+    return (await submit_jobs(tx, [_reply(request, message.conversation_id, asked, job_id)]))[0]
 
 
 async def found_conversation(tx: Tx, caller: Caller, conversation_id: str) -> Conversation:
@@ -118,11 +112,9 @@ async def _changeable(tx: Tx, caller: Caller, conversation_id: str, message_id: 
     return message
 
 
-async def _submit(
-    tx: Tx, request: ApiRequest, conversation_id: ConversationId, message_id: MessageId, job_id: JobId
-) -> Job:
+def _reply(request: ApiRequest, conversation_id: ConversationId, message_id: MessageId, job_id: JobId) -> NewJob:
     notes = notes_of(request.scope)
-    new = new_job(
+    return new_job(
         REPLY,
         ReplyTo(conversation_id=conversation_id, message_id=message_id),
         request.user,
@@ -132,4 +124,3 @@ async def _submit(
         request_id=notes.request_id,
         traceparent=notes.traceparent,
     )
-    return (await submit_jobs(tx, [new]))[0]
