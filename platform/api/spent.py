@@ -13,11 +13,15 @@ from storage.database import Database, DatabaseDown
 from storage.usage import read_used
 
 _KNOWN_SECONDS: Final = 1.0
+_NO_BUDGET_SECONDS: Final = 60.0
+_BEHIND_SECONDS: Final = 0.05  # after who was let pass: what their job does first needs the processor
 _WITHIN_SECONDS: Final = 2.0
 _MOST_KNOWN: Final = 10_000
 
 
 class _Known(Struct, frozen=True):
+    """What was used at `now` of a tenant's budgets, good `until` then by the process's clock; None: there were none."""
+
     until: float
     used: list[Used]
     now: datetime | None
@@ -26,7 +30,8 @@ class _Known(Struct, frozen=True):
 class Spent:
     """What one process knows of the tenants' budgets: for a second, so that it asks once a second for each tenant.
 
-    Who comes while it asks waits for the same answer, for at most 2 s.
+    Who comes while it asks waits for the same answer, for at most 2 s. A tenant that had no budget within the last
+    minute waits for nobody: it is let pass, and asked about behind.
 
     What it lets pass is judged again, exactly, when it runs. Not `is_costly`: no engine costs, and nothing is refused.
     """
@@ -51,8 +56,11 @@ class Spent:
         if len(wanted) == 1 or not self._is_costly:
             return
         known = self._known.get(tenant_id)
-        if known is None or known.until <= self._clock():
+        old = 0.0 if known is None else self._clock() - known.until
+        if known is None or old >= (_NO_BUDGET_SECONDS if known.now is None else 0.0):
             known = await self._ask_with_others(tenant_id)
+        elif old >= 0.0:
+            self._ask_behind(tenant_id)
         if known.now is not None:
             refuse_spent([one for one in known.used if one.budget.kind in wanted], known.now)
 
@@ -72,9 +80,16 @@ class Spent:
             # one a caller: an exception raised in many places at once would gather all their tracebacks
             raise DatabaseDown(down.detail, retry_after_seconds=down.retry_after_seconds) from None
 
-    async def _ask(self, tenant_id: str) -> _Known:
+    def _ask_behind(self, tenant_id: str) -> None:
+        if tenant_id not in self._asking:
+            asking = asyncio.create_task(self._ask(tenant_id, after_seconds=_BEHIND_SECONDS))
+            asking.add_done_callback(_hear_out)
+            self._asking[tenant_id] = asking
+
+    async def _ask(self, tenant_id: str, *, after_seconds: float = 0.0) -> _Known:
         me = asyncio.current_task()
         try:
+            await asyncio.sleep(after_seconds)
             async with self._database.read(within_seconds=_WITHIN_SECONDS) as tx:
                 used, now = await read_used(tx, tenant_id, "")
             known = _Known(self._clock() + _KNOWN_SECONDS, used, now)
@@ -86,3 +101,9 @@ class Spent:
         finally:
             if self._asking.get(tenant_id) is me:
                 del self._asking[tenant_id]
+
+
+def _hear_out(asking: asyncio.Task[_Known]) -> None:
+    """Where nobody knows, the next who comes has it asked again; it is no failure of who was let pass."""
+    if not asking.cancelled():
+        asking.exception()

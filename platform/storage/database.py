@@ -64,7 +64,7 @@ class _Engine:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.transactions = engine.execution_options(isolation_level="READ COMMITTED")
-        self.autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.autocommit = engine  # as it is opened: to say so again is said to each connection, and taken back
 
 
 class Database:

@@ -1,5 +1,6 @@
 """GET /v1/usage, and budgets: told, checked when jobs are accepted, and shown."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from domain.text.budget import BudgetExhausted
 from storage.usage import Booking, book_usage
 from tests.api.conftest import SUMMARIZE, House, Problem
 
+SOON = 5.0  # an upper bound; what is waited for comes within milliseconds
 TODAY = datetime.now(UTC).date()
 
 
@@ -62,6 +64,30 @@ async def test_a_budget_of_nothing_refuses_no_job_where_every_engine_is_free(hou
     await Spent(house.database, is_costly=False).demand(house.tenant_id, ["text.summarize"])
     with pytest.raises(BudgetExhausted):
         await Spent(house.database).demand(house.tenant_id, ["text.summarize"])
+
+
+async def test_who_had_no_budget_waits_for_nobody_and_one_that_was_set_elsewhere_is_found_behind(house: House) -> None:
+    time = 0.0
+    spent = Spent(house.database, clock=lambda: time)
+    await spent.demand(house.tenant_id, ["text.summarize"])
+    await house.client.put("/v1/budgets", json={"budgets": [{"tokens": 0}]})
+    time = 59.0
+    await spent.demand(house.tenant_id, ["text.summarize"])
+    async with asyncio.timeout(SOON):
+        with pytest.raises(BudgetExhausted):
+            while True:
+                await spent.demand(house.tenant_id, ["text.summarize"])
+                await asyncio.sleep(0.01)
+
+
+async def test_after_a_minute_it_is_asked_again_whether_there_is_a_budget(house: House) -> None:
+    time = 0.0
+    spent = Spent(house.database, clock=lambda: time)
+    await spent.demand(house.tenant_id, ["text.summarize"])
+    await house.client.put("/v1/budgets", json={"budgets": [{"tokens": 0}]})
+    time = 61.0
+    with pytest.raises(BudgetExhausted):
+        await spent.demand(house.tenant_id, ["text.summarize"])
 
 
 async def test_a_budget_used_up_refuses_jobs_of_its_kind_until_the_days_end(house: House, problem: Problem) -> None:
