@@ -7,15 +7,31 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ARRAY, ColumnElement, Row, Text, and_, any_, cast, func, literal, or_, select, text, true, tuple_
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Row,
+    Text,
+    and_,
+    any_,
+    cast,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    text,
+    true,
+    tuple_,
+)
 
 from domain.jobs.job import Job
 from domain.words import words_of
 from storage.database import Tx
-from storage.jobs import as_job
+from storage.jobs import ROW, as_job
 from storage.tables import jobs
 
-_COLUMNS: Final = [jobs.c[name] for name in Job.__struct_fields__]
+_ROW: Final = literal_column(ROW).label("job")
 _MARKS: Final = [jobs.c.id, jobs.c.priority, jobs.c.finished_at]
 _MOST_LOOKED_AT: Final = 5_000
 _MOST_SEARCHED: Final = 10_000
@@ -131,7 +147,7 @@ async def list_jobs(  # noqa: PLR0913 - a list has these many sides
         mark = tuple_(*_values(after, sort)) if len(place) > 1 else literal(after.id)
         here = tuple_(*place) if len(place) > 1 else jobs.c.id
         past = here < mark if sort.descends else here > mark
-    query = select(*_COLUMNS).where(jobs.c.tenant_id == tenant_id, _matches(wanted), past).order_by(*order)
+    query = select(_ROW).select_from(jobs).where(jobs.c.tenant_id == tenant_id, _matches(wanted), past).order_by(*order)
     if wanted.q is None:
         # one more than is shown tells whether there is a next page
         found = [as_job(row) for row in await tx.execute(query.limit(limit + 1))]
@@ -139,7 +155,8 @@ async def list_jobs(  # noqa: PLR0913 - a list has these many sides
     looked_at = list((await tx.execute(query.with_only_columns(*_MARKS).limit(_MOST_LOOKED_AT))).all())
     ids = [row.id for row in looked_at]
     search = (
-        select(*_COLUMNS)
+        select(_ROW)
+        .select_from(jobs)
         .where(jobs.c.id == any_(literal(ids, ARRAY(Text))), _contains(wanted.q))
         .order_by(*order)
         .limit(limit + 1)
