@@ -12,6 +12,7 @@ checkout, in this one's environment, is asked by turns with this one's, so that 
 
 import argparse
 import asyncio
+import random
 import statistics
 import time
 from collections.abc import Sequence
@@ -40,6 +41,13 @@ class Times(Struct, frozen=True):
     p95: float
 
 
+class Walk(Struct, frozen=True, kw_only=True):
+    """Milliseconds."""
+
+    again: float
+    rested: float
+
+
 class Beside(Struct, frozen=True, kw_only=True):
     """By how much the first word comes later from the other checkout's platform, in the mean over turns."""
 
@@ -52,7 +60,9 @@ class Figures(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was measured. `more_*`: by how much the first word is later than from the stand-in itself.
 
     `machine_ms`: what a million turns of a loop take this Python on this machine now. Nearly all of `more` is processor
-    time of four processes after one another, so figures of two days are to be read beside it.
+    time of four processes after one another, so figures of two days are to be read beside it. Each of them rested
+    before: `walk` is what a walk over 5,000 small objects takes, done again and again, and after a rest of 50 ms.
+    Where others share the machine's caches the second is many times the first, and nearly all code runs so here.
     """
 
     delay_ms: float
@@ -64,6 +74,7 @@ class Figures(Struct, frozen=True, kw_only=True, omit_defaults=True):
     more_p95_ms: float
     whole: int
     machine_ms: float
+    walk: Walk
     holds: bool
     beside: Beside | None = None
 
@@ -103,6 +114,7 @@ async def measure(*, replies: int, delay_seconds: float, beside: Path | None = N
         more_p95_ms=round(first.p95 - alone.p95, 2),
         whole=sum(one.is_whole for one in streamed),
         machine_ms=_pace_of_machine(),
+        walk=_walk(),
         holds=first.p50 - alone.p50 <= MOST_MORE_MS and all(one.is_whole for one in streamed),
         beside=_beside(alone, streamed, others[0]) if others else None,
     )
@@ -172,6 +184,25 @@ def _pace_of_machine() -> float:
         return (time.perf_counter() - began) * 1000
 
     return round(min(turn() for _ in range(5)), 1)
+
+
+def _walk() -> Walk:
+    things = [{number: number} for number in range(5_000)]
+    random.Random(1).shuffle(things)  # noqa: S311 - so that none lies behind the one before
+
+    def walk() -> float:
+        began, total = time.perf_counter(), 0
+        for one in things:
+            total += len(one)
+        return (time.perf_counter() - began) * 1000
+
+    def rested() -> float:
+        time.sleep(0.05)
+        return walk()
+
+    walk()
+    again, after_rest = ([one() for _ in range(30)] for one in (walk, rested))
+    return Walk(again=round(statistics.median(again), 2), rested=round(statistics.median(after_rest), 2))
 
 
 def _direct_client(url: str) -> httpx.AsyncClient:

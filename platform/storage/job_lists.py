@@ -17,7 +17,6 @@ from sqlalchemy import (
     cast,
     func,
     literal,
-    literal_column,
     or_,
     select,
     text,
@@ -31,7 +30,7 @@ from storage.database import Tx
 from storage.jobs import ROW, as_job
 from storage.tables import jobs
 
-_ROW: Final = literal_column(ROW).label("job")
+_ROW: Final = text(ROW)
 _MARKS: Final = [jobs.c.id, jobs.c.priority, jobs.c.finished_at]
 _MOST_LOOKED_AT: Final = 5_000
 _MOST_SEARCHED: Final = 10_000

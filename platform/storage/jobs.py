@@ -23,26 +23,22 @@ from storage.deliveries import write_ends
 
 _ENCODER: Final = msgspec.json.Encoder()
 
-# What is JSON passes through unread.
-_PASSED_THROUGH: Final = ("input", "metadata", "result", "error", "usage")
+_JSON: Final = ("metadata", "input", "result", "error", "usage")
+
+ROW: Final = f"""(SELECT row_to_json(one) FROM (SELECT
+    id, tenant_id, caller_id, kind, queue, state, priority, tags, attempt, max_attempts, crashes, progress,
+    timeout_seconds, concurrency_key, schedule_id, batch_id, batch_index, parent_id, request_id, traceparent,
+    created_at, run_at, started_at, finished_at, expires_at, cancel_requested_at, lease, worker, seq, webhook_url,
+    no_cache
+) AS one) AS job, {", ".join(_JSON)}"""  # noqa: S608 - a constant list of columns
+"""A row of jobs, for `as_job`: in one column, and what is JSON itself, which passes through unread.
+
+To take 36 columns from the driver, one by one, costs as much as a statement does otherwise.
+"""
+
 _STORED: Final = msgspec.json.Decoder(
-    msgspec.defstruct(
-        "Stored",
-        [(each.name, msgspec.Raw if each.name in _PASSED_THROUGH else each.type) for each in structs.fields(Job)],
-    )
+    msgspec.defstruct("Stored", [(each.name, each.type) for each in structs.fields(Job) if each.name not in _JSON])
 )
-
-_JOB: Final = (
-    "id, tenant_id, caller_id, kind, queue, state, priority, tags, metadata, attempt, max_attempts, crashes, input, "
-    "result, error, usage, progress, timeout_seconds, concurrency_key, schedule_id, batch_id, batch_index, parent_id, "
-    "request_id, traceparent, created_at, run_at, started_at, finished_at, expires_at, cancel_requested_at, lease, "
-    "worker, seq, webhook_url, no_cache"
-)
-
-ROW: Final = f"(SELECT row_to_json(one) FROM (SELECT {_JOB}) AS one)"
-"""A row of jobs as one column. To take 36 from the driver, one by one, costs as much as a statement does otherwise."""
-
-_ROW: Final = f"{ROW} AS job"
 
 # Whether anybody is to be told of a job's end: asked by the statement that ends it, so that nobody pays who has no
 # endpoint. Deliveries tell of others, and nobody is told of them.
@@ -54,7 +50,7 @@ _IS_TOLD: Final = f"""(
 
 
 def submission(before: str = "", only_if: str = "true") -> TextClause:
-    """The statement that writes jobs, given as `jobs_as_given`: after what is written `before`, and only if that says so.
+    """The statement that writes jobs, given as `jobs_as_given`: behind what is written `before`, if that says so.
 
     `before`: common table expressions, with a comma behind each. It answers with the rows, and `is_told` of each.
     """
@@ -96,7 +92,7 @@ WITH {before} given AS (
     SELECT id, 2, tenant_id, 'succeeded', CAST('{{"attempt": 0}}' AS json) FROM submitted WHERE state = 'succeeded'
     ORDER BY seq
 )
-SELECT {_ROW}, {_IS_TOLD} FROM submitted AS ended
+SELECT {ROW}, {_IS_TOLD} FROM submitted AS ended
 """)  # noqa: S608 - all that is formatted in is constant
 
 
@@ -129,7 +125,7 @@ WITH wanted AS (
     INSERT INTO events (job_id, seq, tenant_id, type, data)
     SELECT id, seq, tenant_id, 'started', json_build_object('attempt', attempt, 'worker', worker) FROM claimed
 )
-SELECT {_ROW} FROM claimed
+SELECT {ROW} FROM claimed
 """)  # noqa: S608 - as above
 
 # Rows locked by a settle or a cancel in flight are skipped: both end the need for the extension.
@@ -196,12 +192,12 @@ WITH given AS (
             'run_at', CASE WHEN settled.state = 'scheduled' THEN settled.run_at END))
     FROM settled JOIN held ON held.id = settled.id
 )
-SELECT {_ROW}, EXISTS (SELECT FROM queues WHERE name = ended.queue AND limits IS NOT NULL) AS was_limited, {_IS_TOLD}
+SELECT {ROW}, EXISTS (SELECT FROM queues WHERE name = ended.queue AND limits IS NOT NULL) AS was_limited, {_IS_TOLD}
 FROM settled AS ended
 """)  # noqa: S608 - as above
 
 _LAPSED: Final = text(f"""
-SELECT {_ROW} FROM jobs WHERE state = 'running' AND lease_until < now()
+SELECT {ROW} FROM jobs WHERE state = 'running' AND lease_until < now()
     AND pg_postmaster_start_time() < now() - make_interval(secs => :up_seconds)
 ORDER BY lease_until LIMIT :limit FOR UPDATE SKIP LOCKED
 """)  # noqa: S608 - as above
@@ -225,7 +221,7 @@ WITH live AS (
     INSERT INTO events (job_id, seq, tenant_id, type, data)
     SELECT id, seq, tenant_id, 'cancelled', '{{}}' FROM stopped WHERE state = 'cancelled'
 )
-SELECT {_ROW}, {_IS_TOLD} FROM stopped AS ended
+SELECT {ROW}, {_IS_TOLD} FROM stopped AS ended
 """)  # noqa: S608 - as above
 
 _RETRY: Final = text(f"""
@@ -246,7 +242,7 @@ WITH ended AS (
     INSERT INTO events (job_id, seq, tenant_id, type, data)
     SELECT id, seq, tenant_id, 'queued', '{{"by": "hand"}}' FROM revived
 )
-SELECT {_ROW}, was FROM revived
+SELECT {ROW}, was FROM revived
 """)  # noqa: S608 - as above
 
 _EXPIRE: Final = text(f"""
@@ -263,7 +259,7 @@ WITH late AS (
     INSERT INTO events (job_id, seq, tenant_id, type, data)
     SELECT id, seq, tenant_id, 'expired', '{{}}' FROM expired
 )
-SELECT {_ROW}, {_IS_TOLD} FROM expired AS ended
+SELECT {ROW}, {_IS_TOLD} FROM expired AS ended
 """)  # noqa: S608 - as above
 
 _PROGRESS: Final = text("""
@@ -276,9 +272,9 @@ SELECT id, seq, tenant_id, 'progress', json_build_object('progress', CAST(:progr
 RETURNING job_id
 """)
 
-_FIND: Final = text(f"SELECT {_ROW} FROM jobs WHERE id = :id AND tenant_id = :tenant_id")  # noqa: S608 - as above
+_FIND: Final = text(f"SELECT {ROW} FROM jobs WHERE id = :id AND tenant_id = :tenant_id")  # noqa: S608 - as above
 
-_FIND_MANY: Final = text(f"SELECT {_ROW} FROM jobs WHERE id = ANY(CAST(:ids AS text[]))")  # noqa: S608 - as above
+_FIND_MANY: Final = text(f"SELECT {ROW} FROM jobs WHERE id = ANY(CAST(:ids AS text[]))")  # noqa: S608 - as above
 
 
 class Settlement(Struct, frozen=True, kw_only=True):
@@ -327,7 +323,9 @@ async def submit_jobs(tx: Tx, new: Sequence[NewJob]) -> Written:
     found = await tx.execute(_SUBMIT, {"jobs": jobs_as_given(new)})
     rows = found.all()
     written = [as_job(row) for row in rows]
-    told = await submit_jobs(tx, await write_ends(tx, [job for job, row in zip(written, rows, strict=True) if row.is_told]))
+    told = await submit_jobs(
+        tx, await write_ends(tx, [job for job, row in zip(written, rows, strict=True) if row.is_told])
+    )
     submitted = {job.id: job for job in written}
     return Written((submitted[job.id] for job in new), is_due=bool(told) or any(job.answer is None for job in new))
 
@@ -438,12 +436,9 @@ async def find_jobs(tx: Tx, ids: Iterable[str]) -> list[Job]:
 
 
 def as_job(row: Row[Any]) -> Job:
-    """The job in a row that has one as its column `job`."""
-    values = structs.asdict(_STORED.decode(row.job))
-    for name in _PASSED_THROUGH:
-        raw = bytes(values[name])
-        values[name] = None if raw == b"null" else raw
-    return Job(**values)
+    """The job in a row of `ROW`."""
+    plain = structs.asdict(_STORED.decode(row.job))
+    return Job(**plain, metadata=row.metadata, input=row.input, result=row.result, error=row.error, usage=row.usage)
 
 
 async def _close(tx: Tx, rows: Sequence[Row[Any]], *, frees: bool = False) -> Moved:
@@ -471,7 +466,7 @@ def jobs_as_given(new: Sequence[NewJob]) -> str:
 
 
 def _given(job: NewJob) -> dict[str, object]:
-    """A job as one of these. What is JSON stays text, for it may hold what Postgres takes into no text, like \\u0000."""
+    """A job as one of these. What is JSON stays text: it may hold an escaped zero byte, which no text field takes."""
     return {
         "id": job.id,
         "tenant_id": job.tenant_id,

@@ -6,7 +6,9 @@ Long because a job has many moves, and a gap among their proofs would not be see
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import text
 
 from domain.jobs.events import EventType
@@ -26,6 +28,7 @@ from storage.jobs import (
     note_progress,
     retry_job,
     settle_jobs,
+    submit_jobs,
     take_lapsed,
 )
 from tests.support.jobs import TENANT, claim, make_job, submit
@@ -84,14 +87,38 @@ async def test_what_is_submitted_in_a_transaction_that_fails_was_never_there(dat
         assert await find_job(tx, TENANT, new.id) is None
 
 
-async def test_the_input_is_kept_byte_for_byte(database: Database) -> None:
+async def test_what_is_json_is_kept_byte_for_byte_whatever_it_holds(database: Database) -> None:
+    odd = b'{"question" :  "\\u00e9 \xc3\xa9 \xe2\x9c\x93 \\u0000 \\ud83d", "n":1.0, "big":12345678901234567890}'
     async with database.begin() as tx:
-        [job] = await submit(tx, make_job())
-        odd = b'{"question" :  "\\u00e9 \xc3\xa9 \xe2\x9c\x93", "n":1.0}'
-        await tx.execute(
-            text("UPDATE jobs SET input = CAST(:odd AS json) WHERE id = :id"), {"odd": odd.decode(), "id": job.id}
-        )
-        assert (await stored(tx, job)).input == odd
+        [job] = await submit_jobs(tx, [replace(make_job(), input=odd, answer=b"[" + odd + b",null]")])
+        found = await stored(tx, job)
+    assert found == job
+    assert (found.input, found.result) == (odd, b"[" + odd + b",null]")
+    assert (found.error, found.usage) == (None, None)
+
+
+async def test_everything_that_is_said_of_a_job_is_written_and_read(database: Database) -> None:
+    at = datetime(2031, 2, 3, 4, 5, 6, 789012, tzinfo=UTC)
+    new = replace(
+        make_job(priority=7, tags=('a "tag"', "{b,c}", "ü\\"), metadata={"k": "v\n\u2028'"}, concurrency_key="k'1\\"),
+        timeout_seconds=2.5,
+        run_at=at,
+        expires_in_seconds=60.25,
+        request_id="req_1",
+        traceparent="00-1-2-03",
+        webhook_url="https://example.com/hook?a=b&c",
+        no_cache=True,
+    )
+    async with database.begin() as tx:
+        [job] = await submit_jobs(tx, [new])
+        assert await stored(tx, job) == job
+    same = {name for name in new.__struct_fields__ if hasattr(job, name)}
+    given, written = (msgspec.structs.asdict(one) for one in (new, job))
+    assert {name: written[name] for name in same} == {name: given[name] for name in same} | {
+        "metadata": msgspec.json.encode(new.metadata)
+    }
+    assert job.expires_at == job.created_at + timedelta(seconds=60.25)
+    assert (job.state, job.seq, job.attempt, job.progress) == (State.SCHEDULED, 0, 0, None)
 
 
 async def test_a_delayed_job_waits_and_is_not_claimed(database: Database) -> None:
