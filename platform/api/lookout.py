@@ -8,7 +8,8 @@ from typing import Final
 import structlog
 
 from domain.errors import Unavailable
-from runtime.wakeups import News, Wakeups
+from runtime.news import News
+from runtime.wakeups import Wakeups
 from storage.database import Database
 from storage.events import event_counts
 

@@ -9,7 +9,7 @@ from litestar.datastructures import Headers
 from api.context import Use
 from api.headers import combined
 from domain.jobs.job import Job
-from runtime.wakeups import News
+from runtime.news import News
 from storage.jobs import find_job
 
 WAITS: Final = {"waits": True}

@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Struct
 
 from api.sse import frame
+from runtime.news import News
 from runtime.streams import Piece, Place, ReplyStreams
-from runtime.wakeups import News
 
 _MOST_HEARD: Final = 1_000  # of who reads slowly; then the stream is read, which keeps the text anyway
 _ENCODER: Final = msgspec.json.Encoder()

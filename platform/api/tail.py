@@ -17,7 +17,8 @@ import structlog
 from api.sse import facts, frame
 from domain.errors import Unavailable
 from domain.jobs.events import STATE_AFTER, EventFilter, NumberedEvent
-from runtime.wakeups import News, Wakeups
+from runtime.news import News
+from runtime.wakeups import Wakeups
 from storage.database import Database, Tx
 from storage.events import event_writers, last_number, newest_numbers, tenant_events
 

@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from domain.errors import Invalid
+from runtime.news import ANYWHERE, News, QueueNews
 from runtime.subscription import Subscription
 
 _RELAY: Final = "hr:relay"
@@ -23,7 +24,6 @@ TOKENS: Final = "hr:tokens"
 _SEND_SECONDS: Final = 0.5
 _TOLD_SECONDS: Final = 0.05
 _CLOSE_SECONDS: Final = 0.5
-_ANYWHERE: Final = "*"
 _MOST_IDS: Final = 500  # in one publication: 20 kB
 
 _LOG: Final = structlog.stdlib.get_logger(__name__)
@@ -39,49 +39,6 @@ class RedisEvicts(Invalid):
 
     code = "redis_evicts"
     title = "Redis evicts"
-
-
-class News:
-    """Whether something was heard since the last wait."""
-
-    def __init__(self) -> None:
-        self._heard = asyncio.Event()
-
-    def tell(self) -> None:
-        """Let the present wait, or else the next one, return at once."""
-        self._heard.set()
-
-    async def wait(self, timeout_seconds: float) -> bool:
-        """True as soon as there is news, also when it came before the call; False when the time has passed."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout_seconds):
-                await self._heard.wait()
-        heard = self._heard.is_set()
-        self._heard.clear()
-        return heard
-
-
-class QueueNews(News):
-    """Where something was heard of since the last wait."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._queues: set[str] = set()
-        self._is_anywhere = False
-
-    def tell_of(self, queues: Iterable[str]) -> None:
-        """Let the wait return, and know where there is news; none: anywhere."""
-        told = set(queues)
-        self._queues |= told
-        self._is_anywhere = self._is_anywhere or not told or _ANYWHERE in told
-        self.tell()
-
-    def queues(self) -> frozenset[str] | None:
-        """Where there is news, asked for once; None where there may be some anywhere, or there was none."""
-        told = None if self._is_anywhere or not self._queues else frozenset(self._queues)
-        self._queues.clear()
-        self._is_anywhere = False
-        return told
 
 
 class Wakeups:
@@ -115,7 +72,7 @@ class Wakeups:
         """The connections that tell; each call on them has 500 ms."""
         return self._teller
 
-    def ring_relay(self, queues: Iterable[str] = (_ANYWHERE,)) -> None:
+    def ring_relay(self, queues: Iterable[str] = (ANYWHERE,)) -> None:
         """Tell the relay that jobs may be due: in these queues, or anywhere."""
         self._tell(_RELAY, queues)
 

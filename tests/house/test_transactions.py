@@ -9,6 +9,7 @@ from tests.house.source import Source, listed, sources
 _STORIES_BEGIN_IN = (
     "platform/api/*/routes.py",
     "platform/api/accept.py",
+    "platform/api/*/accept.py",
     "platform/workers/execute.py",
     "platform/workers/settle.py",
     "platform/workers/context.py",  # the handler's own transaction, which settles its job

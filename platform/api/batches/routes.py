@@ -32,8 +32,8 @@ from domain.jobs.batch import Batch, BatchFinished, BatchNotFound, Mode
 from domain.jobs.retention import BatchGone
 from domain.text.economize import gatherer_of
 from runtime.moves import tell_moved
+from runtime.news import News
 from runtime.unique_ids import new_id
-from runtime.wakeups import News
 from storage.audit import audit
 from storage.batches import ask_cancel, find_batch, jobs_to_cancel, list_batches, submit_batch
 from storage.economy import hasten

@@ -1,6 +1,5 @@
 """Chat over HTTP: a caller's conversations, their messages, and the replies, which are jobs."""
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 
 from litestar import Router, delete, get, patch, post
@@ -8,9 +7,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Response, Stream
 
-from api.accept import ring_for
 from api.auth import needs
 from api.bodies import ApiRequest
+from api.chat.accept import accept_reply, answer_with_reply
 from api.chat.stream import end_of, stream_reply
 from api.chat.views import (
     ConversationBody,
@@ -21,19 +20,22 @@ from api.chat.views import (
     view_conversation,
     view_message,
 )
-from api.chat.writing import edit_message, found_conversation, not_found, regenerate_answer, write_message
-from api.context import Use, leave_of, notes_of
-from api.idempotency import ONCE, REPLAYED, find_answer, first_job, keep_job, keep_response, read_key, replay
+from api.chat.writing import (
+    edit_message,
+    found_conversation,
+    not_found,
+    regenerate_answer,
+    write_message,
+)
+from api.context import Use, leave_of
+from api.idempotency import ONCE, REPLAYED, find_answer, keep_response, read_key, replay
 from api.job_view import JobView
 from api.paging import DEFAULT, Cursor, Limit, Page, answer_page, read_cursor
-from api.preferences import WAITS, wait_for_end, wanted_wait
+from api.preferences import WAITS
 from api.problems import base_url
 from api.sse import LARGEST, MEDIA_TYPE, LastEventId, answer_stream, seen_until
-from api.submit import answer_job
 from domain.accounts.user import Caller
-from domain.chat.reply import REPLY
-from domain.ids import ConversationId, JobId
-from domain.jobs.job import Job, as_submitted
+from domain.ids import ConversationId
 from runtime.unique_ids import new_id
 from storage.chat import (
     add_conversation,
@@ -44,7 +46,6 @@ from storage.chat import (
 )
 from storage.chat_history import latest_reply
 from storage.chat_summaries import find_summary
-from storage.database import Tx
 from storage.jobs import find_job
 
 ConversationPath = FromPath[str]
@@ -141,7 +142,7 @@ async def say(
 
     With `Prefer: wait=N` the answer waits up to N seconds for the reply.
     """
-    return await _answer(
+    return await answer_with_reply(
         request, use, lambda tx, job_id: write_message(tx, request, conversation_id, data.text, job_id), is_one=True
     )
 
@@ -163,7 +164,7 @@ async def edit(
 
     The message and all that came after it are superseded: hidden, but kept. 409 while a reply is under way.
     """
-    return await _answer(
+    return await answer_with_reply(
         request, use, lambda tx, job_id: edit_message(tx, request, conversation_id, message_id, data.text, job_id)
     )
 
@@ -181,7 +182,7 @@ async def regenerate(
 
     The answer there was and all that came after it are superseded: hidden, but kept. 409 while a reply is under way.
     """
-    return await _answer(
+    return await answer_with_reply(
         request, use, lambda tx, job_id: regenerate_answer(tx, request, conversation_id, message_id, job_id)
     )
 
@@ -208,7 +209,7 @@ async def say_and_follow(  # noqa: PLR0913, PLR0917 - what a resumption takes
     with Last-Event-ID from where it broke off.
     """
     use.streams.check(caller)
-    job, kept = await _accept(
+    job, kept = await accept_reply(
         request, use, lambda tx, job_id: write_message(tx, request, conversation_id, data.text, job_id), is_one=True
     )
     seen = seen_until(last_event_id, None)
@@ -269,45 +270,3 @@ router: Final = Router(
     route_handlers=[begin, list_, show, change, remove, say, messages, edit, regenerate, say_and_follow, follow],
     tags=["Chat"],
 )
-
-
-Write = Callable[[Tx, JobId], Awaitable[Job]]
-"""Writes what a request asks for, with a job of this id."""
-
-
-async def _answer(request: ApiRequest, use: Use, write: Write, *, is_one: bool = False) -> Response[JobView]:
-    """The job that replies, when it is accepted; with `Prefer: wait` when it is finished."""
-    seconds = wanted_wait(request.headers)
-    job, kept = await _accept(request, use, write, is_one=is_one)
-    if seconds:
-        # a reply that ended before anybody listened is seen at once: the row is read first
-        async with use.wakeups.listening(job.id) as news:
-            news.tell()
-            job = await wait_for_end(use, job, news, seconds)
-    if kept and seconds is None:
-        job = as_submitted(job, job.created_at)
-    response = await answer_job(request, use, job, waited=seconds)
-    response.headers.update({"Location": f"/v1/jobs/{job.id}"} | (REPLAYED if kept else {}))
-    return response
-
-
-async def _accept(request: ApiRequest, use: Use, write: Write, *, is_one: bool = False) -> tuple[Job, bool]:
-    """The job that was written, or was for the same key before; and which of the two.
-
-    Where `write` is one statement, and no key is kept with it, it needs no transaction: it saves two round trips.
-    """
-    key = await read_key(request)
-    with use.backlog.taking(request.user.tenant_id) as take:
-        async with use.database.alone() if is_one and key is None else use.database.begin() as tx:
-            kept = await find_answer(tx, key)
-            if kept is None:
-                await use.texts.take(notes_of(request.scope), request.user)
-                await use.spent.demand(request.user.tenant_id, [REPLY.name])
-                take(1)
-                job = await write(tx, JobId(new_id("job")))
-                await keep_job(tx, key, job)
-            else:
-                job = await first_job(tx, key, kept)
-    ring_for(use.wakeups, [job])
-    await use.wakeups.told()  # now, not when the answer has been made
-    return job, kept is not None

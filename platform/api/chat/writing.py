@@ -1,4 +1,4 @@
-"""What the routes of chat write: a message and the job that replies to it, in one transaction, never without it."""
+"""What the routes of chat write: a message and the job that replies to it, at once, never one without the other."""
 
 from api.bodies import ApiRequest
 from api.context import notes_of

@@ -7,9 +7,10 @@ import pytest
 import redis
 
 from api.reply_reader import Reader
+from runtime.news import News
 from runtime.streams import ReplyStreams, Writing
 from runtime.unique_ids import new_id
-from runtime.wakeups import News, Wakeups, open_wakeups
+from runtime.wakeups import Wakeups, open_wakeups
 
 SOON = 5.0  # an upper bound; what is waited for comes within milliseconds
 
