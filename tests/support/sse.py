@@ -10,12 +10,14 @@ import msgspec
 Frame = dict[str, Any]
 
 
-async def frames(url: str, headers: Mapping[str, str], *, seconds: float = 20) -> AsyncGenerator[Frame, None]:
-    """The frames of a stream until it closes; a comment is one with a comment."""
+async def frames(
+    url: str, headers: Mapping[str, str], *, seconds: float = 20, sent: object = None
+) -> AsyncGenerator[Frame, None]:
+    """The frames of a stream, asked for by what is sent if anything is; a comment is one with a comment."""
     async with (
         asyncio.timeout(seconds),
         httpx.AsyncClient(headers=dict(headers), timeout=seconds) as client,
-        client.stream("GET", url) as answer,
+        client.stream("GET" if sent is None else "POST", url, json=sent) as answer,
     ):
         assert answer.status_code == 200, await answer.aread()
         assert answer.headers["content-type"].startswith("text/event-stream")

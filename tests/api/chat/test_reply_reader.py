@@ -11,6 +11,7 @@ from runtime.news import News
 from runtime.streams import ReplyStreams, Writing
 from runtime.unique_ids import new_id
 from runtime.wakeups import Wakeups, open_wakeups
+from tests.support.stream_reads import Reads
 
 SOON = 5.0  # an upper bound; what is waited for comes within milliseconds
 
@@ -23,25 +24,8 @@ async def wakeups(redis_url: str) -> AsyncIterator[Wakeups]:
 
 
 @pytest.fixture
-def reads(redis_url: str) -> "Reads":
+def reads(redis_url: str) -> Reads:
     return Reads(redis_url)
-
-
-class Reads:
-    """How often streams were read in this Redis since it was asked last."""
-
-    def __init__(self, redis_url: str) -> None:
-        self._client = redis.Redis.from_url(redis_url)
-        self._before = self._count()
-
-    def since(self) -> int:
-        before, self._before = self._before, self._count()
-        return self._before - before
-
-    def _count(self) -> int:
-        told = self._client.info("commandstats")
-        assert isinstance(told, dict)
-        return int(told.get("cmdstat_xrange", {}).get("calls", 0))
 
 
 class Follower:
