@@ -181,6 +181,7 @@ def make_app(  # noqa: PLR0913 - what surrounds it
         await asyncio.wait(watching)
         use.draining.set()
         await accept.close()
+        await use.spent.aclose()
         await use.passwords.close()
 
     return Envelope(routes(), use, standings=standings, cors=cors, shedding=shedding, lifespan=until_accepted)

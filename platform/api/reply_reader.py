@@ -23,14 +23,18 @@ class Delta(Struct, frozen=True, kw_only=True):
 
 
 class Reader:
-    """Reads the text of one reply as it is written: knows how much was read, and what is missing."""
+    """Reads the text of one reply as it is written: knows how much was read, and what is missing.
 
-    def __init__(self, streams: ReplyStreams, job_id: str) -> None:
+    Of one that `is_new` nothing was written yet; of any other what is heard is believed only when once was read.
+    """
+
+    def __init__(self, streams: ReplyStreams, job_id: str, *, is_new: bool = False) -> None:
         self._streams = streams
         self._job_id = job_id
         self._generation: int | None = None
         self._broken = False
         self._heard: list[Piece | None] = []
+        self._knows = is_new
         self.text = ""
         self.is_ended = False
         """The attempt that wrote has ended, however it did."""
@@ -75,14 +79,18 @@ class Reader:
         self.text, rest = self.text[: place.chars], self.text[place.chars :]
         return rest
 
-    async def more(self) -> tuple[bool, str]:
-        """What was written since, and whether it begins the text anew: as it was heard, or else is read."""
+    async def more(self, *, is_last: bool = False) -> tuple[bool, str]:
+        """What was written since, and whether it begins the text anew: as it was heard, or else is read.
+
+        Where what was written by now is to be told at last, it is read: all of it may not have been heard yet.
+        """
         begins, added = False, ""
         heard, self._heard = self._heard, []
-        pieces = self._continuation(heard)
+        pieces = None if is_last else self._continuation(heard)
         if pieces is None:
             pieces = await self._streams.look(self._job_id, self.place)
             self.is_blind = pieces is None
+            self._knows = self._knows or pieces is not None
         for piece in pieces or ():
             if piece.generation != self._generation:
                 self._generation, self.text, self._broken, self.is_ended = piece.generation, "", False, False
@@ -92,7 +100,7 @@ class Reader:
 
     def _continuation(self, heard: Sequence[Piece | None]) -> list[Piece] | None:
         """What was heard, if it is all there is: it follows on what is known, without a gap."""
-        if not heard or self._broken:
+        if not heard or self._broken or not self._knows:
             return None
         generation, length = self._generation, len(self.text)
         pieces: list[Piece] = []

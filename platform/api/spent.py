@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final
 
+import structlog
 from msgspec import Struct
 
 from domain.text.budget import Used, refuse_spent
 from storage.database import Database, DatabaseDown
 from storage.usage import read_used
 
+_LOG: Final = structlog.stdlib.get_logger(__name__)
 _KNOWN_SECONDS: Final = 1.0
 _NO_BUDGET_SECONDS: Final = 60.0
 _BEHIND_SECONDS: Final = 0.05  # after who was let pass: what their job does first needs the processor
@@ -69,6 +71,13 @@ class Spent:
         self._known.pop(tenant_id, None)
         self._asking.pop(tenant_id, None)
 
+    async def aclose(self) -> None:
+        """Ask nothing more."""
+        asking = list(self._asking.values())
+        for one in asking:
+            one.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
     async def _ask_with_others(self, tenant_id: str) -> _Known:
         asking = self._asking.get(tenant_id)
         if asking is None:
@@ -105,5 +114,6 @@ class Spent:
 
 def _hear_out(asking: asyncio.Task[_Known]) -> None:
     """Where nobody knows, the next who comes has it asked again; it is no failure of who was let pass."""
-    if not asking.cancelled():
-        asking.exception()
+    error = None if asking.cancelled() else asking.exception()
+    if error is not None and not isinstance(error, DatabaseDown):
+        _LOG.error("budgets.not_asked", error=type(error).__name__, exc_info=error)

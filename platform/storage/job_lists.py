@@ -7,22 +7,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import (
-    ARRAY,
-    ColumnElement,
-    Row,
-    Text,
-    and_,
-    any_,
-    cast,
-    func,
-    literal,
-    or_,
-    select,
-    text,
-    true,
-    tuple_,
-)
+from sqlalchemy import ARRAY, ColumnElement, Row, Text, and_, any_, cast, func, literal, or_, select, text, true, tuple_
 
 from domain.jobs.job import Job
 from domain.words import words_of

@@ -7,6 +7,7 @@ one call, so that no two wait for each other in a circle.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import UTC
 from typing import Any, Final
 
 import msgspec
@@ -480,7 +481,7 @@ def _given(job: NewJob) -> dict[str, object]:
         "max_attempts": job.max_attempts,
         "timeout_seconds": job.timeout_seconds,
         "delay_seconds": job.delay_seconds,
-        "run_at": job.run_at,
+        "run_at": job.run_at and job.run_at.astimezone(UTC),  # Postgres knows no zone 16 hours from it
         "expires_in_seconds": job.expires_in_seconds,
         "concurrency_key": job.concurrency_key,
         "schedule_id": job.schedule_id,

@@ -42,9 +42,12 @@ async def test_it_answers_plausibly_for_every_kind() -> None:
     assert all(answer.usage is not None for answer in (summary, rude, kind, news, email))
 
 
-async def test_gemini_is_asked_by_the_proxy_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("scheme", ["http://", ""])
+async def test_gemini_is_asked_by_the_proxy_that_the_environment_names(
+    monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
     async with gemini_server() as server:
-        monkeypatch.setenv("http_proxy", server.url)
+        monkeypatch.setenv("http_proxy", scheme + server.url.removeprefix("http://"))
         gemini = GeminiTextProvider("any", base_url="http://gemini.invalid/", model="gemini-test")
         try:
             await gemini.moderate(Moderate(text="What a lovely lamp."))

@@ -4,7 +4,7 @@ Long because a job has many moves, and a gap among their proofs would not be see
 """
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import msgspec
 import pytest
@@ -98,7 +98,7 @@ async def test_what_is_json_is_kept_byte_for_byte_whatever_it_holds(database: Da
 
 
 async def test_everything_that_is_said_of_a_job_is_written_and_read(database: Database) -> None:
-    at = datetime(2031, 2, 3, 4, 5, 6, 789012, tzinfo=UTC)
+    at = datetime(2031, 2, 3, 4, 5, 6, 789012, tzinfo=timezone(timedelta(hours=23, minutes=59)))
     new = replace(
         make_job(priority=7, tags=('a "tag"', "{b,c}", "ü\\"), metadata={"k": "v\n\u2028'"}, concurrency_key="k'1\\"),
         timeout_seconds=2.5,

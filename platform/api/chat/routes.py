@@ -20,13 +20,7 @@ from api.chat.views import (
     view_conversation,
     view_message,
 )
-from api.chat.writing import (
-    edit_message,
-    found_conversation,
-    not_found,
-    regenerate_answer,
-    write_message,
-)
+from api.chat.writing import edit_message, found_conversation, not_found, regenerate_answer, write_message
 from api.context import Use, leave_of
 from api.idempotency import ONCE, REPLAYED, find_answer, keep_response, read_key, replay
 from api.job_view import JobView

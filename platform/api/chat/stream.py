@@ -63,7 +63,7 @@ async def stream_reply(  # noqa: PLR0913 - what a resumption takes
     """
     with use.streams.one(caller):
         async with use.lookout.following(job.id, job.seq) as followed:
-            reader = Reader(use.replies, job.id)
+            reader = Reader(use.replies, job.id, is_new=is_new)
             with reader.hearing(followed.news):
                 if not is_new:
                     await reader.more()
@@ -121,10 +121,7 @@ class _Following:
             yield piece
 
     async def _text(self) -> bytes | None:
-        begins, added = await self._reader.more()
-        if begins and self._job is not None:
-            return _snapshot(self._job, self._reader)
-        return self._reader.delta(added) if added else None
+        return None if self._job is None else await _more(self._job, self._reader)
 
     async def _look(self) -> None:
         assert self._job is not None  # noqa: S101 - the stream ends when it is gone
@@ -140,6 +137,8 @@ class _Following:
 
 async def _end(use: Use, job: Job, reader: Reader) -> AsyncIterator[bytes]:
     """What is missing of the text, and how it ended."""
+    if told := await _more(job, reader, is_last=True):
+        yield told
     message = await _message_of(use, job)
     if message is not None and job.state in {State.SUCCEEDED, State.CANCELLED}:
         if not message.text.startswith(reader.text):
@@ -165,6 +164,13 @@ async def _message_of(use: Use, job: Job) -> MessageView | None:
     except Unavailable:
         return None
     return None if found is None else view_message(found)
+
+
+async def _more(job: Job, reader: Reader, *, is_last: bool = False) -> bytes | None:
+    begins, added = await reader.more(is_last=is_last)
+    if begins:
+        return _snapshot(job, reader)
+    return reader.delta(added) if added else None
 
 
 def _told(reader: Reader, rest: str) -> bytes:

@@ -56,7 +56,8 @@ async def _follow(use: Use, job: Job, followed: Followed, leave: Leave, reader: 
         told = [frame(event.type, facts(event), event.seq) for event in events]
         if reader is not None and not (job.is_terminal and followed.seq >= job.seq):
             # before the end of the attempt that wrote it, behind its start
-            told[_ends_from(events) :] = [*await _text(reader), *told[_ends_from(events) :]]
+            ends = _ends_from(events)
+            told[ends:] = [*await _text(reader, is_last=ends < len(events)), *told[ends:]]
         for piece in joined(told):
             yield piece
             said_at = time.monotonic()
@@ -89,9 +90,9 @@ async def _events(use: Use, job_id: str, after: int) -> list[Event]:
         return []
 
 
-async def _text(reader: Reader) -> list[bytes]:
+async def _text(reader: Reader, *, is_last: bool) -> list[bytes]:
     """What was written of a reply since, in a frame without a number: it is no event that is kept."""
-    begins, added = await reader.more()
+    begins, added = await reader.more(is_last=is_last)
     return [reader.delta(added, numbered=False)] if added or (begins and reader.text) else []
 
 

@@ -76,18 +76,22 @@ class GeminiClient:
         self._model = model
         self._timeout_seconds = timeout_seconds
         self._session = open_session(base_url or GOOGLE)
-        # Everything is said here, or the SDK would look for it in the environment.
-        self._client = Client(
-            vertexai=False,
-            api_key=api_key,
-            http_options=HttpOptions(
-                base_url=base_url or GOOGLE,
-                api_version=API_VERSION,
-                timeout=_milliseconds(timeout_seconds),
-                retry_options=HttpRetryOptions(attempts=1),  # the platform owns retries
-                aiohttp_client=self._session,
-            ),
-        )
+        try:
+            # Everything is said here, or the SDK would look for it in the environment.
+            self._client = Client(
+                vertexai=False,
+                api_key=api_key,
+                http_options=HttpOptions(
+                    base_url=base_url or GOOGLE,
+                    api_version=API_VERSION,
+                    timeout=_milliseconds(timeout_seconds),
+                    retry_options=HttpRetryOptions(attempts=1),  # the platform owns retries
+                    aiohttp_client=self._session,
+                ),
+            )
+        except BaseException:
+            self._session.detach()  # it has no connection yet
+            raise
         self._models: _Models = self._client.aio.models
 
     async def ask(self, question: Question) -> Said:
@@ -186,6 +190,8 @@ def open_session(base_url: str) -> ClientSession:
     """
     address = urlsplit(base_url)
     proxy = None if proxy_bypass(address.hostname or "") else getproxies().get(address.scheme)
+    if proxy and "://" not in proxy:
+        proxy = f"http://{proxy}"  # as many programs take it
     return ClientSession(connector=TCPConnector(limit=0), proxy=proxy, read_bufsize=_READ_AT_ONCE_BYTES)
 
 

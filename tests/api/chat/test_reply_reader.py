@@ -133,6 +133,29 @@ async def test_a_reply_of_which_redis_lost_the_beginning_is_told_on_to_who_has_i
     assert late.reader.text == "All will be well."
 
 
+async def test_who_asks_for_the_last_of_it_reads_what_was_not_heard_yet(wakeups: Wakeups, redis_url: str) -> None:
+    job_id = new_id("job")
+    async with following(wakeups, job_id) as one:
+        await write(one_of(wakeups, job_id), "All ")
+        assert await one.news.wait(SOON)
+        redis.Redis.from_url(redis_url).xadd(f"hr:reply:{job_id}", {"s": 4, "t": "will be well."}, id="7-17")
+        assert await one.reader.more(is_last=True) == (True, "All will be well.")
+
+
+async def test_an_attempt_that_is_over_is_not_believed_by_who_has_read_nothing_yet(wakeups: Wakeups) -> None:
+    job_id = new_id("job")
+    one = Follower(wakeups, job_id)
+    with one.reader.hearing(one.news):
+        assert await one.news.wait(SOON), "subscribed"
+        one.reader._heard.clear()  # noqa: SLF001 - as where others followed before it
+        await write(one_of(wakeups, job_id, 8), "Nothing.")
+        assert await one.news.wait(SOON)
+        one.reader._heard.clear()  # noqa: SLF001 - it was not there yet
+        await write(one_of(wakeups, job_id, 6), "Anew.")
+        assert await one.news.wait(SOON)
+        assert await one.reader.more() == (True, "Nothing.")
+
+
 async def test_who_hears_more_than_it_takes_reads_it(wakeups: Wakeups, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.reply_reader._MOST_HEARD", 3)
     job_id = new_id("job")

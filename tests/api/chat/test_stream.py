@@ -7,15 +7,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import msgspec
 import pytest
+from redis.asyncio import Redis
 
 import api.envelope
 from domain.jobs.state import State
 from domain.jobs.verdict import Verdict
 from runtime.news import News
-from runtime.streams import Place, ReplyStreams
+from runtime.streams import Piece, Place, ReplyStreams, Writing
 from runtime.unique_ids import new_id
+from runtime.wakeups import TOKENS
 from storage.chat_summaries import add_summary, read_said
+from storage.jobs import Settlement, settle_jobs
 from tests.api.conftest import House
 from tests.api.events.test_slow_readers import is_open
 from tests.support.sse import Frame
@@ -55,6 +59,13 @@ async def write(house: House, job_id: str, lease: str, *pieces: str) -> None:
         for piece in pieces:
             writing.add(piece)
             await writing._send()  # noqa: SLF001 - each piece an entry of its own
+
+
+async def write_on(house: House, job_id: str, lease: str, piece: str) -> None:
+    """A piece, and it is not the last."""
+    one = Writing(house.wakeups.redis, job_id, int(lease[6:18], 16))
+    one.add(piece)
+    await one._send()  # noqa: SLF001 - not in the background
 
 
 async def test_who_comes_late_is_told_the_text_and_the_end(house: House, address: str) -> None:
@@ -190,6 +201,31 @@ async def test_the_events_of_the_job_tell_the_text_before_its_end(house: House, 
     told = await read(house, f"{address}/v1/jobs/{job['id']}/events")
     assert [frame["event"] for frame in told] == ["snapshot", "queued", "started", "delta", "failed"]
     assert told[3]["data"]["text"] == "All will be well."
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs/{job}/events", "{conversation}/stream"])
+async def test_a_reply_that_ended_before_all_of_it_was_heard_is_told_whole(
+    house: House, address: str, redis_url: str, path: str
+) -> None:
+    conversation, job = await say(house)
+    job_id = job["id"]
+    lease = await house.claim(job_id)
+    url = f"{address}{path.format(job=job_id, conversation=conversation)}"
+    async with aclosing(tell(url, {"Authorization": house.client.headers["Authorization"]})) as stream:
+        await write_on(house, job_id, lease, "All ")
+        told = ""
+        while told != "All ":
+            told += (await anext(stream))["data"].get("text", "")
+        async with Redis.from_url(redis_url) as silent, house.database.begin() as tx:
+            generation = int(lease[6:18], 16)
+            for start, text in ((4, "will be "), (12, "well.")):
+                await silent.xadd(f"hr:reply:{job_id}", {"s": start, "t": text}, id=f"{generation}-{start + len(text)}")
+            await settle_jobs(tx, [Settlement(job_id=job_id, lease=lease, verdict=FAILED)])
+        piece = msgspec.json.encode(Piece(generation, 4, "will be ")).decode()
+        await house.wakeups.redis.publish(TOKENS, f"{job_id} {piece}")
+        rest = [frame async for frame in stream]
+    assert told + "".join(frame["data"]["text"] for frame in rest if frame["event"] == "delta") == "All will be well."
+    assert rest[-1]["event"] == "failed"
 
 
 async def test_another_callers_conversation_has_no_stream(house: House) -> None:

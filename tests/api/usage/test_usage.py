@@ -83,6 +83,16 @@ async def test_who_had_no_budget_waits_for_nobody_and_one_that_was_set_elsewhere
         await asyncio.wait_for(pass_until_refused(), SOON)
 
 
+async def test_what_is_asked_behind_is_asked_no_more_when_the_api_ends(house: House) -> None:
+    time = 0.0
+    spent = Spent(house.database, clock=lambda: time)
+    await spent.demand(house.tenant_id, ["text.summarize"])
+    time = 2.0
+    await spent.demand(house.tenant_id, ["text.summarize"])
+    await spent.aclose()
+    assert not [task for task in asyncio.all_tasks() if "Spent._ask" in repr(task)]
+
+
 async def test_after_a_minute_it_is_asked_again_whether_there_is_a_budget(house: House) -> None:
     time = 0.0
     spent = Spent(house.database, clock=lambda: time)
