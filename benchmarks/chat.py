@@ -62,7 +62,7 @@ class Figures(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `machine_ms`: what a million turns of a loop take this Python on this machine now. Nearly all of `more` is processor
     time of four processes after one another, so figures of two days are to be read beside it. Each of them rested
     before: `walk` is what a walk over 5,000 small objects takes, done again and again, and after a rest of 50 ms.
-    Where others share the machine's caches the second is many times the first, and nearly all code runs so here.
+    Where the second is many times the first, as on shared machines it may be, the code of a reply is so late as well.
     """
 
     delay_ms: float
