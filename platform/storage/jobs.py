@@ -467,7 +467,7 @@ def jobs_as_given(new: Sequence[NewJob]) -> str:
 
 
 def _given(job: NewJob) -> dict[str, object]:
-    """A job as one of these. What is JSON stays text: it may hold an escaped zero byte, which no text field takes."""
+    """One of them. What is JSON stays text: it may hold an escaped zero byte, which no text field takes."""
     return {
         "id": job.id,
         "tenant_id": job.tenant_id,
@@ -481,7 +481,7 @@ def _given(job: NewJob) -> dict[str, object]:
         "max_attempts": job.max_attempts,
         "timeout_seconds": job.timeout_seconds,
         "delay_seconds": job.delay_seconds,
-        "run_at": job.run_at and job.run_at.astimezone(UTC),  # Postgres knows no zone 16 hours from it
+        "run_at": job.run_at and job.run_at.astimezone(UTC),  # Postgres takes no offset of 16 hours or more
         "expires_in_seconds": job.expires_in_seconds,
         "concurrency_key": job.concurrency_key,
         "schedule_id": job.schedule_id,

@@ -21,10 +21,12 @@ Write = Callable[[Tx, JobId], Awaitable[Job]]
 """Writes what a request asks for, with a job of this id."""
 
 
-async def answer_with_reply(request: ApiRequest, use: Use, write: Write, *, is_one: bool = False) -> Response[JobView]:
+async def answer_with_reply(
+    request: ApiRequest, use: Use, write: Write, *, is_one_statement: bool = False
+) -> Response[JobView]:
     """The job that replies, when it is accepted; with `Prefer: wait` when it is finished."""
     seconds = wanted_wait(request.headers)
-    job, kept = await accept_reply(request, use, write, is_one=is_one)
+    job, kept = await accept_reply(request, use, write, is_one_statement=is_one_statement)
     if seconds:
         # a reply that ended before anybody listened is seen at once: the row is read first
         async with use.wakeups.listening(job.id) as news:
@@ -37,14 +39,16 @@ async def answer_with_reply(request: ApiRequest, use: Use, write: Write, *, is_o
     return response
 
 
-async def accept_reply(request: ApiRequest, use: Use, write: Write, *, is_one: bool = False) -> tuple[Job, bool]:
+async def accept_reply(
+    request: ApiRequest, use: Use, write: Write, *, is_one_statement: bool = False
+) -> tuple[Job, bool]:
     """The job that was written, or was for the same key before; and which of the two.
 
     Where `write` is one statement, and no key is kept with it, it needs no transaction: it saves two round trips.
     """
     key = await read_key(request)
     with use.backlog.taking(request.user.tenant_id) as take:
-        async with use.database.alone() if is_one and key is None else use.database.begin() as tx:
+        async with use.database.alone() if is_one_statement and key is None else use.database.begin() as tx:
             kept = await find_answer(tx, key)
             if kept is None:
                 await use.texts.take(notes_of(request.scope), request.user)

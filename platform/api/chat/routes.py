@@ -137,7 +137,10 @@ async def say(
     With `Prefer: wait=N` the answer waits up to N seconds for the reply.
     """
     return await answer_with_reply(
-        request, use, lambda tx, job_id: write_message(tx, request, conversation_id, data.text, job_id), is_one=True
+        request,
+        use,
+        lambda tx, job_id: write_message(tx, request, conversation_id, data.text, job_id),
+        is_one_statement=True,
     )
 
 
@@ -204,7 +207,10 @@ async def say_and_follow(  # noqa: PLR0913, PLR0917 - what a resumption takes
     """
     use.streams.check(caller)
     job, kept = await accept_reply(
-        request, use, lambda tx, job_id: write_message(tx, request, conversation_id, data.text, job_id), is_one=True
+        request,
+        use,
+        lambda tx, job_id: write_message(tx, request, conversation_id, data.text, job_id),
+        is_one_statement=True,
     )
     seen = seen_until(last_event_id, None)
     leave = leave_of(request, "chat:use")

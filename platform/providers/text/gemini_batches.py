@@ -8,12 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar
 
-from google.genai import Client
 from google.genai.types import (
     BatchJob,
     CreateBatchJobConfig,
-    HttpOptions,
-    HttpRetryOptions,
     InlinedRequest,
     InlinedResponse,
     ListBatchJobsConfig,
@@ -22,7 +19,8 @@ from google.genai.types import (
 from domain.errors import HeadraceError
 from domain.text.cost import BATCH_ENGINE
 from providers.text.batch_answers import BatchAnswer, Look
-from providers.text.gemini_client import GOOGLE, config_of, contents_of, usage_of, words_of
+from providers.text.gemini_client import config_of, contents_of, usage_of, words_of
+from providers.text.gemini_connection import GeminiConnection
 from providers.text.gemini_errors import meaning_of
 from providers.text.gemini_schema import Question
 from providers.text.provider import ProviderAnswerMalformed
@@ -61,17 +59,10 @@ class GeminiBatches:
 
     def __init__(self, api_key: str, *, base_url: str | None) -> None:
         self._key = api_key
-        self._client = Client(
-            vertexai=False,
-            api_key=api_key,
-            http_options=HttpOptions(
-                base_url=base_url or GOOGLE,
-                api_version=API_VERSION,
-                timeout=round(TIMEOUT_SECONDS * 1000),
-                retry_options=HttpRetryOptions(attempts=1),
-            ),
+        self._connection = GeminiConnection(
+            api_key, base_url=base_url, api_version=API_VERSION, timeout_seconds=TIMEOUT_SECONDS
         )
-        self._batches: _Batches = self._client.aio.batches
+        self._batches: _Batches = self._connection.aio.batches
 
     async def find(self, display_name: str) -> str | None:
         """The name of the batch that was made under this display name; None: none was, as far back as is looked."""
@@ -123,8 +114,7 @@ class GeminiBatches:
 
     async def aclose(self) -> None:
         """Close every connection; twice is fine."""
-        await self._client.aio.aclose()
-        self._client.close()
+        await self._connection.aclose()
 
     async def _told(self, asking: Awaitable[T]) -> T:
         try:

@@ -3,11 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final, Protocol
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-from aiohttp import ClientSession, TCPConnector
-from google.genai import Client
 from google.genai.types import (
     AutomaticFunctionCallingConfig,
     Content,
@@ -16,21 +12,19 @@ from google.genai.types import (
     HarmBlockThreshold,
     HarmCategory,
     HttpOptions,
-    HttpRetryOptions,
     Part,
     SafetySetting,
 )
 
 from domain.text.prompts import Prompt
 from providers.text.gemini_answers import AnswerCutShort
+from providers.text.gemini_connection import GeminiConnection, milliseconds
 from providers.text.gemini_errors import meaning_of, objection_to
 from providers.text.gemini_schema import Question, Said
 from providers.text.provider import ProviderAnswerMalformed, ProviderBlocked, Usage, billed
 
-GOOGLE: Final = "https://generativelanguage.googleapis.com/"
 API_VERSION: Final = "v1"
 MOST_ANSWER_CHARS: Final = 200_000
-_READ_AT_ONCE_BYTES: Final = 2**22  # as the SDK has it
 STREAM_TIMEOUTS: Final = 10  # a stream may take this many times the timeout, though no silence longer than one
 
 # A moderator has to read what a filter would hide.
@@ -75,24 +69,10 @@ class GeminiClient:
         self._key = api_key
         self._model = model
         self._timeout_seconds = timeout_seconds
-        self._session = open_session(base_url or GOOGLE)
-        try:
-            # Everything is said here, or the SDK would look for it in the environment.
-            self._client = Client(
-                vertexai=False,
-                api_key=api_key,
-                http_options=HttpOptions(
-                    base_url=base_url or GOOGLE,
-                    api_version=API_VERSION,
-                    timeout=_milliseconds(timeout_seconds),
-                    retry_options=HttpRetryOptions(attempts=1),  # the platform owns retries
-                    aiohttp_client=self._session,
-                ),
-            )
-        except BaseException:
-            self._session.detach()  # it has no connection yet
-            raise
-        self._models: _Models = self._client.aio.models
+        self._connection = GeminiConnection(
+            api_key, base_url=base_url, api_version=API_VERSION, timeout_seconds=timeout_seconds
+        )
+        self._models: _Models = self._connection.aio.models
 
     async def ask(self, question: Question) -> Said:
         """The whole answer."""
@@ -131,13 +111,11 @@ class GeminiClient:
 
     async def aclose(self) -> None:
         """Close every connection; twice is fine."""
-        await self._client.aio.aclose()
-        self._client.close()
-        await self._session.close()
+        await self._connection.aclose()
 
     async def _read(self, question: Question, arrived: _Arrived) -> None:
         config = config_of(question)
-        config.http_options = HttpOptions(timeout=_milliseconds(self._patience(question) * STREAM_TIMEOUTS))
+        config.http_options = HttpOptions(timeout=milliseconds(self._patience(question) * STREAM_TIMEOUTS))
         try:
             async for response in await self._models.generate_content_stream(
                 model=question.model or self._model, contents=contents_of(question.prompt), config=config
@@ -167,7 +145,7 @@ class GeminiClient:
     def _configured(self, question: Question) -> GenerateContentConfig:
         config = config_of(question)
         if question.timeout_seconds is not None:
-            config.http_options = HttpOptions(timeout=_milliseconds(question.timeout_seconds))
+            config.http_options = HttpOptions(timeout=milliseconds(question.timeout_seconds))
         return config
 
     def _whole(self, response: GenerateContentResponse, question: Question) -> Said:
@@ -180,19 +158,6 @@ class GeminiClient:
         return usage_of(
             response, engine="gemini", model=question.model or self._model, prompt_version=question.prompt.version
         )
-
-
-def open_session(base_url: str) -> ClientSession:
-    """Connections to a provider, by the proxy that the environment names for it, if it does. Close them when done.
-
-    Those that the SDK opens by itself look for a proxy, and for a password in ~/.netrc, before each question, in a
-    thread for each: half a millisecond before the first word of a reply.
-    """
-    address = urlsplit(base_url)
-    proxy = None if proxy_bypass(address.hostname or "") else getproxies().get(address.scheme)
-    if proxy and "://" not in proxy:
-        proxy = f"http://{proxy}"  # as many programs take it
-    return ClientSession(connector=TCPConnector(limit=0), proxy=proxy, read_bufsize=_READ_AT_ONCE_BYTES)
 
 
 async def _step_aside() -> None:
@@ -275,7 +240,3 @@ def config_of(question: Question) -> GenerateContentConfig:
         automatic_function_calling=AutomaticFunctionCallingConfig(disable=True),
         automatic_continuation=False,  # else the SDK asks again by itself, past our limit of tokens
     )
-
-
-def _milliseconds(seconds: float) -> int:
-    return max(1, round(seconds * 1000))

@@ -5,7 +5,7 @@ Long because each way to go wrong is a test of its own, and they share the steps
 
 import dataclasses
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -464,11 +464,11 @@ async def test_the_end_of_a_batch_hurries_nobody_who_waits_for_another_try(datab
 async def test_values_are_put_back_as_they_were_taken_out_whatever_the_settings_say_by_then(
     database_url: str, redis_url: str, sent: str, read: str
 ) -> None:
-    async with meeting(database_url, redis_url) as (opened, server):
-        benches = {
-            pii: dataclasses.replace(opened, use=dataclasses.replace(opened.use, economy=economy_with(server, pii)))
-            for pii in ("on", "off")
-        }
+    async with meeting(database_url, redis_url) as (opened, server), AsyncExitStack() as economies:
+        benches = {}
+        for pii in ("on", "off"):
+            economy = await economies.enter_async_context(aclosing(economy_with(server, pii)))
+            benches[pii] = dataclasses.replace(opened, use=dataclasses.replace(opened.use, economy=economy))
         gathering, jobs = await submitted(opened)
         await looked(benches[sent], gathering)
         await looked(benches[read], gathering)
